@@ -1,0 +1,22 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * Layers, by file name. Unit and contract tests run on the TypeScript sources through the export condition
+ * `@k8s-gpu-mcp/source`, so they need no build; integration and e2e tests run what `npm run build` made.
+ */
+const sources = { ssr: { resolve: { conditions: ['@k8s-gpu-mcp/source', 'node', 'import', 'default'] } } };
+const layer = (name: string, include: string[], more = {}) => ({
+  ...sources,
+  test: { name, include, exclude: ['**/node_modules/**', '**/dist/**'], ...more },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      layer('unit', ['{packages,apps}/*/src/**/*.test.ts', 'scripts/**/*.test.ts']),
+      layer('contract', ['packages/*/test/**/*.contract.test.ts'], { testTimeout: 30_000 }),
+      layer('integration', ['{packages,apps,test}/**/*.integration.test.ts'], { testTimeout: 60_000, hookTimeout: 60_000 }),
+      layer('e2e', ['{apps,test,examples}/**/*.e2e.test.ts'], { testTimeout: 120_000, hookTimeout: 60_000 }),
+    ],
+  },
+});
