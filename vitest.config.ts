@@ -15,7 +15,10 @@ export default defineConfig({
     projects: [
       layer('unit', ['{packages,apps}/*/src/**/*.test.ts', 'scripts/**/*.test.ts']),
       layer('contract', ['packages/*/test/**/*.contract.test.ts'], { testTimeout: 30_000 }),
-      layer('integration', ['{packages,apps,test}/**/*.integration.test.ts'], { testTimeout: 60_000, hookTimeout: 60_000 }),
+      layer('integration', ['{packages,apps,test}/**/*.integration.test.ts'], {
+        testTimeout: 60_000,
+        hookTimeout: 60_000,
+      }),
       layer('e2e', ['{apps,test,examples}/**/*.e2e.test.ts'], { testTimeout: 120_000, hookTimeout: 60_000 }),
     ],
   },
