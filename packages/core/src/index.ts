@@ -8,7 +8,26 @@ export * from './domain/incident.ts';
 export * from './domain/pci-address.ts';
 export * from './domain/verdict.ts';
 export * from './errors.ts';
+export { GpuReader } from './gpu-reader.ts';
+// Reading and judging
+export { assessGpu, type GpuAssessment, scoreOf } from './health/assess.ts';
+export type { HealthRule, RuleFinding, RuleOutcome } from './health/rule.ts';
+export { healthRules } from './health/rules.ts';
 // Ports
 export type * from './ports/gpu-provider.ts';
 export type * from './ports/kernel-log.ts';
 export * from './ports/runtime.ts';
+export {
+  type GpuPrompt,
+  gpuPrompts,
+  type McpPromptServer,
+  registerGpuPrompts,
+} from './prompts/gpu-prompts.ts';
+export { createGpuResources, type GpuResource, type GpuResourceOptions } from './resources/gpu-resources.ts';
+export { type McpResourceServer, type ResourceHost, registerGpuResources } from './resources/register.ts';
+export { type GpuSelector, parseGpuSelector, resolveGpu } from './selector.ts';
+// Tools, resources and prompts
+export { createGpuTools, type GpuToolOptions, type GpuToolPorts } from './tools/create-gpu-tools.ts';
+export { type McpToolServer, registerGpuTools } from './tools/register.ts';
+export type { GpuTool, StructuredContent, ToolAnnotations, ToolContext, ToolResult } from './tools/tool.ts';
+export { quarantine } from './tools/untrusted-text.ts';

@@ -1,0 +1,145 @@
+import type { GpuReading } from '../domain/gpu.ts';
+import type { Incident } from '../domain/incident.ts';
+import {
+  type Action,
+  type Finding,
+  isDisruptive,
+  strongestAction,
+  type Verdict,
+  worstVerdict,
+} from '../domain/verdict.ts';
+import type { HealthRule, RuleFinding } from './rule.ts';
+import { healthRules } from './rules.ts';
+
+export interface GpuAssessment {
+  readonly gpu: number;
+  readonly verdict: Verdict;
+  /** 0 to 100; null when the verdict is `unknown`. See `scoreOf`. */
+  readonly score: number | null;
+  readonly action: Action;
+  readonly findings: readonly Finding[];
+  /** How many rules ended how. `unknown`: they apply, but their reading could not be had. */
+  readonly checks: {
+    readonly passed: number;
+    readonly failed: number;
+    readonly unknown: number;
+    readonly notApplicable: number;
+  };
+}
+
+interface Candidate extends RuleFinding {
+  readonly ruleId: string;
+  readonly source: string;
+}
+
+/**
+ * The verdict on one GPU from its readings and the kernel-log incidents attributed to it. Pure: the same input gives the same answer.
+ * A GPU is `ok` only if it answered and every essential rule that applies to it was evaluated.
+ */
+export function assessGpu(
+  reading: GpuReading,
+  incidents: readonly Incident[] = [],
+  rules: readonly HealthRule[] = healthRules,
+): GpuAssessment {
+  const checks = { passed: 0, failed: 0, unknown: 0, notApplicable: 0 };
+  const candidates: Candidate[] = [];
+  let essentialUnknown = false;
+  for (const rule of rules) {
+    if (reading.state !== 'ok' && rule.sections.length > 0) {
+      checks.unknown += 1;
+      continue;
+    }
+    const outcome = rule.evaluate(reading);
+    if (outcome === 'pass') checks.passed += 1;
+    else if (outcome === 'not-applicable') checks.notApplicable += 1;
+    else if ('unknown' in outcome) {
+      checks.unknown += 1;
+      essentialUnknown ||= rule.essential;
+    } else {
+      checks.failed += 1;
+      candidates.push({ ...outcome.finding, ruleId: rule.id, source: rule.source });
+    }
+  }
+  candidates.push(...incidents.flatMap(incidentCandidate));
+  const gpu = reading.gpu.index;
+  const findings = candidates.map((candidate) => toFinding(candidate, candidates, gpu)).sort(byUrgency);
+  const verdict = worstVerdict([
+    ...findings.map((finding) => finding.verdict),
+    ...(essentialUnknown || checks.passed === 0 ? (['unknown'] as const) : []),
+    'ok' as const,
+  ]);
+  const deciding = findings.filter((finding) => finding.verdict === verdict);
+  return {
+    gpu,
+    verdict,
+    score: scoreOf(verdict, findings),
+    action: strongestAction(deciding.map((finding) => finding.action)),
+    findings,
+    checks,
+  };
+}
+
+/** Events an application commonly causes say nothing of the GPU; one that a user-space program wrote supports no verdict alone. */
+function incidentCandidate(incident: Incident): Candidate[] {
+  if (incident.trusted === false || incident.applicationCommon) return [];
+  if (incident.verdict !== 'critical' && incident.verdict !== 'warning') return [];
+  const code = incident.xid === undefined ? incident.kind : `Xid ${incident.xid}`;
+  const times = incident.count === 1 ? 'once' : `${incident.count} times`;
+  return [
+    {
+      ruleId: `log.${incident.kind}${incident.xid === undefined ? '' : `-${incident.xid}`}`,
+      verdict: incident.verdict,
+      what: `The kernel log has ${code} (${incident.title}) ${times}.`,
+      evidence: [
+        {
+          field: 'kernelLog',
+          value: incident.count,
+          ...(incident.lastAt === null ? {} : { at: incident.lastAt }),
+        },
+      ],
+      action: incident.action,
+      authoritative: true,
+      confidence: incident.trusted === true ? 'high' : 'medium',
+      source: incident.source,
+    },
+  ];
+}
+
+const familyOf = (ruleId: string) => ruleId.split('.', 1)[0];
+
+/** Keeps a disruptive action only with the vendor's own signal or a second, independent finding. */
+function toFinding(candidate: Candidate, all: readonly Candidate[], gpu: number): Finding {
+  const { ruleId, verdict, what, evidence, source, confidence } = candidate;
+  const confirmed =
+    candidate.authoritative === true ||
+    all.some((other) => other.verdict !== 'unknown' && familyOf(other.ruleId) !== familyOf(ruleId));
+  const alone = candidate.actionAlone ?? (isDisruptive(candidate.action) ? 'monitor' : candidate.action);
+  return {
+    ruleId,
+    verdict,
+    gpu,
+    what,
+    evidence,
+    action: confirmed ? candidate.action : alone,
+    source,
+    confidence,
+  };
+}
+
+const verdictRank: Record<Verdict, number> = { critical: 0, warning: 1, unknown: 2, ok: 3 };
+
+export function byUrgency(a: Finding, b: Finding): number {
+  return verdictRank[a.verdict] - verdictRank[b.verdict];
+}
+
+/** Points a finding takes away. Monotone: another finding never raises the score. */
+const penalty: Record<Verdict, number> = { critical: 60, warning: 20, unknown: 10, ok: 0 };
+
+/** 100 less the penalties of all findings, at least 0; null (not a number) where nothing can be said. */
+export function scoreOf(verdict: Verdict, findings: readonly Finding[]): number | null {
+  if (verdict === 'unknown') return null;
+  return Math.max(
+    0,
+    findings.reduce((score, finding) => score - penalty[finding.verdict], 100),
+  );
+}

@@ -1,0 +1,60 @@
+import { isGpuError } from '../errors.ts';
+import type { GpuResource } from './gpu-resources.ts';
+
+/** The resource side of a server object of either SDK line; see `McpToolServer`. */
+export interface McpResourceServer {
+  registerResource(name: string, uriOrTemplate: never, config: never, callback: never): unknown;
+}
+
+/** What the host's SDK brings: its template class and its error for a URI that names nothing. */
+export interface ResourceHost {
+  /** `ResourceTemplate` of the SDK that the server object comes from. */
+  readonly ResourceTemplate: new (
+    uriTemplate: string,
+    callbacks: never,
+  ) => object;
+  /** Makes the SDK's own "resource not found"; a plain error otherwise. */
+  readonly notFound?: (uri: string, message: string) => Error;
+}
+
+/** Registers every resource on a server object of either SDK line. */
+export function registerGpuResources(
+  server: McpResourceServer,
+  resources: readonly GpuResource[],
+  host: ResourceHost,
+): void {
+  for (const resource of resources) {
+    const { name, title, description, mimeType, uri } = resource;
+    const config = { title, description, mimeType };
+    const answer = async (url: URL, variables: Record<string, string | string[]>, context: unknown) => {
+      const signal = signalOf(context);
+      try {
+        const flat = Object.fromEntries(
+          Object.entries(variables).map(([key, value]) => [key, String(value)]),
+        );
+        return { contents: [{ uri: url.href, mimeType, text: await resource.read(flat, signal) }] };
+      } catch (error) {
+        if (!isGpuError(error)) throw error;
+        const message = `${error.message} ${error.hint}`;
+        throw error.code === 'INVALID_INPUT' && host.notFound
+          ? host.notFound(url.href, message)
+          : new Error(message);
+      }
+    };
+    if (resource.isTemplate) {
+      const template = new host.ResourceTemplate(uri, {
+        list: undefined,
+        complete: resource.complete,
+      } as never);
+      server.registerResource(name, template as never, config as never, answer as never);
+    } else {
+      const read = (url: URL, context: unknown) => answer(url, {}, context);
+      server.registerResource(name, uri as never, config as never, read as never);
+    }
+  }
+}
+
+function signalOf(context: unknown): AbortSignal | undefined {
+  const host = context as { signal?: AbortSignal; mcpReq?: { signal?: AbortSignal } } | undefined;
+  return host?.mcpReq?.signal ?? host?.signal;
+}

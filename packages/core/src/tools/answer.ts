@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import type { Gap } from '../domain/gap.ts';
+import { gapReasons } from '../domain/gap.ts';
+import {
+  type Action,
+  actions,
+  confidences,
+  type Finding,
+  type Verdict,
+  verdicts,
+} from '../domain/verdict.ts';
+import type { GpuError } from '../errors.ts';
+import { gapReasonOf } from '../gpu-reader.ts';
+import type { KernelLogCoverage } from '../ports/kernel-log.ts';
+import type { StructuredContent } from './tool.ts';
+import type { Toolkit } from './toolkit.ts';
+
+export type Detail = 'summary' | 'full';
+
+export interface NextStep {
+  readonly action: Action;
+  readonly reason: string;
+  /** A tool of this server that tells more. */
+  readonly tool?: string;
+  /** A command for a person at a shell. */
+  readonly command?: string;
+}
+
+export interface GpuBackendCoverage {
+  readonly backend: string;
+  readonly readable: boolean;
+  /** True when the readings are invented. */
+  readonly simulated?: true;
+  /** Why it cannot be read. */
+  readonly detail?: string;
+}
+
+export interface AnswerParts {
+  readonly verdict?: Verdict;
+  /** One or two sentences a person can act on, made of our own words and numbers. */
+  readonly summary: string;
+  readonly payload: StructuredContent;
+  readonly findings?: readonly Finding[];
+  readonly gaps: readonly Gap[];
+  readonly gpuBackend: GpuBackendCoverage;
+  readonly kernelLog?: KernelLogCoverage;
+  readonly nextSteps: readonly NextStep[];
+  readonly page?: { readonly total: number; readonly truncated: boolean; readonly nextCursor?: string };
+}
+
+/** The envelope of every answer. */
+export function makeAnswer(toolkit: Toolkit, detail: Detail, parts: AnswerParts): StructuredContent {
+  return {
+    apiVersion: 'v1',
+    node: toolkit.nodeName,
+    observedAt: new Date(toolkit.clock.now()).toISOString(),
+    ...(parts.verdict === undefined ? {} : { verdict: parts.verdict }),
+    summary: parts.summary,
+    ...parts.payload,
+    ...(parts.findings === undefined ? {} : { findings: parts.findings }),
+    gaps: presentGaps(parts.gaps, detail),
+    coverage: { gpuBackend: parts.gpuBackend, ...(parts.kernelLog ? { kernelLog: parts.kernelLog } : {}) },
+    nextSteps: parts.nextSteps,
+    ...parts.page,
+  };
+}
+
+/** What the backend could be asked, and why not. */
+export function gpuBackendCoverage(toolkit: Toolkit, error: GpuError | undefined): GpuBackendCoverage {
+  const { backend, simulated } = toolkit.reader.manifest;
+  return {
+    backend,
+    readable: error === undefined,
+    ...(simulated ? { simulated: true } : {}),
+    ...(error ? { detail: `${error.code}: ${error.message}` } : {}),
+  };
+}
+
+/** The answer of any tool when the driver as a whole cannot be asked: it says so and what to fix, and claims nothing. */
+export function backendUnreadable(
+  toolkit: Toolkit,
+  error: GpuError,
+  payload: StructuredContent,
+  kernelLog?: KernelLogCoverage,
+): StructuredContent {
+  return makeAnswer(toolkit, 'full', {
+    verdict: 'unknown',
+    summary: `The GPUs of this node could not be read (${error.code}), so nothing can be said of them.`,
+    payload,
+    gaps: [{ field: 'gpuBackend', reason: gapReasonOf(error), detail: `${error.code}: ${error.message}` }],
+    gpuBackend: gpuBackendCoverage(toolkit, error),
+    ...(kernelLog ? { kernelLog } : {}),
+    nextSteps: [{ action: 'none', reason: error.hint, command: 'k8s-gpu-mcp-server doctor' }],
+  });
+}
+
+/**
+ * Gaps as the answer shows them. A summary leaves out what the product simply does not have (`unsupported`); equal gaps of several GPUs
+ * become one without `gpu` when every GPU has it.
+ */
+export function presentGaps(gaps: readonly Gap[], detail: Detail): readonly Gap[] {
+  const shown = detail === 'full' ? gaps : gaps.filter((gap) => gap.reason !== 'unsupported');
+  const gpuCount = new Set(gaps.flatMap((gap) => (gap.gpu === undefined ? [] : [gap.gpu]))).size;
+  const groups = new Map<string, Gap[]>();
+  for (const gap of shown) {
+    const key = JSON.stringify([gap.field, gap.reason, gap.detail, gap.gpu === undefined]);
+    const group = groups.get(key);
+    if (group) group.push(gap);
+    else groups.set(key, [gap]);
+  }
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    if (!first || gpuCount < 2 || group.length < gpuCount || first.gpu === undefined) return group;
+    const { gpu: _, ...everyGpu } = first;
+    return [everyGpu];
+  });
+}
+
+const looseRow = z.looseObject({});
+
+/** The output schema of a tool: the envelope and the names of its payload. */
+export function answerSchema(payload: z.ZodRawShape): z.ZodObject {
+  return z.looseObject({
+    apiVersion: z.literal('v1'),
+    node: z.string(),
+    observedAt: z.string(),
+    verdict: z.enum(verdicts).optional(),
+    summary: z.string(),
+    ...payload,
+    findings: z
+      .array(
+        z.looseObject({
+          ruleId: z.string(),
+          verdict: z.enum(verdicts),
+          gpu: z.number().optional(),
+          what: z.string(),
+          action: z.enum(actions),
+          confidence: z.enum(confidences),
+        }),
+      )
+      .optional(),
+    gaps: z.array(
+      z.looseObject({
+        gpu: z.number().optional(),
+        field: z.string(),
+        reason: z.enum(gapReasons),
+        detail: z.string(),
+      }),
+    ),
+    coverage: looseRow,
+    nextSteps: z.array(looseRow),
+  });
+}

@@ -1,0 +1,64 @@
+import type { z } from 'zod';
+import { GpuReader } from '../gpu-reader.ts';
+import type { GpuProvider } from '../ports/gpu-provider.ts';
+import type { KernelLog } from '../ports/kernel-log.ts';
+import { type Clock, type Logger, silentLogger } from '../ports/runtime.ts';
+import { analyzeXidErrors } from './analyze-xid-errors.ts';
+import { getGpuHealth } from './get-gpu-health.ts';
+import { getGpuInventory } from './get-gpu-inventory.ts';
+import { getGpuTelemetry } from './get-gpu-telemetry.ts';
+import { makeTool } from './run-tool.ts';
+import type { GpuTool, ToolDefinition } from './tool.ts';
+import type { Toolkit } from './toolkit.ts';
+
+export interface GpuToolPorts {
+  readonly gpuProvider: GpuProvider;
+  readonly kernelLog: KernelLog;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+}
+
+export interface GpuToolOptions {
+  /** Name of the node in every answer. */
+  readonly nodeName: string;
+  /** After this a tool answers with what it has. Default 10,000; from 1,000 to 600,000. */
+  readonly deadlineMilliseconds?: number;
+}
+
+const systemClock: Clock = {
+  now: () => Date.now(),
+  after(milliseconds, callback) {
+    const timer = setTimeout(callback, milliseconds);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** The toolkit that tools, resources and prompts share. */
+export function createToolkit(ports: GpuToolPorts, options: GpuToolOptions): Toolkit {
+  const clock = ports.clock ?? systemClock;
+  const logger = ports.logger ?? silentLogger;
+  return {
+    nodeName: options.nodeName,
+    reader: new GpuReader(ports.gpuProvider, clock, logger),
+    kernelLog: ports.kernelLog,
+    clock,
+    logger,
+  };
+}
+
+/** Every tool, in the order in which a client lists them. Built once; registering them on a server costs microseconds. */
+export function createGpuTools(ports: GpuToolPorts, options: GpuToolOptions): readonly GpuTool[] {
+  const toolkit = createToolkit(ports, options);
+  const { deadlineMilliseconds = 10_000 } = options;
+  if (!(deadlineMilliseconds >= 1_000 && deadlineMilliseconds <= 600_000)) {
+    throw new RangeError(`deadlineMilliseconds = ${deadlineMilliseconds} is not from 1000 to 600000`);
+  }
+  const make = <Input extends z.ZodObject>(definition: ToolDefinition<Input>) =>
+    makeTool(definition, { clock: toolkit.clock, logger: toolkit.logger, deadlineMilliseconds });
+  return [
+    make(getGpuHealth(toolkit)),
+    make(getGpuInventory(toolkit)),
+    make(getGpuTelemetry(toolkit)),
+    make(analyzeXidErrors(toolkit)),
+  ];
+}

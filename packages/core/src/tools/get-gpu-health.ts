@@ -1,0 +1,150 @@
+import { z } from 'zod';
+import { type GpuReading, type GpuSection, gpuSections } from '../domain/gpu.ts';
+import type { Incident } from '../domain/incident.ts';
+import { pciDeviceKey } from '../domain/pci-address.ts';
+import { type Finding, strongestAction, type Verdict, verdicts, worstVerdict } from '../domain/verdict.ts';
+import { assessGpu, byUrgency, type GpuAssessment } from '../health/assess.ts';
+import { healthRules } from '../health/rules.ts';
+import { groupIncidents } from '../xid/incidents.ts';
+import {
+  answerSchema,
+  backendUnreadable,
+  type Detail,
+  gpuBackendCoverage,
+  makeAnswer,
+  type NextStep,
+} from './answer.ts';
+import { detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
+import { type KernelEventRead, readKernelEvents } from './incidents.ts';
+import { defineTool } from './tool.ts';
+import { readNode, type Toolkit } from './toolkit.ts';
+
+const ruleSections: readonly GpuSection[] = gpuSections.filter((section) =>
+  healthRules.some((rule) => rule.sections.includes(section)),
+);
+const defaultLookback = '24h';
+const maximumFindings = 20;
+
+/** The verdict on every GPU. */
+export function getGpuHealth(toolkit: Toolkit) {
+  return defineTool({
+    name: 'get_gpu_health',
+    title: 'GPU health',
+    description:
+      'Verdict per GPU (critical, warning, unknown, ok) with findings, evidence, source and one action, from live readings and the kernel log. The first question to ask about a node.',
+    inputSchema: z.strictObject({
+      gpu: gpuArgument,
+      since: timeArgument(`Kernel-log events to weigh (default ${defaultLookback}), after this`),
+      detail: detailArgument,
+    }),
+    outputSchema: answerSchema({
+      score: z.number().nullable(),
+      gpus: z.array(
+        z.looseObject({ index: z.number(), verdict: z.enum(verdicts), score: z.number().nullable() }),
+      ),
+    }),
+    async handle({ gpu, since, detail }, signal) {
+      const from = parseTime('since', since ?? defaultLookback, toolkit.clock.now());
+      const [{ node, error, readings }, log] = await Promise.all([
+        readNode(toolkit, gpu, ruleSections, signal),
+        readKernelEvents(toolkit, from, signal),
+      ]);
+      if (error) return backendUnreadable(toolkit, error, { score: null, gpus: [] }, log.coverage);
+      const incidents = groupIncidents(log.events, { gpus: node.gpus });
+      const assessments = readings.map((reading) => assessGpu(reading, incidentsOf(reading, incidents)));
+      const verdict = worstVerdict(assessments.map((assessment) => assessment.verdict));
+      const findings = assessments.flatMap((assessment) => assessment.findings).sort(byUrgency);
+      const shown = detail === 'full' ? findings : findings.slice(0, maximumFindings);
+      return makeAnswer(toolkit, detail, {
+        verdict,
+        summary: summarise(assessments, log, verdict),
+        payload: {
+          score: nodeScore(assessments),
+          gpus: assessments.map((assessment, position) => present(assessment, readings[position], detail)),
+        },
+        findings: shown,
+        gaps: [...node.gaps, ...readings.flatMap((reading) => reading.gaps), ...log.gaps],
+        gpuBackend: gpuBackendCoverage(toolkit, undefined),
+        kernelLog: log.coverage,
+        nextSteps: nextSteps(assessments, verdict, log),
+        ...(shown.length < findings.length ? { page: { total: findings.length, truncated: true } } : {}),
+      });
+    },
+  });
+}
+
+function incidentsOf({ gpu }: GpuReading, incidents: readonly Incident[]): readonly Incident[] {
+  const key = pciDeviceKey(gpu.pciAddress);
+  return incidents.filter(
+    (incident) => incident.gpu?.index === gpu.index || (key !== undefined && incident.pciAddress === key),
+  );
+}
+
+/** The lowest score; null as soon as one GPU cannot be judged, for an unknown is not a number. */
+function nodeScore(assessments: readonly GpuAssessment[]): number | null {
+  const scores = assessments.map((assessment) => assessment.score);
+  if (scores.length === 0) return null;
+  return scores.reduce((lowest, score) =>
+    lowest === null || score === null ? null : Math.min(lowest, score),
+  );
+}
+
+function summarise(assessments: readonly GpuAssessment[], log: KernelEventRead, verdict: Verdict): string {
+  if (assessments.length === 0)
+    return 'The driver counts no GPUs on this node, so there is nothing to judge.';
+  const total = assessments.length === 1 ? '1 GPU' : `${assessments.length} GPUs`;
+  const parts = verdicts.flatMap((each) => {
+    const gpus = assessments.filter((assessment) => assessment.verdict === each).map(({ gpu }) => gpu);
+    return gpus.length > 0
+      ? [`${gpus.length} ${each}${each === 'ok' ? '' : ` (GPU ${gpus.join(', ')})`}`]
+      : [];
+  });
+  const worst = assessments.find((assessment) => assessment.verdict === verdict)?.findings[0];
+  const first = worst && verdict !== 'ok' ? ` GPU ${worst.gpu}: ${worst.what}` : '';
+  const blind = log.coverage.readable
+    ? ''
+    : ' The kernel log could not be read, so past errors are not weighed.';
+  return `${total}: ${parts.join(', ')}.${first}${blind}`;
+}
+
+function present(assessment: GpuAssessment, reading: GpuReading | undefined, detail: Detail) {
+  const { gpu, verdict, score, action, checks } = assessment;
+  const row = { index: gpu, uuid: reading?.gpu.uuid ?? null, verdict, score };
+  const state = reading?.state ?? 'unreadable';
+  return {
+    ...row,
+    ...(state === 'ok' ? {} : { state }),
+    ...(action === 'none' ? {} : { action }),
+    ...(detail === 'full'
+      ? { name: reading?.gpu.name ?? null, pciAddress: reading?.gpu.pciAddress ?? null, checks }
+      : {}),
+  };
+}
+
+function nextSteps(
+  assessments: readonly GpuAssessment[],
+  verdict: Verdict,
+  log: KernelEventRead,
+): NextStep[] {
+  const steps: NextStep[] = [];
+  const deciding = assessments.filter((assessment) => assessment.verdict === verdict);
+  const action = strongestAction(deciding.map((assessment) => assessment.action));
+  const gpus = deciding.filter((assessment) => assessment.action === action);
+  const finding: Finding | undefined = gpus[0]?.findings.find((each) => each.action === action);
+  if (verdict !== 'ok' && finding) {
+    steps.push({ action, reason: `GPU ${gpus.map(({ gpu }) => gpu).join(', ')}: ${finding.what}` });
+    steps.push({
+      action: 'none',
+      reason: 'See the kernel-log errors behind it.',
+      tool: 'analyze_xid_errors',
+    });
+  }
+  if (!log.coverage.readable) {
+    steps.push({
+      action: 'none',
+      reason: 'See why the kernel log cannot be read.',
+      command: 'k8s-gpu-mcp-server doctor',
+    });
+  }
+  return steps;
+}

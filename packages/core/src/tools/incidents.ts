@@ -1,0 +1,126 @@
+import type { KernelEvent } from '../domain/event.ts';
+import type { Gap } from '../domain/gap.ts';
+import type { GpuRef } from '../domain/gpu.ts';
+import type { Incident } from '../domain/incident.ts';
+import { verdicts } from '../domain/verdict.ts';
+import { type GpuError, isGpuError } from '../errors.ts';
+import { gapReasonOf } from '../gpu-reader.ts';
+import type { KernelLogCoverage } from '../ports/kernel-log.ts';
+import { parseKernelEvent } from '../xid/parse.ts';
+import type { Detail } from './answer.ts';
+import type { Toolkit } from './toolkit.ts';
+import { quarantine } from './untrusted-text.ts';
+
+const maximumRawLength = 240;
+const maximumNameLength = 64;
+
+export interface KernelEventRead {
+  readonly events: readonly KernelEvent[];
+  readonly coverage: KernelLogCoverage;
+  /** Why the log could not be read; empty when it could. */
+  readonly gaps: readonly Gap[];
+}
+
+/** The events of the kernel log. A log that cannot be read, or not in time, is told by coverage and gaps. */
+export async function readKernelEvents(
+  { kernelLog }: Toolkit,
+  since: string | undefined,
+  signal: AbortSignal,
+): Promise<KernelEventRead> {
+  try {
+    const { records, coverage } = await kernelLog.read({ signal, ...(since === undefined ? {} : { since }) });
+    const events = records.flatMap((record) => parseKernelEvent(record) ?? []);
+    return { events, coverage, gaps: coverage.readable ? [] : [unreadableGap(coverage)] };
+  } catch (error) {
+    if (!isGpuError(error)) throw error;
+    const coverage = { source: null, readable: false, from: null, to: null };
+    return {
+      events: [],
+      coverage,
+      gaps: [{ field: 'kernelLog', reason: gapReasonOf(error), detail: error.message }],
+    };
+  }
+}
+
+function unreadableGap({ skipped = [] }: KernelLogCoverage): Gap {
+  const tried = skipped.map(({ source, reason }) => `${source}: ${reason}`).join('; ');
+  return {
+    field: 'kernelLog',
+    reason: 'not-observable',
+    detail: tried || 'no source of the kernel log can be read',
+  };
+}
+
+/** The log's answer must not wait for a driver that hangs: attribution gets this long. */
+const attributionMilliseconds = 3_000;
+
+/** The GPUs to attribute events to, or why there are none. */
+export async function gpusForAttribution(
+  toolkit: Toolkit,
+  signal: AbortSignal,
+): Promise<readonly GpuRef[] | GpuError> {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const cancel = toolkit.clock.after(attributionMilliseconds, abort);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    const node = await toolkit.reader.describe(controller.signal);
+    return isGpuError(node) ? node : node.gpus;
+  } finally {
+    cancel();
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+const lastSeen = (incident: Incident) => incident.lastAt ?? '';
+
+/** Worst first, then newest, then by uptime: the order in which a person wants them. */
+export function byUrgency(a: Incident, b: Incident): number {
+  return (
+    verdicts.indexOf(a.verdict) - verdicts.indexOf(b.verdict) ||
+    (lastSeen(a) < lastSeen(b) ? 1 : lastSeen(a) > lastSeen(b) ? -1 : 0) ||
+    (b.lastUptimeSeconds ?? 0) - (a.lastUptimeSeconds ?? 0)
+  );
+}
+
+/** An incident as an answer shows it. Log text stands only in `raw` and `processes`, made harmless. */
+export function presentIncident(incident: Incident, detail: Detail) {
+  const { kind, xid, sxid, title, severity, verdict, action, gpu, pciAddress, count, trusted } = incident;
+  const processes = incident.processes.map(({ pid, name }) => ({
+    ...(pid === undefined ? {} : { pid }),
+    ...(name === undefined ? {} : { name: quarantine(name, maximumNameLength) }),
+  }));
+  const raw = incident.raw.map((line) => quarantine(line, maximumRawLength));
+  const row = {
+    kind,
+    ...(xid === undefined ? {} : { xid }),
+    ...(sxid === undefined ? {} : { sxid }),
+    title,
+    severity,
+    verdict,
+    action,
+    ...(gpu ? { gpu: gpu.index, gpuUuid: gpu.uuid } : {}),
+    pciAddress,
+    count,
+    ...timesOf(incident),
+    trusted,
+    explanation: incident.explanation,
+    ...(processes.length > 0 ? { processes: detail === 'full' ? processes : processes.slice(0, 2) } : {}),
+    raw: detail === 'full' ? raw : raw.slice(0, 1),
+  };
+  if (detail === 'summary') return row;
+  return {
+    ...row,
+    applicationCommon: incident.applicationCommon,
+    ...(incident.links.length > 0 ? { links: incident.links } : {}),
+    ...(incident.switchIndex === undefined ? {} : { switchIndex: incident.switchIndex }),
+    ...(incident.decoded ? { decoded: incident.decoded } : {}),
+    source: incident.source,
+  };
+}
+
+/** Absolute times when known; else seconds since boot, under a name that says so. */
+function timesOf({ firstAt, lastAt, firstUptimeSeconds, lastUptimeSeconds }: Incident) {
+  if (firstAt !== null || lastAt !== null) return { firstAt, lastAt };
+  return { firstAt, lastAt, firstUptimeSeconds, lastUptimeSeconds };
+}

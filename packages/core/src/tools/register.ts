@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import type { GpuTool, ToolContext } from './tool.ts';
+
+/**
+ * Any MCP server object of the official SDK, v1 (`@modelcontextprotocol/sdk`) or current (`@modelcontextprotocol/server`). Structural, so
+ * that core depends on neither; `never` accepts both of their generic signatures.
+ */
+export interface McpToolServer {
+  registerTool(name: string, config: never, callback: never): unknown;
+}
+
+/** The parts of a v1 `extra` and a current `ctx` that a tool can use. */
+interface HostContext {
+  readonly signal?: AbortSignal;
+  readonly _meta?: HostMeta;
+  readonly sendNotification?: Notify;
+  readonly mcpReq?: { readonly signal?: AbortSignal; readonly _meta?: HostMeta; readonly notify?: Notify };
+}
+type HostMeta = { readonly progressToken?: string | number };
+type Notify = (notification: {
+  readonly method: 'notifications/progress';
+  readonly params: { progressToken: string | number; progress: number; total: number; message?: string };
+}) => Promise<void>;
+
+/** Registers every tool on a server object of either SDK line. */
+export function registerGpuTools(server: McpToolServer, tools: readonly GpuTool[]): void {
+  for (const tool of tools) {
+    const config = {
+      title: tool.title,
+      description: tool.description,
+      inputSchema: advertised(tool.inputSchema),
+      outputSchema: tool.outputSchema,
+      annotations: { title: tool.title, ...tool.annotations },
+    };
+    const callback = async (input: unknown, host: HostContext) => {
+      const result = await tool.call(input, toolContext(host));
+      const content = [{ type: 'text', text: result.text }];
+      return result.isError
+        ? { content, isError: true }
+        : { content, structuredContent: result.structuredContent };
+    };
+    server.registerTool(tool.name, config as never, callback as never);
+  }
+}
+
+const advertisedSchemas = new WeakMap<z.ZodObject, z.ZodObject>();
+
+/**
+ * A schema that lists as the tool's strict one and lets every object through: the tool itself validates, so that its error names the
+ * field, the value, what is allowed and what to do next, whatever the host's SDK makes of a failed schema.
+ */
+function advertised(schema: z.ZodObject): z.ZodObject {
+  const known = advertisedSchemas.get(schema);
+  if (known) return known;
+  const { $schema: _, ...json } = z.toJSONSchema(schema, { io: 'input' });
+  const made = z.looseObject({}).meta(json);
+  advertisedSchemas.set(schema, made);
+  return made;
+}
+
+/** What a tool gets of its host: cancellation, and progress when the caller asked for it. */
+export function toolContext(host: HostContext | undefined): ToolContext {
+  const signal = host?.mcpReq?.signal ?? host?.signal;
+  const token = (host?.mcpReq?._meta ?? host?._meta)?.progressToken;
+  const notify = host?.mcpReq?.notify ?? host?.sendNotification;
+  const progress: ToolContext['progress'] =
+    token === undefined || notify === undefined
+      ? undefined
+      : (done, total, message) => {
+          const params = {
+            progressToken: token,
+            progress: done,
+            total,
+            ...(message === undefined ? {} : { message }),
+          };
+          // A caller that went away does not care for progress.
+          notify({ method: 'notifications/progress', params }).catch(() => {});
+        };
+  return { ...(signal ? { signal } : {}), ...(progress ? { progress } : {}) };
+}

@@ -1,0 +1,108 @@
+import type { z } from 'zod';
+import { GpuError, isGpuError } from '../errors.ts';
+import type { Clock, Logger } from '../ports/runtime.ts';
+import {
+  type GpuTool,
+  readOnlyAnnotations,
+  type ToolContext,
+  type ToolDefinition,
+  type ToolResult,
+} from './tool.ts';
+
+/** Kept back from the deadline so that the answer is on its way when it passes. */
+const answerMarginMilliseconds = 500;
+
+export interface RunOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** After this an answer is given with what was read. */
+  readonly deadlineMilliseconds: number;
+}
+
+/** Wraps a definition with what every tool needs: validation, the deadline, and errors as results. */
+export function makeTool<Input extends z.ZodObject>(
+  definition: ToolDefinition<Input>,
+  options: RunOptions,
+): GpuTool {
+  const { name, title, description, inputSchema, outputSchema } = definition;
+  return {
+    name,
+    title,
+    description,
+    inputSchema,
+    outputSchema,
+    annotations: readOnlyAnnotations,
+    async call(input, context = {}) {
+      const parsed = inputSchema.safeParse(input ?? {});
+      if (!parsed.success) return errorResult(invalidArguments(definition, parsed.error, input));
+      const deadline = startDeadline(options, context.signal);
+      try {
+        const structuredContent = await definition.handle(parsed.data, deadline.signal, context.progress);
+        return { isError: false, structuredContent, text: JSON.stringify(structuredContent) };
+      } catch (error) {
+        if (isGpuError(error)) return errorResult(error);
+        options.logger.error('a tool failed', { tool: name, error });
+        return errorResult(new GpuError('INTERNAL', `${name} failed unexpectedly.`));
+      } finally {
+        deadline.stop();
+      }
+    },
+  };
+}
+
+function errorResult(error: GpuError): ToolResult {
+  return { isError: true, text: `${error.code}: ${error.message} ${error.hint}` };
+}
+
+function startDeadline({ clock, deadlineMilliseconds }: RunOptions, caller: ToolContext['signal']) {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const budget = Math.max(deadlineMilliseconds - answerMarginMilliseconds, deadlineMilliseconds / 2);
+  const cancel = clock.after(budget, abort);
+  if (caller?.aborted) abort();
+  else caller?.addEventListener('abort', abort, { once: true });
+  return {
+    signal: controller.signal,
+    stop() {
+      cancel();
+      caller?.removeEventListener('abort', abort);
+    },
+  };
+}
+
+const maximumEchoLength = 80;
+
+/** Names the field, the value, what is allowed, and where to look next. */
+function invalidArguments(definition: ToolDefinition, error: z.ZodError, input: unknown): GpuError {
+  const allowed = Object.keys(definition.inputSchema.shape);
+  const problems = error.issues.slice(0, 5).map((issue) => {
+    if (issue.code === 'unrecognized_keys') {
+      return `unknown argument ${issue.keys.map((key) => show(key)).join(', ')} (arguments are: ${allowed.join(', ')})`;
+    }
+    const field = issue.path.map(String).join('.') || 'arguments';
+    return `${field} = ${show(valueAt(input, issue.path))}: ${issue.message}`;
+  });
+  return new GpuError('INVALID_INPUT', `Invalid arguments for ${definition.name}: ${problems.join('; ')}.`, {
+    hint: 'Correct the argument and call again; get_gpu_inventory lists the GPUs of this node.',
+  });
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  let value = input;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[key];
+  }
+  return value;
+}
+
+/** A value as the caller sent it, cut to a length that cannot flood the answer. */
+export function show(value: unknown): string {
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? String(value);
+  } catch {
+    text = typeof value;
+  }
+  return text.length > maximumEchoLength ? `${text.slice(0, maximumEchoLength)}...` : text;
+}
