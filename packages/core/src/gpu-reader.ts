@@ -1,11 +1,9 @@
+import { awaitWithin } from './await-within.ts';
 import type { Gap, GapReason } from './domain/gap.ts';
 import type { GpuReading, GpuRef, GpuSection, GpuState, NodeDescription } from './domain/gpu.ts';
 import { GpuError, type GpuErrorCode, isGpuError } from './errors.ts';
 import type { GpuProvider, ProviderManifest } from './ports/gpu-provider.ts';
 import type { Clock, Logger } from './ports/runtime.ts';
-
-/** How long after the signal a provider may take to give up; past it the reader answers without it. */
-const graceMilliseconds = 300;
 
 /** What becomes of a GPU whose read failed, and the gap reason for everything it would have told. */
 const stateByCode: Partial<Record<GpuErrorCode, { readonly state: GpuState; readonly reason: GapReason }>> = {
@@ -78,32 +76,13 @@ export class GpuReader {
     }
   }
 
-  /** Waits for the provider, but not longer than the signal plus a grace: a provider that breaks its contract does not hold the answer up. */
   #within<T>(signal: AbortSignal, work: Promise<T>, gpu: GpuRef | undefined): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      let cancelTimer: (() => void) | undefined;
-      const onAbort = () => {
-        cancelTimer = this.#clock.after(graceMilliseconds, () => {
-          this.#logger.warn('provider ignored its deadline', {
-            backend: this.manifest.backend,
-            gpu: gpu?.index,
-          });
-          reject(
-            gpu
-              ? new GpuError('GPU_HUNG', `no answer for GPU ${gpu.index} within the deadline`, {
-                  gpuId: String(gpu.index),
-                })
-              : new GpuError('TIMEOUT', 'the driver did not answer within the deadline'),
-          );
-        });
-      };
-      const settle = () => {
-        signal.removeEventListener('abort', onAbort);
-        cancelTimer?.();
-      };
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort, { once: true });
-      work.then(resolve, reject).finally(settle);
+    return awaitWithin(work, signal, this.#clock, () => {
+      const { backend } = this.manifest;
+      this.#logger.warn('provider ignored its deadline', { backend, gpu: gpu?.index });
+      if (!gpu) return new GpuError('TIMEOUT', 'the driver did not answer within the deadline');
+      const gpuId = String(gpu.index);
+      return new GpuError('GPU_HUNG', `no answer for GPU ${gpuId} within the deadline`, { gpuId });
     });
   }
 

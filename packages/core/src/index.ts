@@ -25,6 +25,8 @@ export {
 } from './prompts/gpu-prompts.ts';
 export { createGpuResources, type GpuResource, type GpuResourceOptions } from './resources/gpu-resources.ts';
 export { type McpResourceServer, type ResourceHost, registerGpuResources } from './resources/register.ts';
+// Writing an adapter
+export { gpuSectionLeaves, makeSample, type PartialReadings } from './sample.ts';
 export { type GpuSelector, parseGpuSelector, resolveGpu } from './selector.ts';
 // Tools, resources and prompts
 export { createGpuTools, type GpuToolOptions, type GpuToolPorts } from './tools/create-gpu-tools.ts';

@@ -1,4 +1,4 @@
-import type { GpuRef } from './domain/gpu.ts';
+import type { GpuReading, GpuRef } from './domain/gpu.ts';
 import { pciDeviceKey } from './domain/pci-address.ts';
 import { GpuError } from './errors.ts';
 import type { GpuReader } from './gpu-reader.ts';
@@ -14,6 +14,8 @@ const minimumPrefixLength = 4;
 const uuidPrefix = /^(?:gpu-)?[0-9a-f][0-9a-f-]{3,35}$/;
 const migUuid = /^mig-(?:[0-9a-f-]{36}|gpu-[0-9a-f-]{36}\/\d{1,2}\/\d{1,2})$/;
 
+const listHint = 'get_gpu_inventory lists the GPUs of this node.';
+
 /** @throws GpuError INVALID_INPUT when the text is none of the spellings. */
 export function parseGpuSelector(selector: string | number): GpuSelector {
   const text = String(selector).trim().toLowerCase();
@@ -25,7 +27,7 @@ export function parseGpuSelector(selector: string | number): GpuSelector {
   throw new GpuError(
     'INVALID_INPUT',
     `gpu = ${JSON.stringify(selector).slice(0, 80)} is not an index (0), a UUID or at least ${minimumPrefixLength} of its characters (GPU-1a2b), a PCI address (0000:3b:00.0) or a MIG UUID (MIG-...).`,
-    { hint: 'get_gpu_inventory lists the GPUs of this node.' },
+    { hint: listHint },
   );
 }
 
@@ -37,20 +39,26 @@ export async function resolveGpu(
   signal: AbortSignal,
 ): Promise<GpuRef> {
   const parsed = parseGpuSelector(selector);
-  const matches =
-    parsed.kind === 'mig' ? await holdersOf(parsed.uuid, gpus, reader, signal) : gpus.filter(matcher(parsed));
+  const { matches, unidentified } =
+    parsed.kind === 'mig'
+      ? await holdersOf(parsed.uuid, gpus, reader, signal)
+      : { matches: gpus.filter(matcher(parsed)), unidentified: gpus.filter(lacks(parsed)) };
   const [match, second] = matches;
   if (match && !second) return match;
   const asked = `gpu = ${JSON.stringify(selector)}`;
   if (second) {
     throw new GpuError(
       'INVALID_INPUT',
-      `${asked} matches GPUs ${matches.map((gpu) => gpu.index).join(', ')}: give more characters.`,
+      `${asked} matches GPUs ${listIndices(matches)}: give more characters.`,
+      { hint: listHint },
     );
   }
-  throw new GpuError('GPU_NOT_FOUND', `${asked} is not on this node; it has ${describeRange(gpus)}.`, {
-    gpuId: String(selector),
-  });
+  const where = `this node has ${describeRange(gpus)}`;
+  const message =
+    unidentified.length > 0
+      ? `${asked} matches none of the GPUs that could be identified, but GPU ${listIndices(unidentified)} could not be; ${where}.`
+      : `${asked} is not on this node; ${where}.`;
+  throw new GpuError('GPU_NOT_FOUND', message, { gpuId: String(selector) });
 }
 
 function matcher(selector: Exclude<GpuSelector, { kind: 'mig' }>): (gpu: GpuRef) => boolean {
@@ -64,17 +72,34 @@ function matcher(selector: Exclude<GpuSelector, { kind: 'mig' }>): (gpu: GpuRef)
   }
 }
 
+/** A GPU without what the selector names might be the one that is meant. */
+function lacks(selector: Exclude<GpuSelector, { kind: 'mig' }>): (gpu: GpuRef) => boolean {
+  switch (selector.kind) {
+    case 'index':
+      return () => false;
+    case 'pci':
+      return (gpu) => gpu.pciAddress === null;
+    case 'uuid':
+      return (gpu) => gpu.uuid === null;
+  }
+}
+
 async function holdersOf(
   uuid: string,
   gpus: readonly GpuRef[],
   reader: GpuReader,
   signal: AbortSignal,
-): Promise<GpuRef[]> {
+): Promise<{ matches: GpuRef[]; unidentified: GpuRef[] }> {
   const readings = await reader.readGpus(gpus, ['mig'], signal);
-  return readings
-    .filter((reading) => reading.mig?.devices?.some((device) => device.uuid?.toLowerCase() === uuid))
-    .map((reading) => reading.gpu);
+  const holds = (reading: GpuReading) =>
+    reading.mig?.devices?.some((device) => device.uuid?.toLowerCase() === uuid) === true;
+  return {
+    matches: readings.filter(holds).map(({ gpu }) => gpu),
+    unidentified: readings.filter(({ state }) => state !== 'ok').map(({ gpu }) => gpu),
+  };
 }
+
+const listIndices = (gpus: readonly GpuRef[]) => gpus.map((gpu) => gpu.index).join(', ');
 
 function describeRange(gpus: readonly GpuRef[]): string {
   if (gpus.length === 0) return 'no GPUs';

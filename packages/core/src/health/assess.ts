@@ -8,7 +8,7 @@ import {
   type Verdict,
   worstVerdict,
 } from '../domain/verdict.ts';
-import type { HealthRule, RuleFinding } from './rule.ts';
+import type { HealthRule, MissingReading, RuleFinding } from './rule.ts';
 import { healthRules } from './rules.ts';
 
 export interface GpuAssessment {
@@ -43,31 +43,30 @@ export function assessGpu(
 ): GpuAssessment {
   const checks = { passed: 0, failed: 0, unknown: 0, notApplicable: 0 };
   const candidates: Candidate[] = [];
-  let essentialUnknown = false;
+  let judged = false;
   for (const rule of rules) {
     if (reading.state !== 'ok' && rule.sections.length > 0) {
       checks.unknown += 1;
       continue;
     }
     const outcome = rule.evaluate(reading);
-    if (outcome === 'pass') checks.passed += 1;
-    else if (outcome === 'not-applicable') checks.notApplicable += 1;
+    if (outcome === 'pass') {
+      checks.passed += 1;
+      judged ||= rule.sections.length > 0;
+    } else if (outcome === 'not-applicable') checks.notApplicable += 1;
     else if ('unknown' in outcome) {
       checks.unknown += 1;
-      essentialUnknown ||= rule.essential;
+      if (rule.essential) candidates.push(unjudged(rule, outcome.unknown));
     } else {
       checks.failed += 1;
       candidates.push({ ...outcome.finding, ruleId: rule.id, source: rule.source });
     }
   }
+  if (!judged && candidates.length === 0) candidates.push(nothingToJudgeBy);
   candidates.push(...incidents.flatMap(incidentCandidate));
   const gpu = reading.gpu.index;
   const findings = candidates.map((candidate) => toFinding(candidate, candidates, gpu)).sort(byUrgency);
-  const verdict = worstVerdict([
-    ...findings.map((finding) => finding.verdict),
-    ...(essentialUnknown || checks.passed === 0 ? (['unknown'] as const) : []),
-    'ok' as const,
-  ]);
+  const verdict = worstVerdict([...findings.map((finding) => finding.verdict), 'ok']);
   const deciding = findings.filter((finding) => finding.verdict === verdict);
   return {
     gpu,
@@ -79,15 +78,48 @@ export function assessGpu(
   };
 }
 
+/** What cannot be judged is told, else an `unknown` would come without a reason. */
+function unjudged(rule: HealthRule, { field, reason }: MissingReading): Candidate {
+  return {
+    ruleId: rule.id,
+    verdict: 'unknown',
+    what: `${field} could not be read (${reason}), so this GPU cannot be called healthy.`,
+    evidence: [{ field, value: null }],
+    action: 'none',
+    confidence: 'high',
+    source: rule.source,
+  };
+}
+
+const nothingToJudgeBy: Candidate = {
+  ruleId: 'gpu.nothing-to-judge-by',
+  verdict: 'unknown',
+  what: 'This GPU answers, but offers none of the readings its health could be judged by.',
+  evidence: [],
+  action: 'none',
+  confidence: 'high',
+  source: 'a verdict needs at least one reading',
+};
+
+/**
+ * Findings of the node from incidents that belong to none of its GPUs: an NVSwitch, the driver, or a GPU that is no longer counted since
+ * it fell off its bus.
+ */
+export function assessNode(incidents: readonly Incident[]): readonly Finding[] {
+  const candidates = incidents.flatMap(incidentCandidate);
+  return candidates.map((candidate) => toFinding(candidate, candidates, undefined)).sort(byUrgency);
+}
+
 /** Events an application commonly causes say nothing of the GPU; one that a user-space program wrote supports no verdict alone. */
 function incidentCandidate(incident: Incident): Candidate[] {
   if (incident.trusted === false || incident.applicationCommon) return [];
   if (incident.verdict !== 'critical' && incident.verdict !== 'warning') return [];
-  const code = incident.xid === undefined ? incident.kind : `Xid ${incident.xid}`;
+  const { kind, xid, sxid } = incident;
+  const code = xid !== undefined ? `Xid ${xid}` : sxid !== undefined ? `SXid ${sxid}` : kind;
   const times = incident.count === 1 ? 'once' : `${incident.count} times`;
   return [
     {
-      ruleId: `log.${incident.kind}${incident.xid === undefined ? '' : `-${incident.xid}`}`,
+      ruleId: `log.${code.toLowerCase().replace(' ', '-')}`,
       verdict: incident.verdict,
       what: `The kernel log has ${code} (${incident.title}) ${times}.`,
       evidence: [
@@ -108,7 +140,7 @@ function incidentCandidate(incident: Incident): Candidate[] {
 const familyOf = (ruleId: string) => ruleId.split('.', 1)[0];
 
 /** Keeps a disruptive action only with the vendor's own signal or a second, independent finding. */
-function toFinding(candidate: Candidate, all: readonly Candidate[], gpu: number): Finding {
+function toFinding(candidate: Candidate, all: readonly Candidate[], gpu: number | undefined): Finding {
   const { ruleId, verdict, what, evidence, source, confidence } = candidate;
   const confirmed =
     candidate.authoritative === true ||
@@ -117,7 +149,7 @@ function toFinding(candidate: Candidate, all: readonly Candidate[], gpu: number)
   return {
     ruleId,
     verdict,
-    gpu,
+    ...(gpu === undefined ? {} : { gpu }),
     what,
     evidence,
     action: confirmed ? candidate.action : alone,

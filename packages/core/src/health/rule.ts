@@ -20,11 +20,17 @@ export interface RuleFinding {
   readonly confidence: Confidence;
 }
 
+export interface MissingReading {
+  readonly field: string;
+  readonly reason: GapReason;
+  readonly detail: string;
+}
+
 /** `pass`, `not-applicable` (this product does not have it), `unknown` (it could not be read), or a finding. */
 export type RuleOutcome =
   | 'pass'
   | 'not-applicable'
-  | { readonly unknown: { readonly field: string; readonly reason: GapReason; readonly detail: string } }
+  | { readonly unknown: MissingReading }
   | { readonly finding: RuleFinding };
 
 export interface HealthRule {

@@ -300,6 +300,11 @@ export const healthRules: readonly HealthRule[] = [
   },
 ];
 
+/** Of two missing readings: unknown, unless the product has neither. */
+function worseOf(first: RuleOutcome, second: RuleOutcome): RuleOutcome {
+  return first === 'not-applicable' ? second : first;
+}
+
 function evaluateThermalMargin(reading: GpuReading): RuleOutcome {
   const margin = readingOf(reading, 'thermal.marginCelsius');
   const slowdownMargin = readingOf(reading, 'thermal.slowdownMarginCelsius');
@@ -314,10 +319,17 @@ function evaluateThermalMargin(reading: GpuReading): RuleOutcome {
       confidence: 'high',
     });
   }
+  // A margin that exists but was not read must not pass for one the product does not have.
+  const marginOutcome =
+    margin === undefined
+      ? missing(reading, 'thermal.marginCelsius')
+      : missing(reading, 'thermal.slowdownMarginCelsius');
   const temperature = readingOf(reading, 'thermal.temperatureCelsius');
-  if (temperature === undefined) return missing(reading, 'thermal.temperatureCelsius');
+  if (temperature === undefined)
+    return worseOf(missing(reading, 'thermal.temperatureCelsius'), marginOutcome);
   const slowdown = readingOf(reading, 'thermal.slowdownThresholdCelsius');
-  if (slowdown === undefined) return missing(reading, 'thermal.slowdownThresholdCelsius');
+  if (slowdown === undefined)
+    return worseOf(missing(reading, 'thermal.slowdownThresholdCelsius'), marginOutcome);
   if (temperature < slowdown) return 'pass';
   return finding({
     verdict: 'critical',

@@ -12,7 +12,13 @@ import { parseGpuSelector, resolveGpu } from '../selector.ts';
 import { groupIncidents } from '../xid/incidents.ts';
 import { answerSchema, gpuBackendCoverage, makeAnswer, type NextStep } from './answer.ts';
 import { detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
-import { byUrgency, gpusForAttribution, presentIncident, readKernelEvents } from './incidents.ts';
+import {
+  byUrgency,
+  gpusForAttribution,
+  type KernelEventRead,
+  presentIncident,
+  readKernelEvents,
+} from './incidents.ts';
 import { defineTool } from './tool.ts';
 import type { Toolkit } from './toolkit.ts';
 
@@ -61,25 +67,29 @@ export function analyzeXidErrors(toolkit: Toolkit) {
       const now = toolkit.clock.now();
       const from = since === undefined ? undefined : parseTime('since', since, now);
       const to = until === undefined ? undefined : parseTime('until', until, now);
+      if (from !== undefined) checkOrder(from, to ?? new Date(now).toISOString());
       const offset = parseCursor(cursor);
       if (gpu !== undefined) parseGpuSelector(gpu);
+      // Asked at the same time: the log must not wait for a driver that hangs.
+      const reading = readKernelEvents(toolkit, from, signal);
       const gpus = await gpusForAttribution(toolkit, signal);
       const known = isGpuError(gpus) ? [] : gpus;
       const wanted = gpu === undefined ? undefined : await addressOf(toolkit, gpu, gpus, signal);
-      const log = await readKernelEvents(toolkit, from, signal);
-      const leastSevere = eventSeverities.indexOf(minimumSeverity);
-      const incidents = groupIncidents(log.events, { gpus: known })
+      const log = await reading;
+      const asked = groupIncidents(log.events, { gpus: known })
         .filter((incident) => wanted === undefined || incident.pciAddress === wanted)
-        .filter((incident) => eventSeverities.indexOf(incident.severity) <= leastSevere)
-        .filter((incident) => from === undefined || incident.lastAt === null || incident.lastAt >= from)
-        .filter((incident) => to === undefined || incident.firstAt === null || incident.firstAt <= to)
+        .filter((incident) => from === undefined || !isBefore(incident.lastAt, from))
+        .filter((incident) => to === undefined || !isBefore(to, incident.firstAt))
         .sort(byUrgency);
+      const leastSevere = eventSeverities.indexOf(minimumSeverity);
+      const incidents = asked.filter((incident) => eventSeverities.indexOf(incident.severity) <= leastSevere);
       const page = incidents.slice(offset, offset + limit);
       const truncated = offset + page.length < incidents.length;
-      const verdict = verdictOf(incidents, log.coverage);
+      // The verdict and its step do not change with what the list leaves out.
+      const verdict = verdictOf(asked, log.coverage);
       return makeAnswer(toolkit, detail, {
         verdict,
-        summary: summarise(incidents, log.coverage, verdict),
+        summary: summarise(asked, log, verdict),
         payload: {
           eventCount: log.events.length,
           incidents: page.map((incident) => presentIncident(incident, detail)),
@@ -87,7 +97,7 @@ export function analyzeXidErrors(toolkit: Toolkit) {
         gaps: [...log.gaps, ...attributionGaps(gpus)],
         gpuBackend: gpuBackendCoverage(toolkit, isGpuError(gpus) ? gpus : undefined),
         kernelLog: log.coverage,
-        nextSteps: nextSteps(incidents, log.coverage, verdict),
+        nextSteps: nextSteps(asked, log.coverage, verdict),
         page: {
           total: incidents.length,
           truncated,
@@ -105,9 +115,22 @@ function parseCursor(cursor: string | undefined): number {
     'INVALID_INPUT',
     `cursor = ${JSON.stringify(cursor)} is not a nextCursor of this tool.`,
     {
-      hint: 'Leave cursor out for the first page.',
+      hint: 'Give the nextCursor of the page before, or leave cursor out for the first page.',
     },
   );
+}
+
+/** An empty window would look like a log without errors. */
+function checkOrder(from: string, to: string): void {
+  if (from <= to) return;
+  throw new GpuError('INVALID_INPUT', `since = "${from}" is after until = "${to}".`, {
+    hint: 'Give a since before until; until is now when left out.',
+  });
+}
+
+/** Whether one time is known to be before another; times of a log may carry any offset. */
+function isBefore(time: string | null, other: string | null): boolean {
+  return time !== null && other !== null && Date.parse(time) < Date.parse(other);
 }
 
 /** A PCI address needs no inventory; anything else is looked up. */
@@ -116,7 +139,7 @@ async function addressOf(
   selector: string | number,
   gpus: readonly GpuRef[] | GpuError,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<string> {
   const parsed = parseGpuSelector(selector);
   if (parsed.kind === 'pci') return parsed.key;
   if (isGpuError(gpus)) {
@@ -124,23 +147,50 @@ async function addressOf(
       hint: 'Give the PCI address of the GPU instead, or leave gpu out.',
     });
   }
-  return pciDeviceKey((await resolveGpu(selector, gpus, toolkit.reader, signal)).pciAddress);
+  const { index, pciAddress } = await resolveGpu(selector, gpus, toolkit.reader, signal);
+  const address = pciDeviceKey(pciAddress);
+  if (address !== undefined) return address;
+  throw new GpuError(
+    'UNAVAILABLE',
+    `The PCI address of GPU ${index} is not known, so its log lines cannot be told apart.`,
+    {
+      hint: 'Call analyze_xid_errors without gpu, or with the PCI address that lspci shows.',
+    },
+  );
 }
+
+/** What a user-space program may have written supports no verdict and no action. */
+const supporting = (incidents: readonly Incident[]) => incidents.filter(({ trusted }) => trusted !== false);
 
 /** No incidents in a readable log is `ok` for the time it covers; an unreadable log is `unknown`. */
 function verdictOf(incidents: readonly Incident[], coverage: KernelLogCoverage): Verdict {
   if (!coverage.readable) return 'unknown';
-  return incidents.length === 0 ? 'ok' : worstVerdict(incidents.map((incident) => incident.verdict));
+  return worstVerdict([...supporting(incidents).map((incident) => incident.verdict), 'ok']);
 }
 
-function summarise(incidents: readonly Incident[], coverage: KernelLogCoverage, verdict: Verdict): string {
-  if (!coverage.readable) return 'The kernel log could not be read, so past GPU errors are not known.';
-  if (incidents.length === 0) return 'No GPU errors in the part of the kernel log that was read.';
-  const worst = incidents.filter((incident) => incident.verdict === verdict);
-  const list = worst.slice(0, 4).map(describe).join('; ');
-  const more = worst.length > 4 ? ` and ${worst.length - 4} more` : '';
-  return `${incidents.length} incident${incidents.length === 1 ? '' : 's'}, worst first: ${list}${more}.`;
+function summarise(incidents: readonly Incident[], log: KernelEventRead, verdict: Verdict): string {
+  if (!log.coverage.readable) return 'The kernel log could not be read, so past GPU errors are not known.';
+  if (incidents.length === 0) {
+    return log.events.length === 0
+      ? 'No GPU errors in the part of the kernel log that was read.'
+      : `None of the ${log.events.length} GPU events in the kernel log match what was asked.`;
+  }
+  const trusted = supporting(incidents);
+  const forged = incidents.length - trusted.length;
+  const parts: string[] = [];
+  if (trusted.length > 0) {
+    const worst = trusted.filter((incident) => incident.verdict === verdict);
+    const list = worst.slice(0, 4).map(describe).join('; ');
+    const more = worst.length > 4 ? ` and ${worst.length - 4} more` : '';
+    parts.push(`${countOf(trusted.length)}, worst first: ${list}${more}.`);
+  }
+  if (forged > 0) {
+    parts.push(`${countOf(forged)} written by a program, not the kernel: no conclusion is drawn from it.`);
+  }
+  return parts.join(' ');
 }
+
+const countOf = (count: number) => `${count} incident${count === 1 ? '' : 's'}`;
 
 function describe(incident: Incident): string {
   const where = incident.gpu ? `GPU ${incident.gpu.index}` : (incident.pciAddress ?? 'an unnamed device');
@@ -169,7 +219,7 @@ function nextSteps(
       },
     ];
   }
-  const deciding = incidents.filter((incident) => incident.verdict === verdict);
+  const deciding = supporting(incidents).filter((incident) => incident.verdict === verdict);
   const action = strongestAction(deciding.map((incident) => incident.action));
   const first = deciding.find((incident) => incident.action === action);
   if (!first || verdict === 'ok') return [];

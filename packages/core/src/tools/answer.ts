@@ -8,6 +8,7 @@ import {
   type Finding,
   type Verdict,
   verdicts,
+  worstVerdict,
 } from '../domain/verdict.ts';
 import type { GpuError } from '../errors.ts';
 import { gapReasonOf } from '../gpu-reader.ts';
@@ -42,6 +43,8 @@ export interface AnswerParts {
   readonly payload: StructuredContent;
   readonly findings?: readonly Finding[];
   readonly gaps: readonly Gap[];
+  /** How many GPUs the answer covers; equal gaps of all of them become one. */
+  readonly gpuCount?: number;
   readonly gpuBackend: GpuBackendCoverage;
   readonly kernelLog?: KernelLogCoverage;
   readonly nextSteps: readonly NextStep[];
@@ -58,7 +61,7 @@ export function makeAnswer(toolkit: Toolkit, detail: Detail, parts: AnswerParts)
     summary: parts.summary,
     ...parts.payload,
     ...(parts.findings === undefined ? {} : { findings: parts.findings }),
-    gaps: presentGaps(parts.gaps, detail),
+    gaps: presentGaps(parts.gaps, detail, parts.gpuCount),
     coverage: { gpuBackend: parts.gpuBackend, ...(parts.kernelLog ? { kernelLog: parts.kernelLog } : {}) },
     nextSteps: parts.nextSteps,
     ...parts.page,
@@ -76,31 +79,47 @@ export function gpuBackendCoverage(toolkit: Toolkit, error: GpuError | undefined
   };
 }
 
-/** The answer of any tool when the driver as a whole cannot be asked: it says so and what to fix, and claims nothing. */
+/** What the kernel log tells while the driver cannot be asked. */
+export interface LogBesideBackend {
+  readonly coverage: KernelLogCoverage;
+  readonly gaps: readonly Gap[];
+  readonly findings: readonly Finding[];
+}
+
+/** The answer of any tool when the driver as a whole cannot be asked: it says so and what to fix, and claims only what the log tells. */
 export function backendUnreadable(
   toolkit: Toolkit,
   error: GpuError,
   payload: StructuredContent,
-  kernelLog?: KernelLogCoverage,
+  log?: LogBesideBackend,
 ): StructuredContent {
+  const findings = log?.findings ?? [];
+  const [worst] = findings;
+  const told = worst ? ` ${worst.what}` : '';
   return makeAnswer(toolkit, 'full', {
-    verdict: 'unknown',
-    summary: `The GPUs of this node could not be read (${error.code}), so nothing can be said of them.`,
+    verdict: worstVerdict(['unknown', ...findings.map((finding) => finding.verdict)]),
+    summary: `The GPUs of this node could not be read (${error.code}), so nothing can be said of their state now.${told}`,
     payload,
-    gaps: [{ field: 'gpuBackend', reason: gapReasonOf(error), detail: `${error.code}: ${error.message}` }],
+    ...(log ? { findings } : {}),
+    gaps: [
+      { field: 'gpuBackend', reason: gapReasonOf(error), detail: `${error.code}: ${error.message}` },
+      ...(log?.gaps ?? []),
+    ],
     gpuBackend: gpuBackendCoverage(toolkit, error),
-    ...(kernelLog ? { kernelLog } : {}),
-    nextSteps: [{ action: 'none', reason: error.hint, command: 'k8s-gpu-mcp-server doctor' }],
+    ...(log ? { kernelLog: log.coverage } : {}),
+    nextSteps: [
+      ...(worst ? [{ action: worst.action, reason: worst.what, tool: 'analyze_xid_errors' }] : []),
+      { action: 'none', reason: error.hint, command: 'k8s-gpu-mcp-server doctor' },
+    ],
   });
 }
 
 /**
  * Gaps as the answer shows them. A summary leaves out what the product simply does not have (`unsupported`); equal gaps of several GPUs
- * become one without `gpu` when every GPU has it.
+ * become one without `gpu` when every GPU of the answer has it.
  */
-export function presentGaps(gaps: readonly Gap[], detail: Detail): readonly Gap[] {
+export function presentGaps(gaps: readonly Gap[], detail: Detail, gpuCount = 0): readonly Gap[] {
   const shown = detail === 'full' ? gaps : gaps.filter((gap) => gap.reason !== 'unsupported');
-  const gpuCount = new Set(gaps.flatMap((gap) => (gap.gpu === undefined ? [] : [gap.gpu]))).size;
   const groups = new Map<string, Gap[]>();
   for (const gap of shown) {
     const key = JSON.stringify([gap.field, gap.reason, gap.detail, gap.gpu === undefined]);
@@ -110,7 +129,8 @@ export function presentGaps(gaps: readonly Gap[], detail: Detail): readonly Gap[
   }
   return [...groups.values()].flatMap((group) => {
     const [first] = group;
-    if (!first || gpuCount < 2 || group.length < gpuCount || first.gpu === undefined) return group;
+    const holders = new Set(group.map((gap) => gap.gpu)).size;
+    if (!first || gpuCount < 2 || holders < gpuCount || first.gpu === undefined) return group;
     const { gpu: _, ...everyGpu } = first;
     return [everyGpu];
   });

@@ -1,11 +1,20 @@
 import { z } from 'zod';
 import { GpuError } from '../errors.ts';
 
-/** Arguments that several tools share. */
+// Arguments that several tools share.
+
+const gpuExpected = 'expected an index (0 to 1023), a UUID or unique prefix, a PCI address or a MIG UUID';
+
 export const gpuArgument = z
-  .union([z.int().min(0).max(1023), z.string().min(1).max(128)], {
-    error: 'expected an index (0 to 1023), a UUID or unique prefix, a PCI address or a MIG UUID',
-  })
+  .union(
+    [
+      z.int().min(0, gpuExpected).max(1023, gpuExpected),
+      z.string().min(1, gpuExpected).max(128, gpuExpected),
+    ],
+    {
+      error: gpuExpected,
+    },
+  )
   .describe('GPU: index, UUID or unique prefix, PCI address, or MIG UUID. Default: all.')
   .optional();
 
@@ -17,7 +26,7 @@ export const detailArgument = z
 const durationUnits: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const maximumDurationMilliseconds = 366 * 86_400_000;
 
-/** ISO 8601 with date, or a duration back from now: `30m`, `2h`, `1d`. */
+/** ISO 8601 with date (UTC unless it has an offset), or a duration back from now: `30m`, `2h`, `1d`. */
 export function timeArgument(what: string) {
   return z
     .string()
@@ -26,21 +35,30 @@ export function timeArgument(what: string) {
     .optional();
 }
 
+const isoTime =
+  /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)(Z|[+-]\d{2}:?\d{2})?)?$/i;
+
+/** Milliseconds since 1970; `undefined` for what is no ISO 8601 time or no day of the calendar (the platform would roll 31 February over). */
+function parseIsoTime(text: string): number | undefined {
+  const [, date = '', time = '00:00', offset = 'Z'] = isoTime.exec(text) ?? [];
+  const day = Date.parse(`${date}T00:00:00Z`);
+  if (Number.isNaN(day) || !new Date(day).toISOString().startsWith(date)) return undefined;
+  const colon = /^[+-]\d{4}$/.test(offset) ? `${offset.slice(0, 3)}:${offset.slice(3)}` : offset;
+  const moment = Date.parse(`${date}T${time.replace(',', '.')}${colon.toUpperCase()}`);
+  return Number.isNaN(moment) ? undefined : moment;
+}
+
 /** @throws GpuError INVALID_INPUT naming the argument. */
 export function parseTime(name: string, text: string, nowMilliseconds: number): string {
   const duration = /^(\d{1,6})([smhd])$/.exec(text.trim());
   const back = duration ? Number(duration[1]) * (durationUnits[duration[2] ?? ''] ?? Number.NaN) : undefined;
   if (back !== undefined && back <= maximumDurationMilliseconds)
     return new Date(nowMilliseconds - back).toISOString();
-  const isIso =
-    /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?$/i.test(
-      text.trim(),
-    );
-  const time = isIso ? Date.parse(text.trim().replace(',', '.').replace(' ', 'T')) : Number.NaN;
-  if (!Number.isNaN(time)) return new Date(time).toISOString();
+  const time = parseIsoTime(text.trim());
+  if (time !== undefined) return new Date(time).toISOString();
   throw new GpuError(
     'INVALID_INPUT',
     `${name} = ${JSON.stringify(text)} is neither a time (2026-01-31T12:00:00Z) nor a duration back from now (30m, 2h, 1d; at most 366d).`,
-    { hint: 'Correct the argument and call again.' },
+    { hint: `Correct ${name} or leave it out.` },
   );
 }

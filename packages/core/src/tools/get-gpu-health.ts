@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { type GpuReading, type GpuSection, gpuSections } from '../domain/gpu.ts';
+import { type GpuReading, type GpuRef, type GpuSection, gpuSections } from '../domain/gpu.ts';
 import type { Incident } from '../domain/incident.ts';
 import { pciDeviceKey } from '../domain/pci-address.ts';
 import { type Finding, strongestAction, type Verdict, verdicts, worstVerdict } from '../domain/verdict.ts';
-import { assessGpu, byUrgency, type GpuAssessment } from '../health/assess.ts';
+import { assessGpu, assessNode, byUrgency, type GpuAssessment, scoreOf } from '../health/assess.ts';
 import { healthRules } from '../health/rules.ts';
 import { groupIncidents } from '../xid/incidents.ts';
 import {
@@ -49,24 +49,29 @@ export function getGpuHealth(toolkit: Toolkit) {
         readNode(toolkit, gpu, ruleSections, signal),
         readKernelEvents(toolkit, from, signal),
       ]);
-      if (error) return backendUnreadable(toolkit, error, { score: null, gpus: [] }, log.coverage);
+      if (error) {
+        const told = gpu === undefined ? assessNode(groupIncidents(log.events, { gpus: [] })) : [];
+        return backendUnreadable(toolkit, error, { score: null, gpus: [] }, { ...log, findings: told });
+      }
       const incidents = groupIncidents(log.events, { gpus: node.gpus });
       const assessments = readings.map((reading) => assessGpu(reading, incidentsOf(reading, incidents)));
-      const verdict = worstVerdict(assessments.map((assessment) => assessment.verdict));
-      const findings = assessments.flatMap((assessment) => assessment.findings).sort(byUrgency);
+      const nodeFindings = gpu === undefined ? assessNode(incidentsOfNoGpu(node.gpus, incidents)) : [];
+      const verdict = worstVerdict([...assessments, ...nodeFindings].map((each) => each.verdict));
+      const findings = [...assessments.flatMap((each) => each.findings), ...nodeFindings].sort(byUrgency);
       const shown = detail === 'full' ? findings : findings.slice(0, maximumFindings);
       return makeAnswer(toolkit, detail, {
         verdict,
-        summary: summarise(assessments, log, verdict),
+        summary: summarise(assessments, findings, log, verdict),
         payload: {
-          score: nodeScore(assessments),
+          score: nodeScore(assessments, nodeFindings),
           gpus: assessments.map((assessment, position) => present(assessment, readings[position], detail)),
         },
         findings: shown,
+        gpuCount: readings.length,
         gaps: [...node.gaps, ...readings.flatMap((reading) => reading.gaps), ...log.gaps],
         gpuBackend: gpuBackendCoverage(toolkit, undefined),
         kernelLog: log.coverage,
-        nextSteps: nextSteps(assessments, verdict, log),
+        nextSteps: nextSteps(findings, verdict, log),
         ...(shown.length < findings.length ? { page: { total: findings.length, truncated: true } } : {}),
       });
     },
@@ -80,18 +85,29 @@ function incidentsOf({ gpu }: GpuReading, incidents: readonly Incident[]): reado
   );
 }
 
+/** What the log tells of switches, the driver, and GPUs that are no longer counted since they fell off their bus. */
+function incidentsOfNoGpu(gpus: readonly GpuRef[], incidents: readonly Incident[]): readonly Incident[] {
+  const keys = new Set(gpus.map((gpu) => pciDeviceKey(gpu.pciAddress)));
+  return incidents.filter(
+    ({ gpu, pciAddress }) => gpu === undefined && (pciAddress === null || !keys.has(pciAddress)),
+  );
+}
+
 /** The lowest score; null as soon as one GPU cannot be judged, for an unknown is not a number. */
-function nodeScore(assessments: readonly GpuAssessment[]): number | null {
+function nodeScore(assessments: readonly GpuAssessment[], nodeFindings: readonly Finding[]): number | null {
   const scores = assessments.map((assessment) => assessment.score);
   if (scores.length === 0) return null;
-  return scores.reduce((lowest, score) =>
+  return [...scores, scoreOf('ok', nodeFindings)].reduce((lowest, score) =>
     lowest === null || score === null ? null : Math.min(lowest, score),
   );
 }
 
-function summarise(assessments: readonly GpuAssessment[], log: KernelEventRead, verdict: Verdict): string {
-  if (assessments.length === 0)
-    return 'The driver counts no GPUs on this node, so there is nothing to judge.';
+function summarise(
+  assessments: readonly GpuAssessment[],
+  findings: readonly Finding[],
+  log: KernelEventRead,
+  verdict: Verdict,
+): string {
   const total = assessments.length === 1 ? '1 GPU' : `${assessments.length} GPUs`;
   const parts = verdicts.flatMap((each) => {
     const gpus = assessments.filter((assessment) => assessment.verdict === each).map(({ gpu }) => gpu);
@@ -99,12 +115,22 @@ function summarise(assessments: readonly GpuAssessment[], log: KernelEventRead, 
       ? [`${gpus.length} ${each}${each === 'ok' ? '' : ` (GPU ${gpus.join(', ')})`}`]
       : [];
   });
-  const worst = assessments.find((assessment) => assessment.verdict === verdict)?.findings[0];
-  const first = worst && verdict !== 'ok' ? ` GPU ${worst.gpu}: ${worst.what}` : '';
+  const counted =
+    assessments.length === 0
+      ? 'The driver counts no GPUs on this node, so there is nothing to judge.'
+      : `${total}: ${parts.join(', ')}.`;
+  const worst = findings.find((finding) => finding.verdict === verdict);
+  const first = worst ? ` ${subjectOf([worst])}: ${worst.what}` : '';
   const blind = log.coverage.readable
     ? ''
     : ' The kernel log could not be read, so past errors are not weighed.';
-  return `${total}: ${parts.join(', ')}.${first}${blind}`;
+  return `${counted}${first}${blind}`;
+}
+
+/** The GPUs that findings are about, or the node. */
+function subjectOf(findings: readonly Finding[]): string {
+  const gpus = findings.flatMap(({ gpu }) => gpu ?? []);
+  return gpus.length > 0 ? `GPU ${gpus.join(', ')}` : 'Node';
 }
 
 function present(assessment: GpuAssessment, reading: GpuReading | undefined, detail: Detail) {
@@ -121,28 +147,24 @@ function present(assessment: GpuAssessment, reading: GpuReading | undefined, det
   };
 }
 
-function nextSteps(
-  assessments: readonly GpuAssessment[],
-  verdict: Verdict,
-  log: KernelEventRead,
-): NextStep[] {
+function nextSteps(findings: readonly Finding[], verdict: Verdict, log: KernelEventRead): NextStep[] {
   const steps: NextStep[] = [];
-  const deciding = assessments.filter((assessment) => assessment.verdict === verdict);
-  const action = strongestAction(deciding.map((assessment) => assessment.action));
-  const gpus = deciding.filter((assessment) => assessment.action === action);
-  const finding: Finding | undefined = gpus[0]?.findings.find((each) => each.action === action);
-  if (verdict !== 'ok' && finding) {
-    steps.push({ action, reason: `GPU ${gpus.map(({ gpu }) => gpu).join(', ')}: ${finding.what}` });
+  const deciding = findings.filter((finding) => finding.verdict === verdict);
+  const action = strongestAction(deciding.map((finding) => finding.action));
+  const first = deciding.find((finding) => finding.action === action);
+  if (first) {
+    const alike = deciding.filter((finding) => finding.ruleId === first.ruleId && finding.action === action);
+    steps.push({ action, reason: `${subjectOf(alike)}: ${first.what}` });
     steps.push({
       action: 'none',
       reason: 'See the kernel-log errors behind it.',
       tool: 'analyze_xid_errors',
     });
   }
-  if (!log.coverage.readable) {
+  if (verdict === 'unknown' || !log.coverage.readable) {
     steps.push({
       action: 'none',
-      reason: 'See why the kernel log cannot be read.',
+      reason: 'See what cannot be read here, and what it needs.',
       command: 'k8s-gpu-mcp-server doctor',
     });
   }

@@ -43,6 +43,7 @@ export function getGpuInventory(toolkit: Toolkit) {
           gpuCount: node.gpus.length,
           gpus: readings.map((reading) => presentGpu(reading, detail)),
         },
+        gpuCount: readings.length,
         gaps: [...node.gaps, ...readings.flatMap((reading) => reading.gaps)],
         gpuBackend: gpuBackendCoverage(toolkit, undefined),
         nextSteps: nextSteps(readings),

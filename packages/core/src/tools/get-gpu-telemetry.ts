@@ -50,6 +50,7 @@ export function getGpuTelemetry(toolkit: Toolkit) {
         ...(broken.length > 0 ? { verdict: broken.some(isDown) ? 'critical' : 'unknown' } : {}),
         summary: summarise(readings),
         payload: { gpus: readings.map((reading) => present(reading, shown)) },
+        gpuCount: readings.length,
         gaps: [...node.gaps, ...readings.flatMap((reading) => reading.gaps)],
         gpuBackend: gpuBackendCoverage(toolkit, undefined),
         nextSteps:

@@ -1,9 +1,10 @@
+import { awaitWithin } from '../await-within.ts';
 import type { KernelEvent } from '../domain/event.ts';
 import type { Gap } from '../domain/gap.ts';
 import type { GpuRef } from '../domain/gpu.ts';
 import type { Incident } from '../domain/incident.ts';
 import { verdicts } from '../domain/verdict.ts';
-import { type GpuError, isGpuError } from '../errors.ts';
+import { GpuError, isGpuError } from '../errors.ts';
 import { gapReasonOf } from '../gpu-reader.ts';
 import type { KernelLogCoverage } from '../ports/kernel-log.ts';
 import { parseKernelEvent } from '../xid/parse.ts';
@@ -21,18 +22,23 @@ export interface KernelEventRead {
   readonly gaps: readonly Gap[];
 }
 
-/** The events of the kernel log. A log that cannot be read, or not in time, is told by coverage and gaps. */
+/** The events of the kernel log. Never rejects: a log that cannot be read, or not in time, is told by coverage and gaps. */
 export async function readKernelEvents(
-  { kernelLog }: Toolkit,
+  { kernelLog, clock, logger }: Toolkit,
   since: string | undefined,
   signal: AbortSignal,
 ): Promise<KernelEventRead> {
   try {
-    const { records, coverage } = await kernelLog.read({ signal, ...(since === undefined ? {} : { since }) });
+    const reading = kernelLog.read({ signal, ...(since === undefined ? {} : { since }) });
+    const { records, coverage } = await awaitWithin(reading, signal, clock, () => {
+      logger.warn('the kernel log ignored its deadline');
+      return new GpuError('TIMEOUT', 'the kernel log was not read within the deadline');
+    });
     const events = records.flatMap((record) => parseKernelEvent(record) ?? []);
     return { events, coverage, gaps: coverage.readable ? [] : [unreadableGap(coverage)] };
-  } catch (error) {
-    if (!isGpuError(error)) throw error;
+  } catch (thrown) {
+    const error = isGpuError(thrown) ? thrown : new GpuError('INTERNAL', 'reading the kernel log failed');
+    if (error !== thrown) logger.error('the kernel log adapter failed', { error: thrown });
     const coverage = { source: null, readable: false, from: null, to: null };
     return {
       events: [],
@@ -62,7 +68,8 @@ export async function gpusForAttribution(
   const controller = new AbortController();
   const abort = () => controller.abort();
   const cancel = toolkit.clock.after(attributionMilliseconds, abort);
-  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true });
   try {
     const node = await toolkit.reader.describe(controller.signal);
     return isGpuError(node) ? node : node.gpus;

@@ -34,15 +34,15 @@ export function makeTool<Input extends z.ZodObject>(
     annotations: readOnlyAnnotations,
     async call(input, context = {}) {
       const parsed = inputSchema.safeParse(input ?? {});
-      if (!parsed.success) return errorResult(invalidArguments(definition, parsed.error, input));
+      if (!parsed.success) return errorResult(name, invalidArguments(definition, parsed.error, input));
       const deadline = startDeadline(options, context.signal);
       try {
         const structuredContent = await definition.handle(parsed.data, deadline.signal, context.progress);
         return { isError: false, structuredContent, text: JSON.stringify(structuredContent) };
       } catch (error) {
-        if (isGpuError(error)) return errorResult(error);
+        if (isGpuError(error)) return errorResult(name, error);
         options.logger.error('a tool failed', { tool: name, error });
-        return errorResult(new GpuError('INTERNAL', `${name} failed unexpectedly.`));
+        return errorResult(name, new GpuError('INTERNAL', `${name} failed unexpectedly.`));
       } finally {
         deadline.stop();
       }
@@ -50,8 +50,10 @@ export function makeTool<Input extends z.ZodObject>(
   };
 }
 
-function errorResult(error: GpuError): ToolResult {
-  return { isError: true, text: `${error.code}: ${error.message} ${error.hint}` };
+/** What happened and what to do, naming the tool that takes the corrected argument. */
+function errorResult(tool: string, error: GpuError): ToolResult {
+  const about = error.code === 'INVALID_INPUT' ? `Invalid arguments for ${tool}: ` : '';
+  return { isError: true, text: `${error.code}: ${about}${error.message} ${error.hint}` };
 }
 
 function startDeadline({ clock, deadlineMilliseconds }: RunOptions, caller: ToolContext['signal']) {
@@ -82,7 +84,7 @@ function invalidArguments(definition: ToolDefinition, error: z.ZodError, input: 
     const field = issue.path.map(String).join('.') || 'arguments';
     return `${field} = ${show(valueAt(input, issue.path))}: ${issue.message}`;
   });
-  return new GpuError('INVALID_INPUT', `Invalid arguments for ${definition.name}: ${problems.join('; ')}.`, {
+  return new GpuError('INVALID_INPUT', `${problems.join('; ')}.`, {
     hint: 'Correct the argument and call again; get_gpu_inventory lists the GPUs of this node.',
   });
 }

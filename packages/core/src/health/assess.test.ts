@@ -1,0 +1,299 @@
+import { describe, expect, test } from 'vitest';
+import { type Changes, h100Reading, unsupported } from '../../test/h100.ts';
+import { incident } from '../../test/incident.ts';
+import { seededRandom } from '../../test/random.ts';
+import { clockEventReasons, type GpuReading, gpuSections, recoveryActions } from '../domain/gpu.ts';
+import { type Finding, isDisruptive, verdicts, worstVerdict } from '../domain/verdict.ts';
+import { assessGpu, assessNode, scoreOf } from './assess.ts';
+import { healthRules } from './rules.ts';
+
+const down = (state: 'lost' | 'hung' | 'unreadable'): GpuReading => {
+  const { gpu, observedAt } = h100Reading();
+  return { gpu, state, stateDetail: 'why', observedAt, gaps: [] };
+};
+const actionOf = (findings: readonly Finding[], ruleId: string) =>
+  findings.find((finding) => finding.ruleId === ruleId)?.action;
+
+describe('the verdict', () => {
+  test('a healthy GPU is ok with 100 points, and says what was checked', () => {
+    expect(assessGpu(h100Reading())).toEqual({
+      gpu: 0,
+      verdict: 'ok',
+      score: 100,
+      action: 'none',
+      findings: [],
+      // Retired pages are of products before Ampere.
+      checks: { passed: healthRules.length - 1, failed: 0, unknown: 0, notApplicable: 1 },
+    });
+  });
+
+  test.each([
+    ['lost', 'critical', 'reboot-node', 40],
+    ['hung', 'critical', 'monitor', 40],
+    ['unreadable', 'unknown', 'none', null],
+  ] as const)('a GPU that is %s is %s: %s', (state, verdict, action, score) => {
+    expect(assessGpu(down(state))).toMatchObject({
+      verdict,
+      action,
+      score,
+      findings: [{ ruleId: `gpu.${state}` }],
+    });
+  });
+
+  test.each([
+    ['ecc.uncorrectableVolatileCount', { ecc: { uncorrectableVolatileCount: null } }],
+    ['thermal.temperatureCelsius', { thermal: { marginCelsius: null, temperatureCelsius: null } }],
+  ] satisfies [string, Changes][])(
+    'without the essential %s it is unknown, and a finding says why',
+    (field, changes) => {
+      const reading = h100Reading(changes, [{ gpu: 0, field, reason: 'no-permission', detail: 'denied' }]);
+      expect(assessGpu(reading)).toMatchObject({
+        verdict: 'unknown',
+        score: null,
+        findings: [
+          { verdict: 'unknown', what: expect.stringContaining(`${field} could not be read (no-permission)`) },
+        ],
+      });
+    },
+  );
+
+  test('a missing reading that is not essential leaves it ok, and is counted', () => {
+    const reading = h100Reading({ recovery: { action: null } }, [
+      { gpu: 0, field: 'recovery.action', reason: 'no-permission', detail: 'denied' },
+    ]);
+    expect(assessGpu(reading)).toMatchObject({ verdict: 'ok', checks: { unknown: 2 } });
+  });
+
+  test('a product without ECC can be ok', () => {
+    const reading = h100Reading({ ecc: { uncorrectableVolatileCount: null, sramThresholdExceeded: null } }, [
+      unsupported(0, 'ecc'),
+      unsupported(0, 'rowRemap'),
+    ]);
+    expect(assessGpu(reading).verdict).toBe('ok');
+  });
+
+  test('a GPU that offers no reading to judge by is unknown: nothing read is never ok', () => {
+    const { gpu, state, observedAt } = h100Reading();
+    const bare: GpuReading = {
+      gpu,
+      state,
+      observedAt,
+      gaps: gpuSections.map((field) => unsupported(0, field)),
+    };
+    expect(assessGpu(bare)).toMatchObject({
+      verdict: 'unknown',
+      score: null,
+      findings: [{ ruleId: 'gpu.nothing-to-judge-by' }],
+    });
+  });
+
+  test('a warning outweighs an unknown', () => {
+    const reading = h100Reading(
+      { ecc: { uncorrectableVolatileCount: null }, pcie: { currentLinkWidthLanes: 8 } },
+      [],
+    );
+    expect(assessGpu(reading).verdict).toBe('warning');
+  });
+
+  test('findings stand worst first', () => {
+    const reading = h100Reading({ rowRemap: { pending: true }, thermal: { marginCelsius: -9 } });
+    const ranks = assessGpu(reading).findings.map((finding) => verdicts.indexOf(finding.verdict));
+    expect(ranks).toEqual([...ranks].sort());
+    expect(ranks).toHaveLength(2);
+  });
+});
+
+describe('a disruptive action needs the vendor, or two families of signal', () => {
+  test('alone: the harmless one', () => {
+    const alone = (changes: Changes) => assessGpu(h100Reading(changes)).action;
+    expect(alone({ ecc: { uncorrectableVolatileCount: 4 } })).toBe('restart-app');
+    expect(alone({ rowRemap: { pending: true } })).toBe('monitor');
+    expect(alone({ thermal: { marginCelsius: -4 } })).toBe('monitor');
+    expect(alone({ clocks: { eventReasons: ['hardware-power-brake'] } })).toBe('monitor');
+    expect(alone({ pcie: { currentLinkWidthLanes: 4 } })).toBe('monitor');
+    expect(assessGpu(down('hung')).action).toBe('monitor');
+  });
+
+  test('a second finding of another family confirms it', () => {
+    const reading = h100Reading({ ecc: { uncorrectableVolatileCount: 4 }, rowRemap: { pending: true } });
+    const { findings, action } = assessGpu(reading);
+    expect(actionOf(findings, 'ecc.uncorrectable-volatile')).toBe('reset-gpu');
+    expect(actionOf(findings, 'remap.pending')).toBe('reset-gpu');
+    expect(action).toBe('reset-gpu');
+  });
+
+  test('a second finding of the same family does not', () => {
+    const reading = h100Reading({ rowRemap: { pending: true, retiredPagesPending: true } });
+    const { findings, action } = assessGpu(reading);
+    expect(findings).toHaveLength(2);
+    expect(action).toBe('monitor');
+  });
+
+  test('what could not be read confirms nothing', () => {
+    const reading = h100Reading(
+      { rowRemap: { pending: true }, ecc: { uncorrectableVolatileCount: null } },
+      [],
+    );
+    const { findings } = assessGpu(reading);
+    expect(findings.map((finding) => finding.verdict)).toEqual(['warning', 'unknown']);
+    expect(actionOf(findings, 'remap.pending')).toBe('monitor');
+  });
+
+  test("the vendor's own signal is enough", () => {
+    expect(assessGpu(h100Reading({ recovery: { action: 'reset' } })).action).toBe('reset-gpu');
+    expect(assessGpu(h100Reading({ rowRemap: { failureOccurred: true } })).action).toBe(
+      'run-field-diagnostic',
+    );
+    expect(assessGpu(h100Reading(), [incident()]).action).toBe('power-cycle');
+  });
+
+  test('an incident of the log confirms a reading', () => {
+    const xid119 = incident({ xid: 119, action: 'reset-gpu' });
+    expect(actionOf(assessGpu(down('hung'), [xid119]).findings, 'gpu.hung')).toBe('reset-gpu');
+  });
+});
+
+describe('incidents', () => {
+  test('one of the kernel becomes a finding in our own words', () => {
+    const { verdict, findings } = assessGpu(h100Reading(), [incident({ count: 3 })]);
+    expect(verdict).toBe('critical');
+    expect(findings).toMatchObject([
+      {
+        ruleId: 'log.xid-79',
+        gpu: 0,
+        what: 'The kernel log has Xid 79 (GPU has fallen off the bus) 3 times.',
+        evidence: [{ field: 'kernelLog', value: 3, at: '2026-01-01T00:00:00.000Z' }],
+        confidence: 'high',
+      },
+    ]);
+  });
+
+  test('one without a wall-clock time, from a file without facility: less sure', () => {
+    const { findings } = assessGpu(h100Reading(), [incident({ trusted: 'unknown', lastAt: null })]);
+    expect(findings).toMatchObject([{ confidence: 'medium', evidence: [{ field: 'kernelLog', value: 1 }] }]);
+    expect(findings[0]?.evidence[0]).not.toHaveProperty('at');
+  });
+
+  test.each([
+    ['written by a program', { trusted: false }],
+    [
+      'commonly caused by an application',
+      { xid: 13, verdict: 'warning', action: 'check-app', applicationCommon: true },
+    ],
+    ['that says ok', { verdict: 'ok', action: 'none' }],
+    ['that says unknown', { verdict: 'unknown', action: 'none' }],
+  ] as const)('one %s supports no verdict', (_, changes) => {
+    expect(assessGpu(h100Reading(), [incident(changes)])).toEqual(assessGpu(h100Reading()));
+  });
+
+  test('one written by a program confirms nothing either', () => {
+    const reading = h100Reading({ ecc: { uncorrectableVolatileCount: 1 } });
+    expect(assessGpu(reading, [incident({ trusted: false })]).action).toBe('restart-app');
+  });
+
+  test('a GPU that may not be read is critical when the log says so', () => {
+    expect(assessGpu(down('unreadable'), [incident()]).verdict).toBe('critical');
+  });
+
+  test('those of no GPU are findings of the node', () => {
+    const sxid = incident({
+      kind: 'sxid',
+      sxid: 12028,
+      title: 'Switch error',
+      verdict: 'warning',
+      action: 'monitor',
+    });
+    const { gpu: _, xid: _xid, ...switchError } = sxid;
+    const findings = assessNode([switchError, incident(), incident({ trusted: false })]);
+    expect(findings.map(({ ruleId, verdict }) => [ruleId, verdict])).toEqual([
+      ['log.xid-79', 'critical'],
+      ['log.sxid-12028', 'warning'],
+    ]);
+    expect(findings.every((finding) => !('gpu' in finding))).toBe(true);
+    expect(findings[1]?.what).toContain('SXid 12028');
+  });
+});
+
+/** A GPU with a random set of faults; more bits, more faults. */
+function faulty(bits: number): GpuReading {
+  const has = (bit: number) => (bits & (1 << bit)) !== 0;
+  return h100Reading({
+    ecc: { uncorrectableVolatileCount: has(0) ? 3 : 0, sramThresholdExceeded: has(1) },
+    rowRemap: { failureOccurred: has(2), pending: has(3), retiredPagesPending: has(4) },
+    recovery: { action: has(5) ? 'reset' : 'none' },
+    thermal: { marginCelsius: has(6) ? -5 : 40 },
+    clocks: {
+      eventReasons: clockEventReasons.filter(
+        (reason) =>
+          (reason === 'hardware-power-brake' && has(7)) || (reason === 'hardware-thermal-slowdown' && has(8)),
+      ),
+    },
+    pcie: { currentLinkWidthLanes: has(9) ? 8 : 16 },
+  });
+}
+
+describe('properties over random faults', () => {
+  const random = seededRandom(20_261_121);
+  const cases = Array.from({ length: 2_000 }, () => ({
+    bits: random.below(1 << 10),
+    more: 1 << random.below(10),
+  }));
+
+  test('one more fault never raises the score, nor betters the verdict', () => {
+    for (const { bits, more } of cases) {
+      const before = assessGpu(faulty(bits));
+      const after = assessGpu(faulty(bits | more));
+      expect(after.score).toBeLessThanOrEqual(before.score ?? Number.NaN);
+      expect(verdicts.indexOf(after.verdict)).toBeLessThanOrEqual(verdicts.indexOf(before.verdict));
+    }
+  });
+
+  test('no disruptive action without a reason', () => {
+    const vendor = new Set(['ecc.sram-threshold', 'remap.failed', 'recovery.action']);
+    for (const { bits } of cases) {
+      const { findings } = assessGpu(faulty(bits));
+      const families = new Set(findings.map(({ ruleId }) => ruleId.split('.')[0]));
+      for (const { ruleId, action } of findings) {
+        const reason = vendor.has(ruleId) || families.size >= 2;
+        if (isDisruptive(action) && !reason) expect.fail(`${ruleId} says ${action} alone (${bits})`);
+      }
+    }
+  });
+
+  test('the score follows the findings alone, from 0 to 100', () => {
+    const finding = (verdict: Finding['verdict']): Finding => ({
+      ruleId: 'x.y',
+      verdict,
+      what: '',
+      evidence: [],
+      action: 'none',
+      source: '',
+      confidence: 'low',
+    });
+    for (let round = 0; round < 500; round += 1) {
+      const findings = Array.from({ length: random.below(6) }, () => finding(random.pick(verdicts)));
+      const verdict = worstVerdict([...findings.map((each) => each.verdict), 'ok']);
+      const score = scoreOf(verdict, findings);
+      if (verdict === 'unknown') expect(score).toBeNull();
+      else {
+        expect(score).toBeGreaterThanOrEqual(0);
+        expect(score).toBeLessThanOrEqual(100);
+        const more = scoreOf('critical', [...findings, finding('warning')]);
+        expect(more).toBeLessThanOrEqual(score ?? Number.NaN);
+      }
+    }
+    expect(scoreOf('ok', [])).toBe(100);
+  });
+
+  test('the same input gives the same answer', () => {
+    for (const { bits } of cases.slice(0, 50))
+      expect(assessGpu(faulty(bits))).toEqual(assessGpu(faulty(bits)));
+  });
+});
+
+test('every recovery action of the driver is judged', () => {
+  for (const action of recoveryActions) {
+    const { verdict } = assessGpu(h100Reading({ recovery: { action } }));
+    expect(verdict === 'ok', action).toBe(action === 'none');
+  }
+});

@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest';
+import { unsupported } from '../../test/h100.ts';
+import type { Gap } from '../domain/gap.ts';
+import { GpuError } from '../errors.ts';
+import { GpuReader } from '../gpu-reader.ts';
+import { silentLogger } from '../ports/runtime.ts';
+import { fixedClock, inMemoryKernelLog, stubProvider } from '../testing.ts';
+import { answerSchema, backendUnreadable, gpuBackendCoverage, makeAnswer, presentGaps } from './answer.ts';
+import type { Toolkit } from './toolkit.ts';
+
+const denied = (gpu: number, detail = 'NVML_ERROR_NO_PERMISSION (4)'): Gap => ({
+  gpu,
+  field: 'ecc.sramThresholdExceeded',
+  reason: 'no-permission',
+  detail,
+});
+
+function toolkitOf(simulated: boolean): Toolkit {
+  const clock = fixedClock('2026-05-05T05:05:05.000Z');
+  const provider = stubProvider({ manifest: { simulated, backend: 'nvml' } });
+  const reader = new GpuReader(provider, clock, silentLogger);
+  return { nodeName: 'gpu-node-7', reader, kernelLog: inMemoryKernelLog([]), clock, logger: silentLogger };
+}
+
+describe('presentGaps', () => {
+  test('a summary leaves out what the product does not have; full tells it', () => {
+    const gaps = [unsupported(0, 'thermal.fanSpeedPercent'), denied(0)];
+    expect(presentGaps(gaps, 'summary', 1)).toEqual([denied(0)]);
+    expect(presentGaps(gaps, 'full', 1)).toEqual(gaps);
+  });
+
+  test('an equal gap of every GPU is told once, without gpu', () => {
+    const { gpu: _, ...everyGpu } = denied(0);
+    expect(
+      presentGaps(
+        [0, 1, 2].map((gpu) => denied(gpu)),
+        'summary',
+        3,
+      ),
+    ).toEqual([everyGpu]);
+  });
+
+  test('a gap of some GPUs names each: it must not look like one of all', () => {
+    expect(presentGaps([denied(2), denied(5)], 'summary', 8)).toEqual([denied(2), denied(5)]);
+  });
+
+  test('the same gap twice on one of two GPUs is not one of both', () => {
+    expect(presentGaps([denied(0), denied(0)], 'summary', 2)).toEqual([denied(0), denied(0)]);
+  });
+
+  test('different details stay apart', () => {
+    const gaps = [denied(0, 'a'), denied(1, 'b')];
+    expect(presentGaps(gaps, 'summary', 2)).toEqual(gaps);
+  });
+
+  test('one GPU keeps its index, and the node its gaps', () => {
+    const node: Gap = { field: 'kernelLog', reason: 'no-permission', detail: 'EPERM' };
+    expect(presentGaps([denied(0), node], 'summary', 1)).toEqual([denied(0), node]);
+  });
+});
+
+describe('makeAnswer', () => {
+  test('puts the envelope round the payload, and leaves out what was not given', () => {
+    const toolkit = toolkitOf(false);
+    const answer = makeAnswer(toolkit, 'summary', {
+      summary: 'All well.',
+      payload: { gpus: [] },
+      gaps: [],
+      gpuBackend: gpuBackendCoverage(toolkit, undefined),
+      nextSteps: [],
+    });
+    expect(answer).toEqual({
+      apiVersion: 'v1',
+      node: 'gpu-node-7',
+      observedAt: '2026-05-05T05:05:05.000Z',
+      summary: 'All well.',
+      gpus: [],
+      gaps: [],
+      coverage: { gpuBackend: { backend: 'nvml', readable: true } },
+      nextSteps: [],
+    });
+    expect(answerSchema({}).safeParse(answer).success).toBe(true);
+  });
+
+  test('readings that are invented say so', () => {
+    expect(gpuBackendCoverage(toolkitOf(true), undefined)).toMatchObject({ simulated: true });
+  });
+});
+
+describe('backendUnreadable', () => {
+  const error = new GpuError('LIBRARY_NOT_FOUND', 'libnvidia-ml.so.1 was not found');
+
+  test('is unknown, says why and what to fix, and claims nothing', () => {
+    const answer = backendUnreadable(toolkitOf(false), error, { gpus: [] });
+    expect(answer).toMatchObject({
+      verdict: 'unknown',
+      gpus: [],
+      gaps: [{ field: 'gpuBackend', reason: 'error', detail: expect.stringContaining('libnvidia-ml') }],
+      coverage: { gpuBackend: { readable: false, detail: expect.stringContaining('LIBRARY_NOT_FOUND') } },
+      nextSteps: [{ action: 'none', reason: error.hint, command: 'k8s-gpu-mcp-server doctor' }],
+    });
+    expect(answer['summary']).toContain('LIBRARY_NOT_FOUND');
+  });
+
+  test('what the log tells meanwhile makes it worse, never better', () => {
+    const finding = {
+      ruleId: 'log.xid-79',
+      verdict: 'critical',
+      what: 'The kernel log has Xid 79 once.',
+      evidence: [],
+      action: 'power-cycle',
+      source: 'test',
+      confidence: 'high',
+    } as const;
+    const coverage = { source: 'kmsg', readable: true, from: null, to: null };
+    const answer = backendUnreadable(
+      toolkitOf(false),
+      error,
+      {},
+      { coverage, gaps: [], findings: [finding] },
+    );
+    expect(answer).toMatchObject({ verdict: 'critical', findings: [finding] });
+    expect(answer['nextSteps']).toMatchObject([{ action: 'power-cycle', tool: 'analyze_xid_errors' }, {}]);
+    const quiet = backendUnreadable(toolkitOf(false), error, {}, { coverage, gaps: [], findings: [] });
+    expect(quiet['verdict']).toBe('unknown');
+  });
+});

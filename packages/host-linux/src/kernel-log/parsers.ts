@@ -1,0 +1,30 @@
+import type { KernelLogRecord } from '@k8s-gpu-mcp/core';
+
+/** Turns the lines of one text file into records; keeps what spans lines (year inference, continuation lines, repeat counts). */
+export interface KernelLogLineReader {
+  push(line: string, lineNumber: number): readonly KernelLogRecord[];
+  end(): readonly KernelLogRecord[];
+}
+
+/**
+ * What the sources need to know about messages. The core package implements it; it is a parameter so that the byte handling here can
+ * be tested, measured and reused without it.
+ */
+export interface KernelLogParsers {
+  /** Every line that can matter contains at least one of these ASCII strings. */
+  readonly kernelLogNeedles: readonly string[];
+  isKernelLogCandidate(text: string): boolean;
+  /** `everyLine`: the format hides messages from a byte search (escapes, byte arrays), so each line has to be parsed. */
+  sniffKernelLogFormat(firstLines: readonly string[]): { readonly format: string; readonly everyLine: boolean };
+  createKernelLogLineReader(options: {
+    readonly nowMilliseconds: number;
+    readonly bootedAt?: string;
+    readonly file?: string;
+  }): KernelLogLineReader;
+  /** One record as `/dev/kmsg` gives it, continuation lines included. */
+  parseKmsgRecord(record: string, options: { readonly bootedAt?: string }): KernelLogRecord | undefined;
+  /** One `<prefix>[seconds] text` line as syslog(2) gives it. */
+  parsePrintkLine(line: string, options: { readonly bootedAt?: string }): KernelLogRecord | undefined;
+  /** One line of `journalctl -o json`. */
+  parseJournalEntry(json: string): KernelLogRecord | undefined;
+}

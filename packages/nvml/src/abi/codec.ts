@@ -1,0 +1,56 @@
+import { type FieldLayout, type FieldName, type StructName, structs } from './structs.ts';
+
+/** Library writes past the size we know of (a newer driver's longer struct) must not reach other memory. */
+const slackBytes = 64;
+
+/** Zeroed memory for one struct (or `count` of them in a row), its version member filled in. */
+export function allocateStruct(name: StructName, count = 1): Buffer {
+  const layout = structs[name];
+  const buffer = Buffer.alloc(layout.size * count + slackBytes);
+  if ('version' in layout) buffer.writeUInt32LE(layout.version, layout.fields.version.offset);
+  return buffer;
+}
+
+export function allocate(size: number): Buffer {
+  return Buffer.alloc(size + slackBytes);
+}
+
+type FieldTypeOf<Name extends StructName, Field extends FieldName<Name>> =
+  (typeof structs)[Name]['fields'][Field] extends { readonly type: infer Type } ? Type : never;
+type DecodedField<Type> = Type extends 'text' ? string : Type extends 'u64' | 'i64' ? bigint : number;
+
+/** One member of one struct. 64-bit members are always bigint, never "number when it happens to fit". */
+export function readField<Name extends StructName, Field extends FieldName<Name>>(
+  buffer: Buffer,
+  name: Name,
+  field: Field,
+  position = 0,
+): DecodedField<FieldTypeOf<Name, Field>> {
+  const struct = structs[name];
+  const layout = (struct.fields as Readonly<Record<string, FieldLayout>>)[field];
+  if (!layout) throw new TypeError(`${name} has no member ${field}`);
+  const at = struct.size * position + layout.offset;
+  return decodeMember(buffer, layout, at) as DecodedField<FieldTypeOf<Name, Field>>;
+}
+
+function decodeMember(buffer: Buffer, layout: FieldLayout, at: number): string | number | bigint {
+  switch (layout.type) {
+    case 'u32':
+      return buffer.readUInt32LE(at);
+    case 'i32':
+      return buffer.readInt32LE(at);
+    case 'u64':
+      return buffer.readBigUInt64LE(at);
+    case 'i64':
+      return buffer.readBigInt64LE(at);
+    case 'text':
+      return readText(buffer, at, layout.length);
+  }
+}
+
+/** A C string: up to the first NUL or the end of its buffer. */
+export function readText(buffer: Buffer, offset: number, length: number): string {
+  const bytes = buffer.subarray(offset, offset + length);
+  const end = bytes.indexOf(0);
+  return bytes.toString('utf8', 0, end < 0 ? bytes.length : end);
+}

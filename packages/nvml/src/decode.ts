@@ -1,0 +1,244 @@
+import type { ClockEventReason, GapReason, GpuErrorCode, RecoveryAction } from '@k8s-gpu-mcp/core';
+import { readField } from './abi/codec.ts';
+import { rc, returnCodes, valueTypes } from './abi/constants.ts';
+
+/**
+ * What NVML's numbers mean. The only file that knows a sentinel or what a return code stands for.
+ * This runs in the helper process too, so it imports nothing but types from the core.
+ */
+
+/** One leaf: a value, or why there is none. */
+export type Reading<T> =
+  | { readonly value: T }
+  | { readonly value: null; readonly reason: GapReason; readonly detail: string };
+
+export function missing(
+  reason: GapReason,
+  detail: string,
+): { readonly value: null; readonly reason: GapReason; readonly detail: string } {
+  return { value: null, reason, detail };
+}
+
+/** `NVML_ERROR_NOT_SUPPORTED (3)`. */
+export function describeReturn(code: number): string {
+  const name = (returnCodes as Readonly<Record<number, string>>)[code];
+  return `${name ?? 'unknown NVML return code'} (${code})`;
+}
+
+const gapReasonByReturn: Readonly<Record<number, GapReason>> = {
+  [rc.notSupported]: 'unsupported',
+  [rc.functionNotFound]: 'unsupported',
+  [rc.noPermission]: 'no-permission',
+  [rc.gpuIsLost]: 'gpu-lost',
+  [rc.timeout]: 'timeout',
+};
+
+export function gapReasonOf(code: number): GapReason {
+  return gapReasonByReturn[code] ?? 'error';
+}
+
+export function missingFrom(call: string, code: number) {
+  return missing(gapReasonOf(code), `${call}: ${describeReturn(code)}`);
+}
+
+/** What a failed initialisation or handle lookup means for the caller. */
+const errorCodeByReturn: Readonly<Record<number, GpuErrorCode>> = {
+  1: 'UNAVAILABLE',
+  2: 'GPU_NOT_FOUND',
+  3: 'NOT_SUPPORTED',
+  4: 'NO_PERMISSION',
+  6: 'GPU_NOT_FOUND',
+  9: 'DRIVER_NOT_LOADED',
+  10: 'TIMEOUT',
+  13: 'NOT_SUPPORTED',
+  15: 'GPU_LOST',
+  16: 'RESET_REQUIRED',
+  18: 'DRIVER_MISMATCH',
+  28: 'GPU_NOT_FOUND',
+};
+
+export function errorCodeOf(code: number): GpuErrorCode {
+  return errorCodeByReturn[code] ?? 'UNAVAILABLE';
+}
+
+/** What to do, where NVML's situation is more precise than the core's general hint. */
+const hintByReturn: Readonly<Record<number, string>> = {
+  4: 'The device files deny access: run as root or as a user who may open /dev/nvidiactl and /dev/nvidia*, and in a container let the NVIDIA runtime (NVIDIA_DRIVER_CAPABILITIES=utility) inject them.',
+  8: 'Connect the external power cables of this GPU and reboot the node.',
+  9: 'Load the kernel driver (modprobe nvidia; lsmod shows it, the kernel log says why it failed). In a container check that /dev/nvidiactl is there.',
+  11: 'The interrupts of this GPU do not arrive: look at the kernel log, then reboot the node.',
+  14: 'The InfoROM of this GPU is corrupt: run the field diagnostic and contact support.',
+  17: 'The operating system refused the driver a call: look at the kernel log, and at the device cgroup of this container.',
+  18: 'The kernel module and the user-space library differ: restart this process (or pod) so that it sees the new library, else reboot the node.',
+  27: 'The driver says it is not ready: ask again in a moment.',
+  999: 'The driver gave no reason. In a container, access to the device files may have been withdrawn (a systemd daemon-reload does that): restart the pod, then look at the kernel log.',
+};
+
+export function hintOf(code: number): string | undefined {
+  return hintByReturn[code];
+}
+
+const notAvailable = 'the driver answered "not available" (all bits set)';
+
+/** All ones is NVML_VALUE_NOT_AVAILABLE; no percentage, temperature, clock, power or id in use can be that large. */
+export function decodeU32(call: string, value: number): Reading<number> {
+  return value === 0xffff_ffff ? missing('unsupported', `${call}: ${notAvailable}`) : { value };
+}
+
+/** To a JSON number; what does not fit without loss is reported, not rounded. */
+export function decodeU64(call: string, value: bigint): Reading<number> {
+  if (value === 0xffff_ffff_ffff_ffffn) return missing('unsupported', `${call}: ${notAvailable}`);
+  return toSafeNumber(call, value);
+}
+
+export function decodeText(call: string, text: string): Reading<string> {
+  const trimmed = text.trim();
+  return trimmed === '' ? missing('unsupported', `${call}: empty text`) : { value: trimmed };
+}
+
+/** `nvmlEnableState_t` and the 0/1 flags. */
+export function decodeFlag(call: string, value: number): Reading<boolean> {
+  if (value === 0) return { value: false };
+  if (value === 1) return { value: true };
+  return missing('error', `${call}: ${value} is neither 0 nor 1`);
+}
+
+function toSafeNumber(call: string, value: bigint): Reading<number> {
+  const number = Number(value);
+  if (Number.isSafeInteger(number)) return { value: number };
+  return missing('error', `${call}: ${value} does not fit a JSON number`);
+}
+
+/**
+ * One entry of nvmlDeviceGetFieldValues: its own return code first, then the value by its type.
+ * `signed` is for ids whose value is signed whatever the type says (T.Limit offsets).
+ */
+export function decodeFieldValue(buffer: Buffer, position: number, signed = false): Reading<number> {
+  const call = `nvmlDeviceGetFieldValues(${readField(buffer, 'nvmlFieldValue_t', 'fieldId', position)})`;
+  const code = readField(buffer, 'nvmlFieldValue_t', 'nvmlReturn', position);
+  // The ids asked for are constants, so "invalid argument" here means a driver older than the id.
+  if (code === rc.invalidArgument) return missing('unsupported', `${call}: ${describeReturn(code)}`);
+  if (code !== rc.success) return missingFrom(call, code);
+  const bits = readField(buffer, 'nvmlFieldValue_t', 'value', position);
+  const type = readField(buffer, 'nvmlFieldValue_t', 'valueType', position);
+  switch (type) {
+    case valueTypes.double: {
+      const view = new DataView(new ArrayBuffer(8));
+      view.setBigUint64(0, bits);
+      const value = view.getFloat64(0);
+      return Number.isFinite(value) ? { value } : missing('error', `${call}: ${value}`);
+    }
+    case valueTypes.unsignedInt:
+      if (signed) return { value: Number(BigInt.asIntN(32, bits)) };
+      return decodeU32(call, Number(BigInt.asUintN(32, bits)));
+    case valueTypes.unsignedLong:
+    case valueTypes.unsignedLongLong:
+      return signed ? toSafeNumber(call, BigInt.asIntN(64, bits)) : decodeU64(call, bits);
+    case valueTypes.signedLongLong:
+      return toSafeNumber(call, BigInt.asIntN(64, bits));
+    case valueTypes.signedInt:
+      return { value: Number(BigInt.asIntN(32, bits)) };
+    case valueTypes.unsignedShort:
+      return { value: Number(BigInt.asUintN(16, bits)) };
+    default:
+      return missing('error', `${call}: unknown value type ${type}`);
+  }
+}
+
+/** NVML_DEVICE_ARCH_*. */
+const architectures: Readonly<Record<number, string>> = {
+  2: 'kepler',
+  3: 'maxwell',
+  4: 'pascal',
+  5: 'volta',
+  6: 'turing',
+  7: 'ampere',
+  8: 'ada',
+  9: 'hopper',
+  10: 'blackwell',
+  13: 'rubin',
+};
+
+export function decodeArchitecture(call: string, value: number): Reading<string> {
+  const name = architectures[value];
+  if (name !== undefined) return { value: name };
+  if (value === 0xffff_ffff) return missing('unsupported', `${call}: the driver does not know`);
+  return missing('error', `${call}: architecture ${value} is newer than this program`);
+}
+
+/** `nvmlPstates_t`: 0 to 15, 32 for unknown. */
+export function decodePerformanceState(call: string, value: number): Reading<string> {
+  if (value <= 15) return { value: `P${value}` };
+  return missing('not-observable', `${call}: performance state unknown (${value})`);
+}
+
+/** nvmlClocksEventReason* bits. */
+const clockEventBits: readonly (readonly [bigint, ClockEventReason])[] = [
+  [0x1n, 'idle'],
+  [0x2n, 'application-clocks'],
+  [0x4n, 'software-power-cap'],
+  [0x8n, 'hardware-slowdown'],
+  [0x10n, 'sync-boost'],
+  [0x20n, 'software-thermal-slowdown'],
+  [0x40n, 'hardware-thermal-slowdown'],
+  [0x80n, 'hardware-power-brake'],
+  [0x100n, 'display-clocks'],
+];
+
+export function decodeClockEventReasons(call: string, mask: bigint): Reading<readonly ClockEventReason[]> {
+  const value = clockEventBits.filter(([bit]) => (mask & bit) !== 0n).map(([, reason]) => reason);
+  // Clocks held back for a reason we cannot name must not read as "not held back".
+  if (mask !== 0n && value.length === 0) {
+    return missing('error', `${call}: unknown reasons 0x${mask.toString(16)}`);
+  }
+  return { value };
+}
+
+/** `nvmlDeviceGpuRecoveryAction_t`. */
+const recoveryActionByValue: readonly RecoveryAction[] = [
+  'none',
+  'reset',
+  'reboot',
+  'drain-p2p',
+  'drain-and-reset',
+  'recover-imex-domain',
+];
+
+export function decodeRecoveryAction(value: number): Reading<RecoveryAction> {
+  const action = recoveryActionByValue[value];
+  return action === undefined
+    ? missing('error', `recovery action ${value} is newer than this program`)
+    : { value: action };
+}
+
+/** Drivers answer 0 for boards without a memory sensor; no running memory is at 0 degrees. */
+export function decodeMemoryTemperature(reading: Reading<number>): Reading<number> {
+  return reading.value === 0
+    ? missing('unsupported', 'nvmlDeviceGetFieldValues(82): 0, as boards without a memory sensor answer')
+    : reading;
+}
+
+/** CUDA versions are `1000 * major + 10 * minor`. */
+export function decodeCudaVersion(call: string, value: number): Reading<string> {
+  if (value < 1000) return missing('error', `${call}: ${value} is not a CUDA version`);
+  return { value: `${Math.floor(value / 1000)}.${Math.floor((value % 1000) / 10)}` };
+}
+
+/**
+ * The profile of a MIG device. The driver spells it at the end of the device's name; without that it follows from the slices and the
+ * share of memory in eighths of the GPU, as NVIDIA's own tools compute it (NVIDIA/go-nvlib, pkg/nvlib/device/mig_profile.go).
+ */
+export function migProfile(
+  name: string | null,
+  slices: { readonly gpu: number; readonly compute: number; readonly memoryMebibytes: number },
+  totalBytes: number | null,
+): Reading<string> {
+  const spelt = name === null ? undefined : / MIG ((?:\dc\.)?\dg\.\d+gb\S*)$/.exec(name)?.[1];
+  if (spelt !== undefined) return { value: spelt };
+  if (totalBytes === null || totalBytes <= 0) return missing('error', 'the memory of the GPU is not known');
+  if (slices.gpu === 0) return missing('error', 'nvmlDeviceGetAttributes_v2: no GPU slices');
+  const share = Math.ceil((slices.memoryMebibytes * 1024 ** 2 * 8) / totalBytes) / 8;
+  const gigabytes = Math.round(share * Math.ceil(totalBytes / 1024 ** 3));
+  const compute = slices.compute < slices.gpu ? `${slices.compute}c.` : '';
+  return { value: `${compute}${slices.gpu}g.${gigabytes}gb` };
+}

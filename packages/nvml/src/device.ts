@@ -1,0 +1,102 @@
+import type { Gap, GpuSection, GpuSectionReadings } from '@k8s-gpu-mcp/core';
+import { allocate, readText } from './abi/codec.ts';
+import { rc } from './abi/constants.ts';
+import type { Arguments, FunctionName } from './abi/functions.ts';
+import { decodeText, decodeU32, decodeU64, missingFrom, type Reading } from './decode.ts';
+import type { NvmlLibrary } from './library.ts';
+
+/** The GPU dropped off its bus while it was read: nothing more can come of this read. */
+export class GpuLostDuringRead extends Error {
+  readonly call: string;
+  constructor(call: string) {
+    super(`${call}: the GPU is lost`);
+    this.call = call;
+  }
+}
+
+type FunctionsWith<Tail extends readonly unknown[]> = {
+  [Name in FunctionName]: Arguments<Name> extends [bigint, ...infer Rest]
+    ? Rest extends Tail
+      ? Tail extends Rest
+        ? Name
+        : never
+      : never
+    : never;
+}[FunctionName];
+
+/** One GPU or MIG device while it is read. Every out value is looked at only after the return code said success. */
+export class Device {
+  readonly library: NvmlLibrary;
+  readonly #handle: bigint;
+
+  constructor(library: NvmlLibrary, handle: bigint) {
+    this.library = library;
+    this.#handle = handle;
+  }
+
+  /** The return code; throws when the GPU is lost. */
+  call<Name extends FunctionName>(
+    name: Name,
+    ...values: Arguments<Name> extends [bigint, ...infer Rest] ? Rest : never
+  ): number {
+    const code = this.library.call(name, ...([this.#handle, ...values] as unknown as Arguments<Name>));
+    if (code === rc.gpuIsLost) throw new GpuLostDuringRead(name);
+    return code;
+  }
+
+  u32(name: FunctionsWith<[Buffer]>): Reading<number> {
+    const out = allocate(4);
+    const code = this.call(name, out);
+    return code === rc.success ? decodeU32(name, out.readUInt32LE(0)) : missingFrom(name, code);
+  }
+
+  /** For functions that take a selector (a threshold, a clock) before the out value. */
+  u32At(name: FunctionsWith<[number, Buffer]>, selector: number): Reading<number> {
+    const out = allocate(4);
+    const code = this.call(name, selector, out);
+    const call = `${name}(${selector})`;
+    return code === rc.success ? decodeU32(call, out.readUInt32LE(0)) : missingFrom(call, code);
+  }
+
+  u64(name: FunctionsWith<[Buffer]>): Reading<number> {
+    const out = allocate(8);
+    const code = this.call(name, out);
+    return code === rc.success ? decodeU64(name, out.readBigUInt64LE(0)) : missingFrom(name, code);
+  }
+
+  /** Two out values of one call. */
+  u32Pair(name: FunctionsWith<[Buffer, Buffer]>): readonly [Reading<number>, Reading<number>] {
+    const first = allocate(4);
+    const second = allocate(4);
+    const code = this.call(name, first, second);
+    if (code !== rc.success) return [missingFrom(name, code), missingFrom(name, code)];
+    return [decodeU32(name, first.readUInt32LE(0)), decodeU32(name, second.readUInt32LE(0))];
+  }
+
+  text(name: FunctionsWith<[Buffer, number]>, size: number): Reading<string> {
+    const out = allocate(size);
+    const code = this.call(name, out, size);
+    return code === rc.success ? decodeText(name, readText(out, 0, size)) : missingFrom(name, code);
+  }
+}
+
+/** Carries a decoded value on, leaving a missing one as it is. */
+export function mapReading<From, To>(
+  reading: Reading<From>,
+  decode: (value: From) => Reading<To>,
+): Reading<To> {
+  return 'reason' in reading ? reading : decode(reading.value);
+}
+
+/** What one section's reader returns: a Reading for every leaf of the core's type, none forgotten. */
+export type Leaves<Section extends GpuSection> = {
+  readonly [Leaf in keyof NonNullable<GpuSectionReadings[Section]>]-?: Reading<
+    NonNullable<NonNullable<GpuSectionReadings[Section]>[Leaf]>
+  >;
+};
+
+export interface SectionResult<Section extends GpuSection> {
+  readonly leaves: Leaves<Section>;
+  /** Gaps below the leaves (members of a list). */
+  readonly gaps?: readonly Gap[];
+}

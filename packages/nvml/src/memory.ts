@@ -1,0 +1,35 @@
+import { allocateStruct, readField } from './abi/codec.ts';
+import { rc } from './abi/constants.ts';
+import { decodeU64, missing, missingFrom, type Reading } from './decode.ts';
+import type { Device, Leaves } from './device.ts';
+
+/** v2 tells driver-reserved memory apart; v1 counts it as used. */
+export function readMemory(device: Device): Leaves<'memory'> {
+  const v2 = allocateStruct('nvmlMemory_v2_t');
+  const v1 = allocateStruct('nvmlMemory_t');
+  const result = device.library.firstOf([
+    () => ({ code: device.call('nvmlDeviceGetMemoryInfo_v2', v2), version: 2 }),
+    () => ({ code: device.call('nvmlDeviceGetMemoryInfo', v1), version: 1 }),
+  ]);
+  const version = result?.version ?? 2;
+  const call = version === 2 ? 'nvmlDeviceGetMemoryInfo_v2' : 'nvmlDeviceGetMemoryInfo';
+  const code = result?.code ?? rc.functionNotFound;
+  const bytes = (member: 'total' | 'used' | 'free'): Reading<number> => {
+    if (code !== rc.success) return missingFrom(call, code);
+    return decodeU64(
+      call,
+      version === 2 ? readField(v2, 'nvmlMemory_v2_t', member) : readField(v1, 'nvmlMemory_t', member),
+    );
+  };
+  const reserved = (): Reading<number> => {
+    if (code !== rc.success) return missingFrom(call, code);
+    if (version === 2) return decodeU64(call, readField(v2, 'nvmlMemory_v2_t', 'reserved'));
+    return missing('unsupported', `${call}: this driver counts reserved memory as used`);
+  };
+  return {
+    totalBytes: bytes('total'),
+    usedBytes: bytes('used'),
+    freeBytes: bytes('free'),
+    reservedBytes: reserved(),
+  };
+}
