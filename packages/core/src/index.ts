@@ -33,3 +33,25 @@ export { createGpuTools, type GpuToolOptions, type GpuToolPorts } from './tools/
 export { type McpToolServer, registerGpuTools } from './tools/register.ts';
 export type { GpuTool, StructuredContent, ToolAnnotations, ToolContext, ToolResult } from './tools/tool.ts';
 export { quarantine } from './tools/untrusted-text.ts';
+// Kernel log
+export {
+  findSxid,
+  findXid,
+  type SxidEntry,
+  sxidCatalogue,
+  type XidEntry,
+  xidCatalogue,
+} from './xid/catalogue.ts';
+export {
+  createKernelLogLineReader,
+  type KernelLogFormat,
+  type KernelLogLineReader,
+  type LineReaderOptions,
+  sniffKernelLogFormat,
+} from './xid/container.ts';
+export { type GroupIncidentsOptions, groupIncidents } from './xid/incidents.ts';
+export { parseJournalEntry } from './xid/journal.ts';
+export { type BootOptions, parseKmsgRecord, parsePrintkLine } from './xid/kmsg.ts';
+export { isKernelLogCandidate, kernelLogNeedles } from './xid/needles.ts';
+export { parseKernelEvent } from './xid/parse.ts';
+export { bucketActions, type VendorBucket } from './xid/vendor-buckets.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { h100Sample } from '../test/h100.ts';
 import type { KernelLogRecord } from './domain/event.ts';
-import { fixedClock, inMemoryKernelLog } from './testing.ts';
+import { fixedClock, inMemoryKernelLog, stubProvider } from './testing.ts';
 
 const never = new AbortController().signal;
 const record = (at: string | null): KernelLogRecord => ({
@@ -57,5 +58,16 @@ describe('inMemoryKernelLog', () => {
     await expect(inMemoryKernelLog([]).read({ signal: AbortSignal.abort() })).rejects.toMatchObject({
       code: 'TIMEOUT',
     });
+  });
+});
+
+describe('stubProvider', () => {
+  test('gives the sections asked for and their gaps, and nothing else', async () => {
+    const provider = stubProvider({ gpus: [{ sample: h100Sample(0) }] });
+    const { gpus } = await provider.describeNode(never);
+    const sample = await provider.readGpu(gpus[0]!, ['thermal', 'power'], never);
+    expect(Object.keys(sample).sort()).toEqual(['gaps', 'power', 'thermal']);
+    expect(sample.gaps.length).toBeGreaterThan(0);
+    expect(sample.gaps.every((gap) => gap.field.startsWith('thermal.'))).toBe(true);
   });
 });

@@ -26,6 +26,15 @@ function hangUntil(signal: AbortSignal, code: 'GPU_HUNG' | 'TIMEOUT', gpuId?: st
   });
 }
 
+function onlySections(sample: GpuSample, sections: readonly GpuSection[]): GpuSample {
+  const asked = new Set<string>(sections);
+  const { gaps, ...readings } = sample;
+  return {
+    ...Object.fromEntries(Object.entries(readings).filter(([section]) => asked.has(section))),
+    gaps: gaps.filter(({ field }) => asked.has(field.split('.', 1)[0] ?? '')),
+  };
+}
+
 /** A provider made of plain data, for tests of what stands on the port. It counts its calls. */
 export function stubProvider(options: StubProviderOptions = {}): GpuProvider & {
   readonly calls: { describeNode: number; readGpu: number; close: number };
@@ -76,13 +85,13 @@ export function stubProvider(options: StubProviderOptions = {}): GpuProvider & {
         ...describe,
       };
     },
-    async readGpu(gpu, _sections: readonly GpuSection[], signal) {
+    async readGpu(gpu, sections, signal) {
       calls.readGpu += 1;
       const sample = gpus[gpu.index]?.sample;
       if (sample === undefined) throw new GpuError('GPU_NOT_FOUND', `no GPU ${gpu.index}`);
       if (sample === 'hang') return hangUntil(signal, 'GPU_HUNG', String(gpu.index));
       if (sample instanceof GpuError) throw sample;
-      return sample;
+      return onlySections(sample, sections);
     },
     async close() {
       calls.close += 1;

@@ -1,1 +1,2 @@
-export {};
+export { nvmlLibraryCandidates } from './library.ts';
+export { createNvmlProvider, type NvmlProviderOptions } from './provider.ts';

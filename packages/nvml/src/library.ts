@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { type Arguments, essentialFunctions, type FunctionName, functions } from './abi/functions.ts';
 import { rc } from './abi/constants.ts';
+import { type Arguments, essentialFunctions, type FunctionName, functions } from './abi/functions.ts';
 
 /**
  * Finding, loading and calling libnvidia-ml. Runs in the helper process only: dlopen matches by SONAME, so a process can hold one
@@ -77,16 +77,12 @@ export class NvmlLibrary {
     return code;
   }
 
-  /** Calls the newest symbol the driver has; goes on to the next on FUNCTION_NOT_FOUND and ARGUMENT_VERSION_MISMATCH. */
-  firstOf<Result extends { readonly code: number }>(attempts: readonly (() => Result)[]): Result | undefined {
-    let last: Result | undefined;
-    for (const attempt of attempts) {
-      const result = attempt();
-      // "No such function" from a fallback must not hide what a newer symbol said.
-      if (last === undefined || result.code !== rc.functionNotFound) last = result;
-      if (result.code !== rc.functionNotFound && result.code !== rc.argumentVersionMismatch) break;
-    }
-    return last;
+  /** What the newest symbol said, or the older one where the driver has not got the newest or not that struct version. */
+  firstOf<Result extends { readonly code: number }>(newest: Result, older: () => Result): Result {
+    if (newest.code !== rc.functionNotFound && newest.code !== rc.argumentVersionMismatch) return newest;
+    const fallback = older();
+    // "No such function" from the fallback must not hide what the newer symbol said.
+    return fallback.code === rc.functionNotFound ? newest : fallback;
   }
 
   #bind(name: FunctionName) {

@@ -7,13 +7,11 @@ import type { Device, Leaves } from './device.ts';
 export function readMemory(device: Device): Leaves<'memory'> {
   const v2 = allocateStruct('nvmlMemory_v2_t');
   const v1 = allocateStruct('nvmlMemory_t');
-  const result = device.library.firstOf([
-    () => ({ code: device.call('nvmlDeviceGetMemoryInfo_v2', v2), version: 2 }),
+  const { code, version } = device.library.firstOf(
+    { code: device.call('nvmlDeviceGetMemoryInfo_v2', v2), version: 2 },
     () => ({ code: device.call('nvmlDeviceGetMemoryInfo', v1), version: 1 }),
-  ]);
-  const version = result?.version ?? 2;
+  );
   const call = version === 2 ? 'nvmlDeviceGetMemoryInfo_v2' : 'nvmlDeviceGetMemoryInfo';
-  const code = result?.code ?? rc.functionNotFound;
   const bytes = (member: 'total' | 'used' | 'free'): Reading<number> => {
     if (code !== rc.success) return missingFrom(call, code);
     return decodeU64(

@@ -92,13 +92,13 @@ function readTemperature(device: Device): Reading<number> {
   const current = allocateStruct('nvmlTemperature_v1_t');
   current.writeUInt32LE(temperatureSensorGpu, structs.nvmlTemperature_v1_t.fields.sensorType.offset);
   const old = allocate(4);
-  const result = device.library.firstOf([
-    () => ({ code: device.call('nvmlDeviceGetTemperatureV', current), isOld: false }),
+  const { code, isOld } = device.library.firstOf(
+    { code: device.call('nvmlDeviceGetTemperatureV', current), isOld: false },
     () => ({ code: device.call('nvmlDeviceGetTemperature', temperatureSensorGpu, old), isOld: true }),
-  ]);
-  const call = result?.isOld ? 'nvmlDeviceGetTemperature' : 'nvmlDeviceGetTemperatureV';
-  if (result?.code !== rc.success) return missingFrom(call, result?.code ?? rc.functionNotFound);
-  if (result.isOld) return decodeU32(call, old.readUInt32LE(0));
+  );
+  const call = isOld ? 'nvmlDeviceGetTemperature' : 'nvmlDeviceGetTemperatureV';
+  if (code !== rc.success) return missingFrom(call, code);
+  if (isOld) return decodeU32(call, old.readUInt32LE(0));
   return { value: readField(current, 'nvmlTemperature_v1_t', 'temperature') };
 }
 
@@ -146,18 +146,15 @@ function readClocks(device: Device): Leaves<'clocks'> {
 
 function readClockEventReasons(device: Device) {
   const out = allocate(8);
-  const attempt =
-    (name: 'nvmlDeviceGetCurrentClocksEventReasons' | 'nvmlDeviceGetCurrentClocksThrottleReasons') => () => ({
-      code: device.call(name, out),
-      name,
-    });
-  const result = device.library.firstOf([
-    attempt('nvmlDeviceGetCurrentClocksEventReasons'),
+  const attempt = (
+    name: 'nvmlDeviceGetCurrentClocksEventReasons' | 'nvmlDeviceGetCurrentClocksThrottleReasons',
+  ) => ({ code: device.call(name, out), name });
+  const { code, name } = device.library.firstOf(attempt('nvmlDeviceGetCurrentClocksEventReasons'), () =>
     attempt('nvmlDeviceGetCurrentClocksThrottleReasons'),
-  ]);
-  const call = result?.name ?? 'nvmlDeviceGetCurrentClocksEventReasons';
-  if (result?.code !== rc.success) return missingFrom(call, result?.code ?? rc.functionNotFound);
-  return decodeClockEventReasons(call, out.readBigUInt64LE(0));
+  );
+  return code === rc.success
+    ? decodeClockEventReasons(name, out.readBigUInt64LE(0))
+    : missingFrom(name, code);
 }
 
 function readUtilization(device: Device): Leaves<'utilization'> {
@@ -209,10 +206,14 @@ function readSramEcc(
   const status = allocateStruct('nvmlEccSramErrorStatus_v1_t');
   const code = device.call(call, status);
   if (code === rc.success) {
-    const member = (name: 'aggregateUncParity' | 'aggregateUncSecDed' | 'volatileUncParity' | 'volatileUncSecDed') =>
-      readField(status, 'nvmlEccSramErrorStatus_v1_t', name);
+    const member = (
+      name: 'aggregateUncParity' | 'aggregateUncSecDed' | 'volatileUncParity' | 'volatileUncSecDed',
+    ) => readField(status, 'nvmlEccSramErrorStatus_v1_t', name);
     return {
-      sramUncorrectableVolatileCount: decodeU64(call, member('volatileUncParity') + member('volatileUncSecDed')),
+      sramUncorrectableVolatileCount: decodeU64(
+        call,
+        member('volatileUncParity') + member('volatileUncSecDed'),
+      ),
       sramUncorrectableAggregateCount: decodeU64(
         call,
         member('aggregateUncParity') + member('aggregateUncSecDed'),

@@ -17,12 +17,10 @@ export function parsePciAddress(text: string): PciAddress | undefined {
   const match = spelling.exec(text.trim());
   if (!match) return undefined;
   const [, domain = '0', bus = '', device = '', fn] = match;
-  const deviceNumber = Number.parseInt(device, 16);
-  if (deviceNumber > 0x1f) return undefined;
   const address = {
     domain: Number.parseInt(domain, 16),
     bus: Number.parseInt(bus, 16),
-    device: deviceNumber,
+    device: Number.parseInt(device, 16),
   };
   return fn === undefined ? address : { ...address, function: Number.parseInt(fn, 8) };
 }

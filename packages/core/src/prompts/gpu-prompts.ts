@@ -17,12 +17,13 @@ const gpuTriage: GpuPrompt = {
   title: 'GPU triage',
   description: 'Find out whether a problem is the code or the hardware, and the one thing to do now.',
   argsSchema: z.object({
+    // Described last: the v1 SDK reads the description off the outermost schema.
     symptom: z
       .string()
       .max(maximumSymptomLength)
-      .describe('What was noticed, for example "training job died at 14:05".')
-      .optional(),
-    gpu: z.string().max(128).describe('GPU: index, UUID or PCI address, if known.').optional(),
+      .optional()
+      .describe('What was noticed, for example "training job died at 14:05".'),
+    gpu: z.string().max(128).optional().describe('GPU: index, UUID or PCI address, if known.'),
   }),
   build({ symptom, gpu }) {
     const argument = gpu ? `{"gpu": ${JSON.stringify(gpu)}}` : '{}';

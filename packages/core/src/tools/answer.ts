@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { Gap } from '../domain/gap.ts';
-import { gapReasons } from '../domain/gap.ts';
 import {
   type Action,
   actions,
@@ -138,6 +137,18 @@ export function presentGaps(gaps: readonly Gap[], detail: Detail, gpuCount = 0):
 
 const looseRow = z.looseObject({});
 
+/** For the payload of a tool that judges. */
+export const findingsSchema = z.array(
+  z.looseObject({
+    ruleId: z.string(),
+    verdict: z.enum(verdicts),
+    gpu: z.number().optional(),
+    what: z.string(),
+    action: z.enum(actions),
+    confidence: z.enum(confidences),
+  }),
+);
+
 /** The output schema of a tool: the envelope and the names of its payload. */
 export function answerSchema(payload: z.ZodRawShape): z.ZodObject {
   return z.looseObject({
@@ -147,23 +158,11 @@ export function answerSchema(payload: z.ZodRawShape): z.ZodObject {
     verdict: z.enum(verdicts).optional(),
     summary: z.string(),
     ...payload,
-    findings: z
-      .array(
-        z.looseObject({
-          ruleId: z.string(),
-          verdict: z.enum(verdicts),
-          gpu: z.number().optional(),
-          what: z.string(),
-          action: z.enum(actions),
-          confidence: z.enum(confidences),
-        }),
-      )
-      .optional(),
     gaps: z.array(
       z.looseObject({
         gpu: z.number().optional(),
         field: z.string(),
-        reason: z.enum(gapReasons),
+        reason: z.string(),
         detail: z.string(),
       }),
     ),

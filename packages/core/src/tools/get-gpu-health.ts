@@ -10,6 +10,7 @@ import {
   answerSchema,
   backendUnreadable,
   type Detail,
+  findingsSchema,
   gpuBackendCoverage,
   makeAnswer,
   type NextStep,
@@ -39,6 +40,7 @@ export function getGpuHealth(toolkit: Toolkit) {
     }),
     outputSchema: answerSchema({
       score: z.number().nullable(),
+      findings: findingsSchema,
       gpus: z.array(
         z.looseObject({ index: z.number(), verdict: z.enum(verdicts), score: z.number().nullable() }),
       ),

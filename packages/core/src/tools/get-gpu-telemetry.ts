@@ -22,6 +22,8 @@ const summaryKeys: Partial<Record<GpuSection, readonly string[]>> = {
   utilization: ['gpuPercent', 'memoryPercent'],
 };
 
+const sectionsExpected = `expected a list of 1 to ${gpuSections.length} of ${gpuSections.join(', ')}`;
+
 /** Live readings by section. */
 export function getGpuTelemetry(toolkit: Toolkit) {
   return defineTool({
@@ -32,9 +34,9 @@ export function getGpuTelemetry(toolkit: Toolkit) {
     inputSchema: z.strictObject({
       gpu: gpuArgument,
       sections: z
-        .array(z.enum(gpuSections, { error: `expected one of ${gpuSections.join(', ')}` }))
-        .min(1)
-        .max(gpuSections.length)
+        .array(z.enum(gpuSections, { error: `expected one of ${gpuSections.join(', ')}` }), sectionsExpected)
+        .min(1, sectionsExpected)
+        .max(gpuSections.length, sectionsExpected)
         .describe('Whole sections to read. Default: the main readings.')
         .optional(),
       detail: detailArgument,

@@ -10,10 +10,7 @@ export const readTextFile: ReadText = (path) => readFileSync(path, 'utf8');
  * clock that stands still while the machine is suspended, so on a laptop, unlike on a server, boot time + message time can be too
  * early by the time spent suspended. A container runtime that fakes /proc/uptime (lxcfs) shifts the result as well.
  */
-export function readBootedAt(
-  nowMilliseconds: number,
-  readText: ReadText = readTextFile,
-): string | undefined {
+export function readBootedAt(nowMilliseconds: number, readText: ReadText = readTextFile): string | undefined {
   const uptimeSeconds = firstNumber(readText, '/proc/uptime', /^(\d+(?:\.\d+)?)\s/);
   if (uptimeSeconds !== undefined) return isoFromMilliseconds(nowMilliseconds - uptimeSeconds * 1000);
   const bootSeconds = firstNumber(readText, '/proc/stat', /^btime (\d+)$/m);
@@ -24,7 +21,9 @@ export function readBootedAt(
  * A boot time that does not flicker: /proc/uptime has a resolution of 10 ms, so every reading differs a little, and with it the time of
  * every record. The first value stays until it is off by more than a second, which means that the clock was set.
  */
-export function createBootTimeReader(readText: ReadText = readTextFile): (nowMilliseconds: number) => string | undefined {
+export function createBootTimeReader(
+  readText: ReadText = readTextFile,
+): (nowMilliseconds: number) => string | undefined {
   let kept: string | undefined;
   return (nowMilliseconds) => {
     const fresh = readBootedAt(nowMilliseconds, readText);

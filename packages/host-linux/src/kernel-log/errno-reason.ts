@@ -11,7 +11,8 @@ const explanations: Readonly<Record<KernelSource, Readonly<Record<string, string
     ENODEV: '/dev/kmsg is not the kernel log device here',
   },
   syslog: {
-    EPERM: 'syslog(2) needs root with CAP_SYSLOG (securityContext.capabilities.add: [SYSLOG]), or a privileged pod',
+    EPERM:
+      'syslog(2) needs root with CAP_SYSLOG (securityContext.capabilities.add: [SYSLOG]), or a privileged pod',
     ENOSYS: 'this kernel or sandbox has no syslog(2)',
     EACCES: 'a seccomp or security profile forbids syslog(2)',
   },

@@ -39,7 +39,13 @@ const maximumRefusalsInARow = 16;
 
 /** `/dev/kmsg`, from the oldest record that the kernel still holds to the newest: one pass per read, nothing between reads. */
 export function createKmsgLog(options: KmsgLogOptions): KernelLog {
-  const { parsers, path = '/dev/kmsg', device = systemDevice, clock = Date, readText = readTextFile } = options;
+  const {
+    parsers,
+    path = '/dev/kmsg',
+    device = systemDevice,
+    clock = Date,
+    readText = readTextFile,
+  } = options;
   const maximumRecordsPerPass = options.maximumRecordsPerPass ?? 1_000_000;
   const bootTime = createBootTimeReader(readText);
 
@@ -79,7 +85,10 @@ export function createKmsgLog(options: KmsgLogOptions): KernelLog {
                 return unreadable('kmsg', errnoReason('kmsg', error, readText));
               }
               const reason = errnoReason('kmsg', error, readText);
-              return collector.finish('kmsg', { ...boot, skipped: [{ source: 'kmsg (rest of it)', reason }] });
+              return collector.finish('kmsg', {
+                ...boot,
+                skipped: [{ source: 'kmsg (rest of it)', reason }],
+              });
             }
             // The kernel has already stepped over the record that did not fit.
             if (buffer.length < maximumBufferBytes) buffer = Buffer.allocUnsafe(buffer.length * 2);

@@ -15,7 +15,10 @@ export interface KernelLogParsers {
   readonly kernelLogNeedles: readonly string[];
   isKernelLogCandidate(text: string): boolean;
   /** `everyLine`: the format hides messages from a byte search (escapes, byte arrays), so each line has to be parsed. */
-  sniffKernelLogFormat(firstLines: readonly string[]): { readonly format: string; readonly everyLine: boolean };
+  sniffKernelLogFormat(firstLines: readonly string[]): {
+    readonly format: string;
+    readonly everyLine: boolean;
+  };
   createKernelLogLineReader(options: {
     readonly nowMilliseconds: number;
     readonly bootedAt?: string;

@@ -6,8 +6,11 @@
 export function countNewlines(bytes: Uint8Array, start: number, end: number): number {
   let count = 0;
   let position = start;
-  const aligned = Math.min(end, start + ((4 - ((bytes.byteOffset + start) & 3)) & 3));
-  for (; position < aligned; position += 1) if (bytes[position] === 10) count += 1;
+  const aligned = start + (-(bytes.byteOffset + start) & 3);
+  // A range this short is not worth a view, and may end before the first whole word.
+  const bytewise = end - start < 64 ? end : aligned;
+  for (; position < bytewise; position += 1) if (bytes[position] === 10) count += 1;
+  if (position >= end) return count;
 
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + position, (end - position) >> 2);
   const wordCount = words.length;

@@ -15,8 +15,10 @@ export function allocate(size: number): Buffer {
   return Buffer.alloc(size + slackBytes);
 }
 
-type FieldTypeOf<Name extends StructName, Field extends FieldName<Name>> =
-  (typeof structs)[Name]['fields'][Field] extends { readonly type: infer Type } ? Type : never;
+type FieldTypeOf<
+  Name extends StructName,
+  Field extends FieldName<Name>,
+> = (typeof structs)[Name]['fields'][Field] extends { readonly type: infer Type } ? Type : never;
 type DecodedField<Type> = Type extends 'text' ? string : Type extends 'u64' | 'i64' ? bigint : number;
 
 /** One member of one struct. 64-bit members are always bigint, never "number when it happens to fit". */

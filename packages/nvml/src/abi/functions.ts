@@ -85,11 +85,10 @@ interface ArgumentTypes {
   readonly u32: number;
   readonly pointer: Buffer;
 }
-export type Arguments<Name extends FunctionName> = {
-  -readonly [Position in keyof (typeof functions)[Name]]: (typeof functions)[Name][Position] extends ParameterKind
-    ? ArgumentTypes[(typeof functions)[Name][Position]]
-    : never;
+type ArgumentsOf<Kinds extends readonly ParameterKind[]> = {
+  -readonly [Position in keyof Kinds]: ArgumentTypes[Kinds[Position]];
 };
+export type Arguments<Name extends FunctionName> = ArgumentsOf<(typeof functions)[Name]>;
 
 /** Without these nothing can be read; a library that lacks one is not a usable libnvidia-ml. */
 export const essentialFunctions = [

@@ -1,0 +1,53 @@
+import { isGpuError, type KernelLogRecord } from '@k8s-gpu-mcp/core';
+import { scanKernelLog } from '@k8s-gpu-mcp/host-linux';
+import { kernelLogParsers } from '../kernel-log-parsers.ts';
+import { UsageError } from '../usage-error.ts';
+import { countNewlines, type Input } from './inputs.ts';
+
+export interface ScanOutcome {
+  recordCount: number;
+  /** Known for standard input only; a file is counted when it turns out to hold nothing. */
+  lineCount?: number;
+  /** Why the rest of the input could not be read. */
+  damage?: string;
+}
+
+/**
+ * The GPU-related records of one input, in order, however large it is. Damage after the first record ends the scan and is told by
+ * `outcome`; what came before it counts.
+ * @throws UsageError when nothing at all can be read of it
+ */
+export async function* readRecords(
+  { name, stats }: Input,
+  stdin: AsyncIterable<Uint8Array>,
+  outcome: ScanOutcome,
+): AsyncGenerator<KernelLogRecord, void, void> {
+  const source = stats ? { path: name } : { stream: counted(stdin, outcome), name };
+  // A log without years was last written when the file was: a better guess than today.
+  const nowMilliseconds = stats?.isFile() ? Math.min(stats.mtimeMs, Date.now()) : Date.now();
+  try {
+    for await (const record of scanKernelLog(source, { parsers: kernelLogParsers, nowMilliseconds })) {
+      outcome.recordCount += 1;
+      yield record;
+    }
+  } catch (error) {
+    if (!isGpuError(error)) throw error;
+    const told = `${error.message}. ${error.hint}`;
+    if (outcome.recordCount === 0) throw new UsageError(told);
+    outcome.damage = told;
+  }
+}
+
+async function* counted(
+  stream: AsyncIterable<Uint8Array>,
+  outcome: ScanOutcome,
+): AsyncGenerator<Uint8Array, void, void> {
+  let isLineOpen = false;
+  outcome.lineCount = 0;
+  for await (const chunk of stream) {
+    outcome.lineCount += countNewlines(chunk);
+    isLineOpen = chunk.at(-1) !== 0x0a;
+    yield chunk;
+  }
+  if (isLineOpen) outcome.lineCount += 1;
+}

@@ -1,0 +1,39 @@
+import type { StructuredContent } from '@k8s-gpu-mcp/core';
+import { composeAgent } from '../../composition/compose-agent.ts';
+import { exitCodeOf } from '../exit-codes.ts';
+import { renderHealth } from '../render/health.ts';
+import { renderInventory } from '../render/inventory.ts';
+import { renderIncidents } from '../render/incidents.ts';
+import type { CommandAction, CommandContext } from '../command.ts';
+import type { Terminal } from '../terminal.ts';
+import { exitCodeOfError } from './call.ts';
+
+type Render = (answer: StructuredContent, terminal: Terminal) => string;
+
+export const inventory: CommandAction = (context) => diagnose('get_gpu_inventory', renderInventory, context);
+export const health: CommandAction = (context) => diagnose('get_gpu_health', renderHealth, context);
+export const xid: CommandAction = (context) => diagnose('analyze_xid_errors', renderIncidents, context);
+
+/** One tool, asked as an assistant would, printed for a person. */
+async function diagnose(toolName: string, render: Render, context: CommandContext): Promise<number> {
+  const { config, terminal, note } = context;
+  const agent = await composeAgent(config, await context.createLogger());
+  try {
+    const { gpu, since } = config;
+    const tool = agent.tools.find(({ name }) => name === toolName);
+    if (!tool) throw new Error(`${toolName} is not among the tools`);
+    const result = await tool.call({
+      ...(gpu === undefined ? {} : { gpu }),
+      ...(since === undefined ? {} : { since }),
+    });
+    if (result.isError) {
+      note(result.text);
+      return exitCodeOfError(result.text);
+    }
+    const { structuredContent: answer, text } = result;
+    await terminal.write(config.json ? `${text}\n` : render(answer, terminal));
+    return exitCodeOf(answer);
+  } finally {
+    await agent.close();
+  }
+}

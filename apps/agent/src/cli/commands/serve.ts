@@ -1,0 +1,85 @@
+import type { Logger } from '@k8s-gpu-mcp/core';
+import type { McpServerFactory } from '@modelcontextprotocol/server';
+import { type Agent, composeAgent } from '../../composition/compose-agent.ts';
+import type { AgentConfig } from '../../config.ts';
+import { createReadiness, createServerFactory } from '../../server.ts';
+import { UsageError } from '../../usage-error.ts';
+import { agentVersion, programName } from '../../version.ts';
+import type { CommandContext } from '../command.ts';
+
+/** Serves MCP until the client, a signal or `--oneshot` ends it. The driver is not touched before the first call needs it. */
+export async function serve({ config, createLogger }: CommandContext): Promise<number> {
+  const logger = await createLogger();
+  const agent = await composeAgent(config, logger);
+  const { backend, simulated } = agent.gpuProvider.manifest;
+  logger.info('starting', { version: agentVersion(), backend, node: config.nodeName, pid: process.pid });
+  if (simulated) logger.warn('the GPUs are simulated', { backend });
+  const factory = createServerFactory({ ...agent, version: agentVersion() });
+  try {
+    await (config.port === 0 ? overStdio(factory, config, logger) : overHttp(factory, agent, config, logger));
+    return 0;
+  } finally {
+    await agent.close();
+  }
+}
+
+async function overStdio(factory: McpServerFactory, { oneshot }: AgentConfig, logger: Logger): Promise<void> {
+  const { serveStdio } = await import('@k8s-gpu-mcp/transport-stdio');
+  const serving = serveStdio(factory, { logger, ...(oneshot === undefined ? {} : { maxRequests: oneshot }) });
+  await serving.closed;
+}
+
+const shutdownSignals = ['SIGTERM', 'SIGINT'] as const;
+
+async function overHttp(
+  factory: McpServerFactory,
+  { gpuProvider }: Agent,
+  config: AgentConfig,
+  logger: Logger,
+): Promise<void> {
+  const { HttpConfigurationError, serveHttp } = await import('@k8s-gpu-mcp/transport-http');
+  const { authTokenFile, tlsCertificateFile: cert, tlsKeyFile: key } = config;
+  const serving = await serveHttp(factory, {
+    logger,
+    port: config.port,
+    address: config.address,
+    allowedHosts: config.allowedHosts,
+    allowedOrigins: config.allowedOrigins,
+    allowUnauthenticated: config.allowUnauthenticated,
+    readiness: createReadiness(gpuProvider),
+    version: { name: programName, version: agentVersion(), node: process.versions.node },
+    ...(authTokenFile === undefined ? {} : { tokenFiles: [{ principal: 'client', file: authTokenFile }] }),
+    ...(cert === undefined || key === undefined ? {} : { tls: { certFile: cert, keyFile: key } }),
+  }).catch((error: unknown) => {
+    if (error instanceof HttpConfigurationError) throw new UsageError(error.message);
+    throw listenError(error, config);
+  });
+  let isClosing = false;
+  const onSignal = (signal: NodeJS.Signals) => {
+    logger.info('shutting down', { signal });
+    // The second signal means now; the provider is still closed, within its own limit.
+    if (isClosing) giveUp();
+    isClosing = true;
+    serving.close().catch(() => giveUp());
+  };
+  let giveUp = () => {};
+  const givenUp = new Promise<void>((resolve) => {
+    giveUp = resolve;
+  });
+  for (const signal of shutdownSignals) process.on(signal, onSignal);
+  await Promise.race([serving.closed, givenUp]);
+  for (const signal of shutdownSignals) process.off(signal, onSignal);
+}
+
+const listenProblems: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is already in use',
+  EACCES: 'may not be used without more privileges',
+  EADDRNOTAVAIL: 'is not an address of this machine',
+  ENOTFOUND: 'cannot be resolved',
+};
+
+function listenError(error: unknown, { address, port }: AgentConfig): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const problem = listenProblems[code];
+  return problem === undefined ? error : new Error(`${address} port ${port} ${problem} (${code})`, { cause: error });
+}

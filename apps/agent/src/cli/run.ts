@@ -1,0 +1,49 @@
+import { type AgentConfig, type CommandName, resolveConfig } from '../config.ts';
+import { UsageError } from '../usage-error.ts';
+import { programName } from '../version.ts';
+import type { CommandAction, Host } from './command.ts';
+import { parseCommandLine } from './command-line.ts';
+import { exitCodes } from './exit-codes.ts';
+import { createTerminal, OutputClosedError } from './terminal.ts';
+
+/** Each command loads only what it needs: `analyze` no MCP, stdio no HTTP stack, nothing native anywhere. */
+const actions: Readonly<Record<CommandName, () => Promise<CommandAction>>> = {
+  serve: async () => (await import('./commands/serve.ts')).serve,
+  inventory: async () => (await import('./commands/diagnose.ts')).inventory,
+  health: async () => (await import('./commands/diagnose.ts')).health,
+  xid: async () => (await import('./commands/diagnose.ts')).xid,
+  analyze: async () => (await import('./commands/analyze.ts')).analyze,
+  call: async () => (await import('./commands/call.ts')).call,
+  tools: async () => (await import('./commands/tools.ts')).tools,
+  doctor: async () => (await import('./commands/doctor.ts')).doctor,
+  version: async () => (await import('./commands/version.ts')).version,
+};
+
+/** Runs one command line to its exit code. Never rejects: what goes wrong is one line on stderr. */
+export async function run(argv: readonly string[], host: Host): Promise<number> {
+  let config: AgentConfig | undefined;
+  const createLogger = async () =>
+    (await import('../logging.ts')).createLogger(config?.logLevel ?? 'error');
+  const note = (line: string) => host.stderr.write(`${programName}: ${line}\n`);
+  try {
+    const commandLine = parseCommandLine(argv);
+    if (commandLine.kind === 'help') {
+      await createTerminal(host.stdout, host.env).write(commandLine.text);
+      return exitCodes.success;
+    }
+    const { command, operands, flags } = commandLine;
+    config = resolveConfig(command, flags, host.env);
+    const action = await actions[command]();
+    const terminal = createTerminal(host.stdout, host.env);
+    return await action({ config, operands, host, terminal, note, createLogger });
+  } catch (error) {
+    if (error instanceof OutputClosedError) return exitCodes.success;
+    if (error instanceof UsageError) {
+      note(error.message);
+      return exitCodes.usage;
+    }
+    if (config?.logLevel === 'debug') (await createLogger()).debug('the command failed', { error });
+    note(`internal error: ${error instanceof Error ? error.message : String(error)}`.replaceAll(/\s*\n\s*/g, ' '));
+    return exitCodes.internal;
+  }
+}

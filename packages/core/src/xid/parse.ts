@@ -1,0 +1,152 @@
+import type { DecodedDetail, EventSeverity, KernelEvent, KernelLogRecord } from '../domain/event.ts';
+import { formatPciDevice, parsePciAddress } from '../domain/pci-address.ts';
+import { actionOfXid, findSxid, findXid } from './catalogue.ts';
+import { decodeXidDetail } from './decode.ts';
+import { messagePatterns } from './messages.ts';
+
+/**
+ * `NVRM: Xid (<gpu>): <number>[, <rest>]`. The address may lack `PCI:` (drivers up to 304), carry a function digit (invented by others) or
+ * be redacted by the reporter; MIG adds instances. Anything else in its place is not an Xid line.
+ */
+const xidLine =
+  /NVRM: Xid \((?:PCI:)?(?<pci>[0-9a-fA-F]{1,8}:[0-9a-fA-F]{1,2}:[0-9a-fA-F]{1,2}(?:\.[0-7])?|[.…]{1,6}|[Xx*:.]{3,20})(?: GPU-I:(?<instance>\d{1,3}))?(?: GPU-CI:(?<compute>\d{1,3}))?\): ?(?<code>\d{1,4})(?![\w.])/;
+/** The switch driver's line: the address has a function digit, the number five digits. */
+const sxidLine =
+  /nvidia-nvswitch(?<switch>\d{1,3}): SXid \((?:PCI:)?(?<pci>[0-9a-fA-F:.]{4,20})\): (?<code>\d{5})(?!\w),? ?/;
+/** Lines that dump the registers of the SXid before them: no event of their own. */
+const sxidDump = /^(?:Severity \d{1,2} Engine instance|Data \{)/;
+
+/** The event that a message tells of; `undefined` for every other message. Never throws, whatever the text. */
+export function parseKernelEvent(record: KernelLogRecord): KernelEvent | undefined {
+  const { text } = record;
+  if (text.includes('Xid (')) {
+    const event = parseXid(record) ?? parseSxid(record);
+    if (event) return event;
+  }
+  for (const { kind, pattern, severity, action, decode } of messagePatterns) {
+    const match = pattern.exec(text);
+    if (!match) continue;
+    const groups = match.groups ?? {};
+    const decoded = decode?.(groups);
+    return {
+      ...common(record),
+      kind,
+      pciAddress: deviceOf(groups['pci']),
+      ...(groups['uuid'] ? { gpuUuid: groups['uuid'] } : {}),
+      ...(groups['pid'] ? { pid: Number(groups['pid']) } : {}),
+      ...(groups['name'] ? { processName: groups['name'] } : {}),
+      detail: text,
+      ...(decoded && Object.keys(decoded).length > 0 ? { decoded } : {}),
+      severity: severityOf(severity, decoded),
+      action,
+    };
+  }
+  return undefined;
+}
+
+/** A corrected PCIe error was corrected. */
+function severityOf(severity: EventSeverity, decoded: DecodedDetail | undefined): EventSeverity {
+  return decoded?.['correctable'] === true ? 'info' : severity;
+}
+
+function common(record: KernelLogRecord) {
+  const { at, uptimeSeconds, trusted, raw, file, line, repeatCount } = record;
+  return {
+    at,
+    uptimeSeconds,
+    trusted,
+    raw,
+    ...(file === undefined ? {} : { file }),
+    ...(line === undefined ? {} : { line }),
+    ...(repeatCount === undefined ? {} : { repeatCount }),
+  };
+}
+
+function deviceOf(text: string | undefined): string | null {
+  const address = text === undefined ? undefined : parsePciAddress(text);
+  return address ? formatPciDevice(address) : null;
+}
+
+function parseXid(record: KernelLogRecord): KernelEvent | undefined {
+  const match = xidLine.exec(record.text);
+  if (!match?.groups) return undefined;
+  const { pci, instance, compute, code } = match.groups;
+  const xid = Number(code);
+  const rest = record.text.slice(match.index + match[0].length).replace(/^,\s?/, '');
+  const { pid, processName, detail } = splitProcess(rest);
+  const entry = findXid(xid);
+  const told = decodeXidDetail(xid, detail);
+  return {
+    ...common(record),
+    kind: 'xid',
+    xid,
+    pciAddress: deviceOf(pci),
+    ...(instance === undefined ? {} : { gpuInstanceId: Number(instance) }),
+    ...(compute === undefined ? {} : { computeInstanceId: Number(compute) }),
+    ...(pid === undefined ? {} : { pid }),
+    ...(processName === undefined ? {} : { processName }),
+    ...(told?.link === undefined ? {} : { link: told.link }),
+    detail,
+    ...(told?.decoded ? { decoded: told.decoded } : {}),
+    severity: told?.severity ?? entry?.severity ?? 'warning',
+    action: told?.action ?? actionOfXid(entry),
+  };
+}
+
+const unknownName = /^['"]?<(?:unknown|n\/a)>['"]?$/i;
+
+/** `pid=1234, name=python3, ` in front of the detail; either may be missing or unknown. The name ends at the next comma. */
+function splitProcess(rest: string): { pid?: number; processName?: string; detail: string } {
+  const pidField = /^pid=([^,\n]{0,32})(?:, {0,8}|$)/.exec(rest);
+  const afterPid = pidField ? rest.slice(pidField[0].length) : rest;
+  const nameField = /^name=([^,\n]{0,64})(?:, {0,8}|$)/.exec(afterPid);
+  const detail = (nameField ? afterPid.slice(nameField[0].length) : afterPid).trim();
+  const pidText = pidField?.[1]?.trim() ?? '';
+  const name = nameField?.[1]?.trim() ?? '';
+  return {
+    ...(/^\d{1,10}$/.test(pidText) ? { pid: Number(pidText) } : {}),
+    ...(name && !unknownName.test(name) ? { processName: name } : {}),
+    detail,
+  };
+}
+
+/** The severity word of the line, which outranks the catalogue. */
+const sxidSeverities: readonly (readonly [RegExp, EventSeverity])[] = [
+  [/^Fatal, /, 'fatal'],
+  [/^Non-fatal, /, 'warning'],
+  [/^Correctable, /, 'info'],
+];
+
+function parseSxid(record: KernelLogRecord): KernelEvent | undefined {
+  const match = sxidLine.exec(record.text);
+  if (!match?.groups) return undefined;
+  const detail = record.text.slice(match.index + match[0].length).trim();
+  if (sxidDump.test(detail)) return undefined;
+  const code = Number(match.groups['code']);
+  const entry = findSxid(code);
+  const printed = sxidSeverities.find(([pattern]) => pattern.test(detail))?.[1];
+  const severity = printed ?? entry?.severity ?? 'warning';
+  const link = /\bLink (\d{1,3})\b/.exec(detail)?.[1];
+  return {
+    ...common(record),
+    kind: 'sxid',
+    sxid: code,
+    switchIndex: Number(match.groups['switch']),
+    pciAddress: deviceOf(match.groups['pci']),
+    ...(link === undefined ? {} : { link: Number(link) }),
+    detail,
+    decoded: { first: / \(First\)$/.test(detail), ...(printed ? { printedSeverity: printed } : {}) },
+    severity,
+    action: actionOfSxid(entry?.action, severity),
+  };
+}
+
+/** The catalogue's action holds for the fatal form of an error; one that the switch contained is only watched. */
+function actionOfSxid(
+  catalogued: KernelEvent['action'] | undefined,
+  severity: EventSeverity,
+): KernelEvent['action'] {
+  if (severity === 'info') return 'none';
+  if (catalogued === undefined || severity === 'warning') return 'monitor';
+  return catalogued;
+}

@@ -1,0 +1,93 @@
+import type { KernelLogRecord } from '../src/domain/event.ts';
+import type { NodeDescription } from '../src/domain/gpu.ts';
+import type { GpuError } from '../src/errors.ts';
+import type { GpuProvider } from '../src/ports/gpu-provider.ts';
+import type { KernelLog } from '../src/ports/kernel-log.ts';
+import type { Logger } from '../src/ports/runtime.ts';
+import { fixedClock, inMemoryKernelLog, type StubGpu, stubProvider } from '../src/testing.ts';
+import { createGpuTools } from '../src/tools/create-gpu-tools.ts';
+import type { ToolContext } from '../src/tools/tool.ts';
+import { h100Node } from './h100.ts';
+
+export const startedAt = '2026-11-21T12:00:00.000Z';
+
+export interface RigOptions {
+  readonly gpus?: readonly StubGpu[];
+  readonly describe?: Partial<NodeDescription> | GpuError | 'hang';
+  readonly provider?: GpuProvider;
+  readonly log?: KernelLog | readonly KernelLogRecord[];
+  readonly deadlineMilliseconds?: number;
+}
+
+type Answer = Readonly<Record<string, unknown>> & {
+  readonly summary: string;
+  readonly verdict?: string;
+  readonly gpus: readonly Readonly<Record<string, unknown>>[];
+  readonly incidents: readonly Readonly<Record<string, unknown>>[];
+  readonly findings: readonly Readonly<Record<string, unknown>>[];
+  readonly gaps: readonly Readonly<Record<string, unknown>>[];
+  readonly nextSteps: readonly Readonly<Record<string, unknown>>[];
+  readonly coverage: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+};
+
+/** The tools on a node made of plain data, and a clock that the test moves. */
+export function rig(options: RigOptions = {}) {
+  const clock = fixedClock(startedAt);
+  const errors: Readonly<Record<string, unknown>>[] = [];
+  const logger: Logger = {
+    debug() {},
+    info() {},
+    warn() {},
+    error: (message, fields) => errors.push({ message, ...fields }),
+  };
+  const provider =
+    options.provider ??
+    stubProvider({
+      gpus: options.gpus ?? h100Node(),
+      ...(options.describe === undefined ? {} : { describe: options.describe }),
+    });
+  const log = options.log ?? [];
+  const kernelLog = 'read' in log ? log : inMemoryKernelLog(log);
+  const { deadlineMilliseconds } = options;
+  const tools = createGpuTools(
+    { gpuProvider: provider, kernelLog, clock, logger },
+    { nodeName: 'gpu-node-7', ...(deadlineMilliseconds === undefined ? {} : { deadlineMilliseconds }) },
+  );
+  const call = (name: string, input: unknown = {}, context?: ToolContext) => {
+    const tool = tools.find((each) => each.name === name);
+    if (!tool) throw new Error(`no tool ${name}`);
+    return tool.call(input, context);
+  };
+  return {
+    tools,
+    clock,
+    errors,
+    call,
+    /** The structured answer of a call that must not fail. */
+    async answer(name: string, input: unknown = {}): Promise<Answer> {
+      const result = await call(name, input);
+      if (result.isError) throw new Error(result.text);
+      return result.structuredContent as Answer;
+    },
+  };
+}
+
+/** Lets everything that is ready run. */
+export const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A record as a kernel-log adapter hands it on. */
+export function record(text: string, changes: Partial<KernelLogRecord> = {}): KernelLogRecord {
+  return { text, raw: text, at: '2026-11-21T11:30:00.000Z', uptimeSeconds: null, trusted: true, ...changes };
+}
+
+/** As the driver prints it. Source: open-gpu-kernel-modules, the Xid prefix of nvErrorLog. */
+export const xidLine = (code: number, pciAddress: string, rest: string) =>
+  `NVRM: Xid (PCI:${pciAddress}): ${code}, ${rest}`;
+export const fellOffTheBus = (pciAddress: string) =>
+  xidLine(79, pciAddress, "pid='<unknown>', name=<unknown>, GPU has fallen off the bus.");
+export const applicationFault = (pciAddress: string) =>
+  xidLine(
+    13,
+    pciAddress,
+    'pid=4711, name=python3, Graphics SM Warp Exception on (GPC 7, TPC 7, SM 0): Illegal Instruction Parameter',
+  );

@@ -1,0 +1,208 @@
+import type { Gap, GpuSample } from '@k8s-gpu-mcp/core';
+import { allocate, allocateStruct, readField, readText } from './abi/codec.ts';
+import { bufferSizes, rc } from './abi/constants.ts';
+import {
+  decodeCudaVersion,
+  decodeText,
+  describeReturn,
+  errorCodeOf,
+  hintOf,
+  missingFrom,
+  type Reading,
+} from './decode.ts';
+import { Device, GpuLostDuringRead } from './device.ts';
+import { LibraryError, type LoadNative, type NvmlLibrary, openLibrary } from './library.ts';
+import type { Failure, Operation, OperationResults } from './protocol.ts';
+import { sectionReaders } from './sections.ts';
+
+/** An NVML call on which everything else depends failed. */
+class CallFailed extends Error {
+  readonly failure: Failure;
+  constructor(what: string, call: string, code: number) {
+    super(what);
+    const hint = hintOf(code);
+    const message = `${what}: ${call} returned ${describeReturn(code)}`;
+    this.failure = { code: errorCodeOf(code), message, ...(hint === undefined ? {} : { hint }) };
+  }
+}
+
+/** The helper's work: carries out one operation after the other on the library it holds. */
+export class NvmlSession {
+  readonly #load: () => Promise<LoadNative>;
+  readonly #onStage: (stage: string) => void;
+  #library: NvmlLibrary | undefined;
+
+  constructor(load: () => Promise<LoadNative>, onStage: (stage: string) => void) {
+    this.#load = load;
+    this.#onStage = onStage;
+  }
+
+  async run(
+    operation: Operation,
+  ): Promise<OperationResults[Operation['kind']] | { readonly failure: Failure }> {
+    try {
+      switch (operation.kind) {
+        case 'open':
+          return await this.#open(operation.library);
+        case 'describe':
+          return this.#describe();
+        case 'identify':
+          return this.#identify(operation.index);
+        case 'read':
+          return this.#read(operation);
+      }
+    } catch (error) {
+      return { failure: toFailure(error) };
+    }
+  }
+
+  shutdown(): void {
+    this.#library?.call('nvmlShutdown');
+    this.#library = undefined;
+  }
+
+  get #opened(): NvmlLibrary {
+    if (this.#library === undefined) throw new Error('the library is not open');
+    return this.#library;
+  }
+
+  async #open(named: string | null) {
+    if (this.#library !== undefined) return { library: this.#library.path };
+    this.#onStage('load the library');
+    const library = openLibrary(await this.#load(), named ?? undefined);
+    this.#onStage('nvmlInit_v2');
+    const code = library.call('nvmlInit_v2');
+    if (code !== rc.success) {
+      const failed = new CallFailed(`NVML (${library.path}) cannot start`, 'nvmlInit_v2', code);
+      // Before there is a GPU to speak of, "not found" and the like only mean that the driver is unusable.
+      throw failed.failure.code === 'GPU_NOT_FOUND' || failed.failure.code === 'GPU_LOST'
+        ? Object.assign(failed, { failure: { ...failed.failure, code: 'UNAVAILABLE' as const } })
+        : failed;
+    }
+    this.#library = library;
+    return { library: library.path };
+  }
+
+  #describe() {
+    const library = this.#opened;
+    this.#onStage('read versions');
+    const gaps: Gap[] = [];
+    const take = (field: string, reading: Reading<string>) => {
+      if (!('reason' in reading)) return reading.value;
+      gaps.push({ field, reason: reading.reason, detail: reading.detail });
+      return null;
+    };
+    const version = (name: 'nvmlSystemGetDriverVersion' | 'nvmlSystemGetNVMLVersion'): Reading<string> => {
+      const out = allocate(bufferSizes.systemVersion);
+      const code = library.call(name, out, bufferSizes.systemVersion);
+      if (code !== rc.success) return missingFrom(name, code);
+      return decodeText(name, readText(out, 0, bufferSizes.systemVersion));
+    };
+    const driverVersion = take('driverVersion', version('nvmlSystemGetDriverVersion'));
+    const libraryVersion = take('libraryVersion', version('nvmlSystemGetNVMLVersion'));
+    const computeApiVersion = take('computeApiVersion', this.#cudaVersion());
+    const count = allocate(4);
+    const code = library.call('nvmlDeviceGetCount_v2', count);
+    if (code !== rc.success) {
+      throw new CallFailed('the GPUs cannot be counted', 'nvmlDeviceGetCount_v2', code);
+    }
+    return { driverVersion, libraryVersion, computeApiVersion, gpuCount: count.readUInt32LE(0), gaps };
+  }
+
+  #cudaVersion(): Reading<string> {
+    const library = this.#opened;
+    const out = allocate(4);
+    const attempt = (name: 'nvmlSystemGetCudaDriverVersion_v2' | 'nvmlSystemGetCudaDriverVersion') => ({
+      code: library.call(name, out),
+      name,
+    });
+    const { code, name } = library.firstOf(attempt('nvmlSystemGetCudaDriverVersion_v2'), () =>
+      attempt('nvmlSystemGetCudaDriverVersion'),
+    );
+    return code === rc.success ? decodeCudaVersion(name, out.readInt32LE(0)) : missingFrom(name, code);
+  }
+
+  #identify(index: number) {
+    const device = this.#deviceAt(index);
+    this.#onStage('read name, UUID and PCI address');
+    const gaps: Gap[] = [];
+    const take = (leaf: string, reading: Reading<string>) => {
+      if (!('reason' in reading)) return reading.value;
+      gaps.push({ gpu: index, field: leaf, reason: reading.reason, detail: reading.detail });
+      return null;
+    };
+    return {
+      uuid: take('identity.uuid', device.text('nvmlDeviceGetUUID', bufferSizes.uuid)),
+      busId: take('pciAddress', readBusId(device)),
+      name: take('identity.name', device.text('nvmlDeviceGetName', bufferSizes.name)),
+      gaps,
+    };
+  }
+
+  #read(operation: Extract<Operation, { kind: 'read' }>): GpuSample {
+    const { index, uuid } = operation;
+    const device = this.#deviceAt(index, uuid);
+    const gaps: Gap[] = [];
+    const sample: Record<string, unknown> = {};
+    for (const section of new Set(operation.sections)) {
+      const read = sectionReaders[section];
+      this.#onStage(`read ${section}`);
+      const { leaves, gaps: inner = [] } = read(device);
+      const values: Record<string, unknown> = {};
+      for (const [leaf, reading] of Object.entries<Reading<unknown>>(leaves)) {
+        values[leaf] = reading.value;
+        if (!('reason' in reading)) continue;
+        const { reason, detail } = reading;
+        gaps.push({ gpu: index, field: `${section}.${leaf}`, reason, detail });
+      }
+      gaps.push(...inner.map((gap) => ({ gpu: index, ...gap })));
+      sample[section] = values;
+    }
+    return { ...sample, gaps };
+  }
+
+  /** Indexes move when a GPU is removed or reset; the UUID, where known, decides. */
+  #deviceAt(index: number, uuid: string | null = null): Device {
+    const library = this.#opened;
+    this.#onStage('open the GPU');
+    const handle = allocate(8);
+    const code = library.call('nvmlDeviceGetHandleByIndex_v2', index, handle);
+    if (code !== rc.success) {
+      throw new CallFailed(`GPU ${index} cannot be opened`, 'nvmlDeviceGetHandleByIndex_v2', code);
+    }
+    const device = new Device(library, handle.readBigUInt64LE(0));
+    if (uuid === null) return device;
+    const found = device.text('nvmlDeviceGetUUID', bufferSizes.uuid).value;
+    if (found === null || found === uuid) return device;
+    const name = Buffer.from(`${uuid}\0`);
+    const byUuid = library.call('nvmlDeviceGetHandleByUUID', name, handle);
+    if (byUuid !== rc.success) {
+      throw new CallFailed(`GPU ${uuid} is no longer at index ${index}`, 'nvmlDeviceGetHandleByUUID', byUuid);
+    }
+    return new Device(library, handle.readBigUInt64LE(0));
+  }
+}
+
+/** The 8-digit domain form, which is the only one that is not truncated. */
+function readBusId(device: Device): Reading<string> {
+  const call = 'nvmlDeviceGetPciInfo_v3';
+  const info = allocateStruct('nvmlPciInfo_t');
+  const code = device.call(call, info);
+  if (code !== rc.success) return missingFrom(call, code);
+  return decodeText(call, readField(info, 'nvmlPciInfo_t', 'busId'));
+}
+
+function toFailure(error: unknown): Failure {
+  if (error instanceof CallFailed) return error.failure;
+  if (error instanceof GpuLostDuringRead) {
+    return {
+      code: errorCodeOf(rc.gpuIsLost),
+      message: `${error.call} returned ${describeReturn(rc.gpuIsLost)}`,
+    };
+  }
+  if (error instanceof LibraryError) return { code: error.code, message: error.message, hint: error.hint };
+  return {
+    code: 'INTERNAL',
+    message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  };
+}

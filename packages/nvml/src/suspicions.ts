@@ -1,0 +1,59 @@
+/** What is suspected: a GPU by its index, or the driver as a whole. */
+export type Suspect = number | 'driver';
+
+export interface Suspicion {
+  readonly kind: 'hung' | 'crashed';
+  /** When the operation that failed was started. */
+  readonly since: number;
+  readonly operation: string;
+  readonly pid: number | undefined;
+  /** How often in a row. */
+  readonly failures: number;
+  /** When it may be tried again; null while the helper that tried it has neither answered nor exited. */
+  readonly retryAt: number | null;
+}
+
+export type Incident = Pick<Suspicion, 'since' | 'operation' | 'pid'>;
+
+const firstBackOffMilliseconds = 1_000;
+const longestBackOffMilliseconds = 60_000;
+
+/**
+ * What hung or crashed, and when it may be tried again: 1 s after the first hang, then doubling to 60 s. One crash is not held against
+ * a GPU, the second in a row is.
+ */
+export class Suspicions {
+  readonly #known = new Map<Suspect, Suspicion>();
+
+  get(suspect: Suspect): Suspicion | undefined {
+    return this.#known.get(suspect);
+  }
+
+  /** The operation has neither answered nor been given up: nothing else may be sent that way. */
+  hold(suspect: Suspect, incident: Incident): void {
+    const failures = this.#known.get(suspect)?.failures ?? 0;
+    this.#known.set(suspect, { kind: 'hung', ...incident, failures, retryAt: null });
+  }
+
+  /** The operation failed. */
+  strike(suspect: Suspect, kind: Suspicion['kind'], incident: Incident, now: number): void {
+    const failures = (this.#known.get(suspect)?.failures ?? 0) + 1;
+    this.#known.set(suspect, { kind, ...incident, failures, retryAt: now + backOff(kind, failures) });
+  }
+
+  clear(suspect: Suspect): void {
+    this.#known.delete(suspect);
+  }
+
+  /** The suspicion that forbids a try now. */
+  blocking(suspect: Suspect, now: number): Suspicion | undefined {
+    const known = this.#known.get(suspect);
+    return known !== undefined && (known.retryAt === null || now < known.retryAt) ? known : undefined;
+  }
+}
+
+function backOff(kind: Suspicion['kind'], failures: number): number {
+  const doublings = kind === 'hung' ? failures - 1 : failures - 2;
+  if (doublings < 0) return 0;
+  return Math.min(firstBackOffMilliseconds * 2 ** doublings, longestBackOffMilliseconds);
+}
