@@ -9,7 +9,10 @@ const tokens = (value) => Buffer.byteLength(JSON.stringify(value)) / 4;
 
 export async function run() {
   const scenario = 'healthy-8xh100';
-  const ports = { gpuProvider: createMockProvider({ scenario }), kernelLog: createMockKernelLog({ scenario }) };
+  const ports = {
+    gpuProvider: createMockProvider({ scenario }),
+    kernelLog: createMockKernelLog({ scenario }),
+  };
   const server = new McpServer({ name: 'bench', version: '0' });
   registerGpuTools(server, createGpuTools(ports, { nodeName: 'gpu-node-1' }));
   const client = new Client({ name: 'bench', version: '0' });

@@ -18,5 +18,6 @@ registerGpuTools({ registerTool: (name: string) => registered.push(name) }, tool
 const health = await tools.find((tool) => tool.name === 'get_gpu_health')?.call({});
 if (!health || health.isError) throw new Error('get_gpu_health failed');
 const parts = [createAutoKernelLog, createNvmlProvider, serveHttp, serveStdio, stubProvider, fixedClock];
-if (!parts.every((part) => typeof part === 'function') || !isGpuError(new GpuError('INTERNAL', 'x'))) throw new Error('exports');
+if (!parts.every((part) => typeof part === 'function') || !isGpuError(new GpuError('INTERNAL', 'x')))
+  throw new Error('exports');
 console.log(`consumer: ${registered.length} tools, verdict ${health.structuredContent['verdict']}`);

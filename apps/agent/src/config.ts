@@ -1,5 +1,15 @@
 import { hostname } from 'node:os';
-import { commaList, file, oneOf, repeated, single, type TextParser, text, toggle, wholeNumber } from './option-parsers.ts';
+import {
+  commaList,
+  file,
+  oneOf,
+  repeated,
+  single,
+  type TextParser,
+  text,
+  toggle,
+  wholeNumber,
+} from './option-parsers.ts';
 import { UsageError } from './usage-error.ts';
 
 export const builtCommands = [
@@ -283,7 +293,11 @@ type Origin = 'flag' | 'environment' | 'default';
  * Flag, else environment, else default, each checked by the same parser.
  * @throws UsageError one clear line that names the flag or variable, its value and what is valid.
  */
-export function resolveConfig(command: CommandName, flags: GivenFlags, environment: Environment): AgentConfig {
+export function resolveConfig(
+  command: CommandName,
+  flags: GivenFlags,
+  environment: Environment,
+): AgentConfig {
   const values: Partial<Record<OptionName, unknown>> = {};
   const origins: Partial<Record<OptionName, Origin>> = {};
   for (const [name, spec] of optionEntries) {
@@ -305,7 +319,11 @@ export function resolveConfig(command: CommandName, flags: GivenFlags, environme
   return config;
 }
 
-function readOption(spec: OptionSpec<unknown>, given: readonly string[] | undefined, environment: Environment) {
+function readOption(
+  spec: OptionSpec<unknown>,
+  given: readonly string[] | undefined,
+  environment: Environment,
+) {
   const variable = environmentNameOf(spec);
   // An empty variable is what a chart leaves behind for "not set".
   const inherited = (variable === undefined ? undefined : environment[variable]) || undefined;

@@ -8,7 +8,14 @@ import {
   isGpuError,
   type NodeDescription,
 } from '@k8s-gpu-mcp/core';
-import * as check from './answer-checks.ts';
+import { findJsonFaults, type Problems } from './inspect.ts';
+import {
+  findManifestFaults,
+  findNodeGapFaults,
+  findNodeShapeFaults,
+  findPciFaults,
+  findRepeatedGpus,
+} from './node-checks.ts';
 import type { GpuFault, RequirementId } from './requirements.ts';
 import {
   abortLimitMilliseconds,
@@ -21,6 +28,7 @@ import {
   outcomeWithin,
   pause,
 } from './rig.ts';
+import * as check from './sample-checks.ts';
 
 export interface ContractCase {
   readonly cites: readonly RequirementId[];
@@ -38,7 +46,7 @@ const describe = (fixture: GpuProviderFixture) =>
   answerOf('describeNode', () => fixture.provider.describeNode(unaborted()));
 const read = (fixture: GpuProviderFixture, gpu: GpuRef, sections: readonly GpuSection[] = gpuSections) =>
   answerOf(`readGpu of GPU ${gpu.index}`, () => fixture.provider.readGpu(gpu, sections, unaborted()));
-const none = (problems: check.Problems) => assert.deepEqual(problems, []);
+const none = (problems: Problems) => assert.deepEqual(problems, []);
 
 /** The GPUs that this rig has not broken. */
 function soundGpus(fixture: GpuProviderFixture, node: NodeDescription): readonly GpuRef[] {
@@ -63,7 +71,7 @@ async function readAll(fixture: GpuProviderFixture): Promise<readonly (readonly 
 
 async function eachSample(
   fixture: GpuProviderFixture,
-  find: (sample: GpuSample, gpu: GpuRef) => check.Problems,
+  find: (sample: GpuSample, gpu: GpuRef) => Problems,
 ): Promise<void> {
   for (const [gpu, sample] of await readAll(fixture)) {
     none(find(sample, gpu).map((problem) => `GPU ${gpu.index}: ${problem}`));
@@ -102,7 +110,7 @@ const absentGpu = (node: NodeDescription): GpuRef => ({
   name: null,
 });
 
-proves('GP-MANIFEST', async ({ provider }) => none(check.findManifestFaults(provider.manifest)));
+proves('GP-MANIFEST', async ({ provider }) => none(findManifestFaults(provider.manifest)));
 
 proves('GP-MIG-CLAIM', async (fixture) => {
   const { mig, sections } = fixture.provider.manifest;
@@ -111,10 +119,10 @@ proves('GP-MIG-CLAIM', async (fixture) => {
     await eachSample(fixture, (sample) => (sample.mig?.enabled === true ? ['mig.enabled: not claimed'] : []));
 });
 
-proves('GP-NODE-SHAPE', async (fixture) => none(check.findNodeShapeFaults(await describe(fixture))));
-proves('GP-NODE-GAP', async (fixture) => none(check.findNodeGapFaults(await describe(fixture))));
-proves('GP-NODE-UNIQUE', async (fixture) => none(check.findRepeatedGpus(await describe(fixture))));
-proves('GP-PCI-FORM', async (fixture) => none(check.findPciFaults(await describe(fixture))));
+proves('GP-NODE-SHAPE', async (fixture) => none(findNodeShapeFaults(await describe(fixture))));
+proves('GP-NODE-GAP', async (fixture) => none(findNodeGapFaults(await describe(fixture))));
+proves('GP-NODE-UNIQUE', async (fixture) => none(findRepeatedGpus(await describe(fixture))));
+proves('GP-PCI-FORM', async (fixture) => none(findPciFaults(await describe(fixture))));
 
 proves('GP-NODE-COUNT', async (fixture) => {
   const node = await describe(fixture);
@@ -138,8 +146,8 @@ proves('GP-NODE-STABLE', async (fixture) => {
 });
 
 proves('GP-JSON-SAFE', async (fixture) => {
-  none(check.findJsonFaults(await describe(fixture), 'node'));
-  await eachSample(fixture, (sample) => check.findJsonFaults(sample, 'sample'));
+  none(findJsonFaults(await describe(fixture), 'node'));
+  await eachSample(fixture, (sample) => findJsonFaults(sample, 'sample'));
 });
 
 proves('GP-SECTION-ASKED', (fixture) =>

@@ -20,13 +20,18 @@ import type { GpuTool } from '../src/tools/tool.ts';
 
 const about = { name: 'test-host', version: '1.0.0' };
 
+interface CallOptions {
+  signal?: AbortSignal;
+  onprogress?: (progress: { progress: number; total?: number | undefined }) => void;
+}
+
 /** What a test asks of a client, alike on both lines. */
 export interface HostClient {
   listTools(): Promise<{ tools: readonly Record<string, unknown>[] }>;
   callTool(
     name: string,
     input: Record<string, unknown>,
-    options?: { signal?: AbortSignal; onprogress?: (progress: { progress: number; total?: number }) => void },
+    options?: CallOptions,
   ): Promise<Record<string, unknown>>;
   listResources(): Promise<Record<string, unknown>>;
   listResourceTemplates(): Promise<Record<string, unknown>>;

@@ -173,7 +173,7 @@ describe.each(hostNames)('%s: tools', (host) => {
       await turn();
     });
     const client = await connect(host, [tool]);
-    const heard: { progress: number; total?: number }[] = [];
+    const heard: { progress: number; total?: number | undefined }[] = [];
     await client.callTool('probe', {}, { onprogress: (note) => heard.push(note) });
     await client.callTool('probe', {});
     expect(given).toEqual([true, false]);

@@ -9,7 +9,7 @@ export { createFileLog, type FileLogOptions } from './kernel-log/file-log.ts';
 export { createJournalLog, type JournalLogOptions } from './kernel-log/journal-log.ts';
 export type { OutputProcess, StartProcess } from './kernel-log/journal-process.ts';
 export { createKmsgLog, type KmsgDevice, type KmsgLogOptions } from './kernel-log/kmsg-log.ts';
-export type { KernelLogLineReader, KernelLogParsers } from './kernel-log/parsers.ts';
+export type { KernelLogParsers } from './kernel-log/parsers.ts';
 export { createSyslogLog, type SyslogCall, type SyslogLogOptions } from './kernel-log/syslog-log.ts';
 export type { ByteSource } from './scan/byte-source.ts';
 export { type ScanKernelLogOptions, scanKernelLog } from './scan/scan-kernel-log.ts';

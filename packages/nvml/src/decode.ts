@@ -41,20 +41,34 @@ export function missingFrom(call: string, code: number) {
   return missing(gapReasonOf(code), `${call}: ${describeReturn(code)}`);
 }
 
-/** What a failed initialisation or handle lookup means for the caller. */
+/** What a failed nvmlInit means: there is no GPU to speak of yet, only a driver and a library. */
+const initErrorCodeByReturn: Readonly<Record<number, GpuErrorCode>> = {
+  [rc.noPermission]: 'NO_PERMISSION',
+  [rc.driverNotLoaded]: 'DRIVER_NOT_LOADED',
+  [rc.timeout]: 'TIMEOUT',
+  [rc.libraryNotFound]: 'LIBRARY_INVALID',
+  [rc.functionNotFound]: 'LIBRARY_INVALID',
+  [rc.libRmVersionMismatch]: 'DRIVER_MISMATCH',
+};
+
+export function initErrorCodeOf(code: number): GpuErrorCode {
+  return initErrorCodeByReturn[code] ?? 'UNAVAILABLE';
+}
+
+/** What a failed handle lookup means for the caller. */
 const errorCodeByReturn: Readonly<Record<number, GpuErrorCode>> = {
-  1: 'UNAVAILABLE',
-  2: 'GPU_NOT_FOUND',
-  3: 'NOT_SUPPORTED',
-  4: 'NO_PERMISSION',
-  6: 'GPU_NOT_FOUND',
-  9: 'DRIVER_NOT_LOADED',
-  10: 'TIMEOUT',
-  13: 'NOT_SUPPORTED',
-  15: 'GPU_LOST',
-  16: 'RESET_REQUIRED',
-  18: 'DRIVER_MISMATCH',
-  28: 'GPU_NOT_FOUND',
+  // The only argument is an index, so an invalid one is an index that the driver has not got.
+  [rc.invalidArgument]: 'GPU_NOT_FOUND',
+  [rc.notSupported]: 'NOT_SUPPORTED',
+  [rc.noPermission]: 'NO_PERMISSION',
+  [rc.notFound]: 'GPU_NOT_FOUND',
+  [rc.driverNotLoaded]: 'DRIVER_NOT_LOADED',
+  [rc.timeout]: 'TIMEOUT',
+  [rc.functionNotFound]: 'NOT_SUPPORTED',
+  [rc.gpuIsLost]: 'GPU_LOST',
+  [rc.resetRequired]: 'RESET_REQUIRED',
+  [rc.libRmVersionMismatch]: 'DRIVER_MISMATCH',
+  [rc.gpuNotFound]: 'GPU_NOT_FOUND',
 };
 
 export function errorCodeOf(code: number): GpuErrorCode {

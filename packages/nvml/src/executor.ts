@@ -191,10 +191,15 @@ export class NvmlExecutor {
     if (others.some((slot) => slot.state === 'dying' || slot.job?.suspect === 'driver')) return undefined;
     const slot: Slot = { helper: notStarted, state: 'ready', isOpen: false, job: undefined };
     this.#slots.push(slot);
-    slot.helper = this.#options.startHelper({
-      onReply: (reply) => this.#onReply(slot, reply),
-      onExit: (exit) => this.#onExit(slot, exit),
-    });
+    try {
+      slot.helper = this.#options.startHelper({
+        onReply: (reply) => this.#onReply(slot, reply),
+        onExit: (exit) => this.#onExit(slot, exit),
+      });
+    } catch (error) {
+      const cause = error instanceof Error ? error : new Error(String(error));
+      queueMicrotask(() => this.#onExit(slot, { code: null, signal: null, error: cause }));
+    }
     this.#options.logger.debug('nvml helper started', { pid: slot.helper.pid });
     return slot;
   }
@@ -268,23 +273,22 @@ export class NvmlExecutor {
 
   #onStall(slot: Slot, job: Job): void {
     job.isStalled = true;
-    if (!this.#hasCaller(job)) this.#hold(slot, job);
     this.#options.logger.warn('nvml helper does not answer', {
       pid: slot.helper.pid,
       operation: job.stage,
       gpu: job.suspect,
     });
-    const refused = this.#noHelperLeft();
-    if (refused) this.#rejectQueue(refused);
+    this.#giveUpQueueIfHopeless();
+    this.#holdAbandoned();
     this.#pump();
   }
 
   #onDeadline(slot: Slot, job: Job): void {
     const now = this.#options.clock.now();
     const incident = { since: job.startedAt, operation: job.stage, pid: slot.helper.pid };
-    this.#suspicions.strike(job.suspect, 'hung', incident, now);
     const { task } = job;
     job.task = undefined;
+    job.isStalled = true;
     if (job.suspect === 'driver') {
       const error = driverUnresponsive(incident, now);
       task?.settle({ error });
@@ -335,9 +339,7 @@ export class NvmlExecutor {
     if (gpu && incident) task.settle({ error: gpuHung(incident, now, gpu) });
     else if (gpu && suspicion?.kind === 'hung') task.settle({ error: suspectError(suspicion, now, gpu) });
     else task.settle({ error: timedOut(this.#whatHolds(now), gpu) });
-    for (const other of this.#slots) {
-      if (other.job?.isStalled && !this.#hasCaller(other.job)) this.#hold(other, other.job);
-    }
+    this.#holdAbandoned();
   }
 
   /** Opening is for everybody in the queue. */
@@ -345,13 +347,12 @@ export class NvmlExecutor {
     return job.operation.kind === 'open' ? this.#queue.length > 0 : job.task !== undefined;
   }
 
-  #hold(slot: Slot, job: Job): void {
-    if (slot.state !== 'ready') return;
-    this.#suspicions.hold(job.suspect, {
-      since: job.startedAt,
-      operation: job.stage,
-      pid: slot.helper.pid,
-    });
+  /** What is stalled and awaited by nobody becomes a suspect; while somebody waits there is hope. */
+  #holdAbandoned(): void {
+    for (const { job, state, helper } of this.#slots) {
+      if (state !== 'ready' || !job?.isStalled || this.#hasCaller(job)) continue;
+      this.#suspicions.hold(job.suspect, { since: job.startedAt, operation: job.stage, pid: helper.pid });
+    }
   }
 
   #whatHolds(now: number): string {
@@ -364,7 +365,9 @@ export class NvmlExecutor {
 
   /** Set when no helper answers and none may be started. */
   #noHelperLeft(): GpuError | undefined {
-    const hopeless = this.#slots.filter((slot) => slot.state === 'stuck' || slot.job?.isStalled);
+    const hopeless = this.#slots.filter(
+      (slot) => slot.state === 'stuck' || (slot.state === 'ready' && slot.job?.isStalled),
+    );
     const last = hopeless.at(-1);
     if (hopeless.length < maxHelpers || !last?.job) return undefined;
     const { startedAt, stage } = last.job;
@@ -372,6 +375,11 @@ export class NvmlExecutor {
       { since: startedAt, operation: stage, pid: last.helper.pid },
       this.#options.clock.now(),
     );
+  }
+
+  #giveUpQueueIfHopeless(): void {
+    const error = this.#noHelperLeft();
+    if (error) this.#rejectQueue(error);
   }
 
   #rejectQueue(error: GpuError): void {
@@ -389,6 +397,11 @@ export class NvmlExecutor {
     if (slot.state === 'dying' || slot.state === 'stuck') return;
     const { clock, logger } = this.#options;
     slot.state = 'dying';
+    if (slot.job?.isStalled) {
+      const { startedAt, stage, suspect } = slot.job;
+      const incident = { since: startedAt, operation: stage, pid: slot.helper.pid };
+      this.#suspicions.strike(suspect, 'hung', incident, clock.now());
+    }
     for (const cancel of slot.job?.timers ?? []) cancel();
     slot.helper.kill();
     clock.after(exitGraceMilliseconds, () => {
@@ -400,6 +413,8 @@ export class NvmlExecutor {
         gpu: slot.job?.suspect,
         waitChannel: slot.helper.waitChannel(),
       });
+      this.#giveUpQueueIfHopeless();
+      this.#onSlotGone();
       this.#pump();
     });
   }

@@ -7,6 +7,7 @@ import {
   describeReturn,
   errorCodeOf,
   hintOf,
+  initErrorCodeOf,
   missingFrom,
   type Reading,
 } from './decode.ts';
@@ -18,11 +19,11 @@ import { sectionReaders } from './sections.ts';
 /** An NVML call on which everything else depends failed. */
 class CallFailed extends Error {
   readonly failure: Failure;
-  constructor(what: string, call: string, code: number) {
+  constructor(what: string, call: string, code: number, errorCode = errorCodeOf(code)) {
     super(what);
     const hint = hintOf(code);
     const message = `${what}: ${call} returned ${describeReturn(code)}`;
-    this.failure = { code: errorCodeOf(code), message, ...(hint === undefined ? {} : { hint }) };
+    this.failure = { code: errorCode, message, ...(hint === undefined ? {} : { hint }) };
   }
 }
 
@@ -73,11 +74,7 @@ export class NvmlSession {
     this.#onStage('nvmlInit_v2');
     const code = library.call('nvmlInit_v2');
     if (code !== rc.success) {
-      const failed = new CallFailed(`NVML (${library.path}) cannot start`, 'nvmlInit_v2', code);
-      // Before there is a GPU to speak of, "not found" and the like only mean that the driver is unusable.
-      throw failed.failure.code === 'GPU_NOT_FOUND' || failed.failure.code === 'GPU_LOST'
-        ? Object.assign(failed, { failure: { ...failed.failure, code: 'UNAVAILABLE' as const } })
-        : failed;
+      throw new CallFailed(`NVML (${library.path}) cannot start`, 'nvmlInit_v2', code, initErrorCodeOf(code));
     }
     this.#library = library;
     return { library: library.path };

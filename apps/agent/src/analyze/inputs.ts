@@ -50,7 +50,9 @@ export async function chooseInputs(
       inputs.push({
         name,
         ...(stats ? { stats } : {}),
-        ...(found ? { remark: `${name}: only the kernel-log lines of this ${found.format} are read so far` } : {}),
+        ...(found
+          ? { remark: `${name}: only the kernel-log lines of this ${found.format} are read so far` }
+          : {}),
       });
   }
   if (inputs.length === 0) throw new UsageError(refused.join('; '));

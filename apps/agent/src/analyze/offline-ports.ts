@@ -5,7 +5,14 @@ const unavailable = () =>
 
 /** The provider of an analysis without a GPU: it has nothing to say, and says so. */
 export const offlineProvider: GpuProvider = {
-  manifest: { contractVersion: 1, backend: 'offline', vendor: 'none', simulated: false, sections: [], mig: false },
+  manifest: {
+    contractVersion: 1,
+    backend: 'offline',
+    vendor: 'none',
+    simulated: false,
+    sections: [],
+    mig: false,
+  },
   describeNode: unavailable,
   readGpu: unavailable,
   close: () => Promise.resolve(),

@@ -77,7 +77,7 @@ function createProgram(onHelp: (text: string) => void, onParsed: (result: Comman
   for (const name of builtCommands) {
     const { description, operands }: { description: string; operands?: string } = commandTable[name];
     const command = program
-      .command(operands ? `${name} ${operands}` : name, { isDefault: name === 'serve' })
+      .command(operands ? `${name} ${operands}` : name)
       .description(description)
       .allowExcessArguments(false);
     const optionNames = new Map<string, OptionName>();
@@ -117,21 +117,38 @@ function describe(spec: OptionSpec<unknown>): string {
   return notes.length === 0 ? spec.description : `${spec.description} (${notes.join('; ')})`;
 }
 
+const knownWords: readonly string[] = [...builtCommands, ...plannedCommands, 'help'];
+
 /** Puts the command before the options, so that `--backend mock health` works like `health --backend mock`. */
 function commandFirst(argv: readonly string[]): string[] {
-  const takesValue = new Set(optionEntries.flatMap(([, spec]) => (spec.value ? [`--${spec.flag}`] : [])));
-  for (let index = 0; index < argv.length; index += 1) {
-    const word = argv[index] ?? '';
-    if (word === '--') break;
-    if (takesValue.has(word)) index += 1;
-    else if (!word.startsWith('-')) {
-      if (plannedCommands.some((planned) => planned === word))
-        throw new UsageError(`the command ${word} is not built yet; built: ${builtCommands.join(', ')}`);
-      const others = [...argv.slice(0, index), ...argv.slice(index + 1)];
-      return word === 'help' ? [...others.slice(0, 1), '--help'] : [word, ...others];
-    }
-  }
-  return argv[0] === '--help' || argv[0] === '-h' ? [...argv] : ['serve', ...argv];
+  const at = commandIndex(argv);
+  const word = argv[at];
+  if (word === undefined) return argv[0] === '--help' || argv[0] === '-h' ? [...argv] : ['serve', ...argv];
+  if (plannedCommands.some((planned) => planned === word))
+    throw new UsageError(`the command ${word} is not built yet; built: ${builtCommands.join(', ')}`);
+  const others = [...argv.slice(0, at), ...argv.slice(at + 1)];
+  return word === 'help' ? [...others.slice(0, 1), '--help'] : [word, ...others];
 }
 
-const onOneLine = (message: string) => message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ').trim();
+/** Where the command stands; -1 when none is given. */
+function commandIndex(argv: readonly string[]): number {
+  const specs = new Map(optionEntries.map(([, spec]) => [`--${spec.flag}`, spec]));
+  let hasUnknownFlag = false;
+  for (let index = 0; index < argv.length; index += 1) {
+    const word = argv[index] ?? '';
+    if (word === '--') return -1;
+    if (word.startsWith('-')) {
+      const spec = specs.get(word.split('=', 1)[0] ?? '');
+      if (!spec) hasUnknownFlag = true;
+      else if (spec.value !== undefined && !word.includes('=')) index += 1;
+      // The word behind an unknown flag can be its value; the flag is what is wrong then.
+    } else if (!hasUnknownFlag || knownWords.includes(word)) return index;
+  }
+  return -1;
+}
+
+const onOneLine = (message: string) =>
+  message
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .trim();

@@ -4,7 +4,7 @@ import type { Terminal } from './terminal.ts';
 
 /** The process as the program sees it, so that a test can bring its own. */
 export interface Host {
-  readonly stdin: NodeJS.ReadStream | NodeJS.ReadableStream;
+  readonly stdin: AsyncIterable<Uint8Array>;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
   readonly env: Readonly<Record<string, string | undefined>>;

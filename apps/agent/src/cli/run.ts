@@ -22,9 +22,10 @@ const actions: Readonly<Record<CommandName, () => Promise<CommandAction>>> = {
 /** Runs one command line to its exit code. Never rejects: what goes wrong is one line on stderr. */
 export async function run(argv: readonly string[], host: Host): Promise<number> {
   let config: AgentConfig | undefined;
-  const createLogger = async () =>
-    (await import('../logging.ts')).createLogger(config?.logLevel ?? 'error');
-  const note = (line: string) => host.stderr.write(`${programName}: ${line}\n`);
+  const createLogger = async () => (await import('../logging.ts')).createLogger(config?.logLevel ?? 'error');
+  // What the person typed, or a driver said, can hold escape sequences.
+  const note = (line: string) =>
+    host.stderr.write(`${programName}: ${line.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')}\n`);
   try {
     const commandLine = parseCommandLine(argv);
     if (commandLine.kind === 'help') {
@@ -43,7 +44,7 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
       return exitCodes.usage;
     }
     if (config?.logLevel === 'debug') (await createLogger()).debug('the command failed', { error });
-    note(`internal error: ${error instanceof Error ? error.message : String(error)}`.replaceAll(/\s*\n\s*/g, ' '));
+    note(`internal error: ${error instanceof Error ? error.message : String(error)}`);
     return exitCodes.internal;
   }
 }

@@ -41,7 +41,10 @@ export function createTerminal(stream: OutputStream, environment: Environment): 
         else
           stream.write(text, (error) => {
             if (!error) resolve();
-            else reject('code' in error && error.code === 'EPIPE' ? new OutputClosedError('output closed') : error);
+            else
+              reject(
+                'code' in error && error.code === 'EPIPE' ? new OutputClosedError('output closed') : error,
+              );
           });
       }),
   };

@@ -1,4 +1,5 @@
-import type { Clock, GpuProvider, KernelLog, KernelLogCoverage, Logger } from '@k8s-gpu-mcp/core';
+import type { Clock, GpuProvider, KernelLog, Logger } from '@k8s-gpu-mcp/core';
+import type { MockScenarioName } from '@k8s-gpu-mcp/nvml-mock';
 import type { AgentConfig } from '../config.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -10,7 +11,7 @@ const systemClock: Clock = {
   },
 };
 
-const defaultScenario = 'healthy';
+const defaultScenario: MockScenarioName = 'healthy-8xh100';
 
 /**
  * The adapter for the backend asked for; its code is loaded only when it is the one. `auto` takes the first vendor library that loads
@@ -24,36 +25,24 @@ export async function openGpuProvider(config: AgentConfig, logger: Logger): Prom
   const { createNvmlProvider } = await import('@k8s-gpu-mcp/nvml');
   return createNvmlProvider({
     logger,
-    ...(config.nvmlLibrary === undefined ? {} : { libraryPath: config.nvmlLibrary }),
+    ...(config.nvmlLibrary === undefined ? {} : { library: config.nvmlLibrary }),
   });
 }
 
 /** The kernel log asked for. Simulated GPUs have a simulated log, unless a real one is named. */
-export async function openKernelLog(config: AgentConfig, logger: Logger): Promise<KernelLog> {
-  if (config.kernelLog === 'none') return absentKernelLog;
+export async function openKernelLog(config: AgentConfig): Promise<KernelLog> {
   if (config.backend === 'mock' && config.kernelLog === 'auto') {
     const { createMockKernelLog } = await import('@k8s-gpu-mcp/nvml-mock');
     return createMockKernelLog({ scenario: await scenarioOf(config), clock: systemClock });
   }
   const { createAutoKernelLog } = await import('@k8s-gpu-mcp/host-linux');
-  return createAutoKernelLog(config.kernelLog, { logger });
+  const { kernelLogParsers } = await import('../kernel-log-parsers.ts');
+  return createAutoKernelLog(config.kernelLog, { parsers: kernelLogParsers });
 }
 
-async function scenarioOf({ scenario = defaultScenario }: AgentConfig) {
-  const { mockScenarios } = await import('@k8s-gpu-mcp/nvml-mock');
-  const names = Object.keys(mockScenarios);
-  if (names.includes(scenario)) return scenario;
-  throw new UsageError(`--scenario ${JSON.stringify(scenario)} is not one of ${names.join(', ')}`);
+async function scenarioOf({ scenario = defaultScenario }: AgentConfig): Promise<MockScenarioName> {
+  const { isMockScenario, mockScenarios } = await import('@k8s-gpu-mcp/nvml-mock');
+  if (isMockScenario(scenario)) return scenario;
+  const names = mockScenarios.map(({ name }) => name).join(', ');
+  throw new UsageError(`--scenario ${JSON.stringify(scenario.slice(0, 60))} is not one of ${names}`);
 }
-
-const absentCoverage: KernelLogCoverage = {
-  source: null,
-  readable: false,
-  from: null,
-  to: null,
-  skipped: [{ source: 'none', reason: 'turned off by --kernel-log none' }],
-};
-
-const absentKernelLog: KernelLog = {
-  read: () => Promise.resolve({ records: [], coverage: absentCoverage }),
-};

@@ -26,9 +26,7 @@ export const backendModule = () =>
       .toResolvedValue(openGpuProvider, [tokens.config, tokens.logger])
       .inSingletonScope()
       .onDeactivation(closeWithinLimit);
-    bind(tokens.kernelLog)
-      .toResolvedValue(openKernelLog, [tokens.config, tokens.logger])
-      .inSingletonScope();
+    bind(tokens.kernelLog).toResolvedValue(openKernelLog, [tokens.config]).inSingletonScope();
   });
 
 /** Everything that reads. */

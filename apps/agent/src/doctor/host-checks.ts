@@ -30,7 +30,11 @@ function checkKernelModule({ kernelModuleVersion }: HostFacts): Check {
 function checkPci({ pciGpus }: HostFacts, gpuCount: number | undefined): Check {
   const name = 'pci bus';
   if (pciGpus === null)
-    return warn(name, '/sys/bus/pci is not visible here', 'Mount /sys to compare the bus with what the driver counts.');
+    return warn(
+      name,
+      '/sys/bus/pci is not visible here',
+      'Mount /sys to compare the bus with what the driver counts.',
+    );
   const listed = pciGpus.map(({ address, driver }) => `${address} (${driver ?? 'no driver'})`).join(', ');
   const seen = `${pciGpus.length} NVIDIA GPU${pciGpus.length === 1 ? '' : 's'} on the bus${listed === '' ? '' : `: ${listed}`}`;
   if (pciGpus.length === 0 && !gpuCount)
@@ -51,7 +55,8 @@ function checkPci({ pciGpus }: HostFacts, gpuCount: number | undefined): Check {
 function checkDeviceNodes({ deviceNodes }: HostFacts, gpuCount: number | undefined): Check {
   const name = 'device nodes';
   const gpus = deviceNodes.filter((node) => /\d$/.test(node));
-  const detail = deviceNodes.length === 0 ? 'no /dev/nvidia*' : deviceNodes.map((node) => `/dev/${node}`).join(', ');
+  const detail =
+    deviceNodes.length === 0 ? 'no /dev/nvidia*' : deviceNodes.map((node) => `/dev/${node}`).join(', ');
   const isComplete = deviceNodes.includes('nvidiactl') && gpus.length > 0 && gpus.length >= (gpuCount ?? 0);
   return isComplete
     ? ok(name, detail)

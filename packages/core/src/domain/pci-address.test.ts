@@ -35,7 +35,6 @@ test.each([
   '0',
   '3b',
   'gpu',
-  '0000:3b:20', // device numbers end at 1f
   '0000:3b:00.8', // functions end at 7
   '0000:3b:00.0.0',
   '123456789:3b:00', // nine digits

@@ -73,9 +73,12 @@ function strings(value: unknown, path: readonly string[] = []): { path: readonly
   ]);
 }
 
+/** Where text of the log may stand. */
+const ownFields = ['raw', 'processes', 'decoded'];
 const misplaced = (answer: unknown) =>
   strings(answer).filter(
-    ({ path, text }) => text.includes(marker) && !path.includes('raw') && !path.includes('processes'),
+    ({ path, text }) =>
+      text.includes(marker) && (path.at(-1) === '(key)' || !ownFields.some((field) => path.includes(field))),
   );
 
 const nodes = {
@@ -94,6 +97,7 @@ describe.each(Object.entries(nodes))('log text stays in its own fields, on a nod
     const input = tool === 'analyze_xid_errors' ? { detail, limit: 200 } : { detail };
     const answer = await rig({ ...options, log }).answer(tool, input);
     expect(misplaced(answer)).toEqual([]);
+    expect(strings(answer.findings ?? []).filter(({ text }) => text.includes(marker))).toEqual([]);
     const advice = JSON.stringify([
       answer.summary,
       answer.nextSteps,

@@ -1,5 +1,5 @@
 import { awaitWithin } from '../await-within.ts';
-import type { KernelEvent } from '../domain/event.ts';
+import type { DecodedDetail, KernelEvent } from '../domain/event.ts';
 import type { Gap } from '../domain/gap.ts';
 import type { GpuRef } from '../domain/gpu.ts';
 import type { Incident } from '../domain/incident.ts';
@@ -90,7 +90,7 @@ export function byUrgency(a: Incident, b: Incident): number {
   );
 }
 
-/** An incident as an answer shows it. Log text stands only in `raw` and `processes`, made harmless. */
+/** An incident as an answer shows it. Log text stands only in `raw`, `processes` and `decoded`, made harmless. */
 export function presentIncident(incident: Incident, detail: Detail) {
   const { kind, xid, sxid, title, severity, verdict, action, gpu, pciAddress, count, trusted } = incident;
   const processes = incident.processes.map(({ pid, name }) => ({
@@ -121,9 +121,16 @@ export function presentIncident(incident: Incident, detail: Detail) {
     applicationCommon: incident.applicationCommon,
     ...(incident.links.length > 0 ? { links: incident.links } : {}),
     ...(incident.switchIndex === undefined ? {} : { switchIndex: incident.switchIndex }),
-    ...(incident.decoded ? { decoded: incident.decoded } : {}),
+    ...(incident.decoded ? { decoded: presentDecoded(incident.decoded) } : {}),
     source: incident.source,
   };
+}
+
+/** The words in it are cut out of the line, so they are as little trusted as the line. */
+function presentDecoded(decoded: DecodedDetail): DecodedDetail {
+  const harmless = ([key, value]: [string, DecodedDetail[string]]) =>
+    [key, typeof value === 'string' ? quarantine(value, maximumNameLength) : value] as const;
+  return Object.fromEntries(Object.entries(decoded).map(harmless));
 }
 
 /** Absolute times when known; else seconds since boot, under a name that says so. */

@@ -36,6 +36,9 @@ export function verdictOfIncident(
 
 /** An incident while it grows. */
 interface Group {
+  /** What the incident is of. */
+  readonly subject: KernelEvent;
+  /** The earliest line that tells of it; a line of another kind when a bus loss was told before its Xid 79. */
   first: KernelEvent;
   last: KernelEvent;
   /** The event that severity, action and decoded detail come from: the worst, the latest of equals. */
@@ -130,6 +133,7 @@ function isWithin(earlier: KernelEvent, later: KernelEvent, windowSeconds: numbe
 
 function start(event: KernelEvent, order: number, lastTime: number, uuid: string | undefined): Group {
   const group: Group = {
+    subject: event,
     first: event,
     last: event,
     worst: event,
@@ -184,10 +188,10 @@ function absorbEarlierLoss(
   groups: readonly Group[],
   windowSeconds: number,
 ): void {
-  const key = keyOf(xid79.first, 'bus-loss', undefined);
+  const key = keyOf(xid79.subject, 'bus-loss', undefined);
   const loss = open.get(key);
-  if (!xid79.first.pciAddress || !loss || !groups.includes(loss)) return;
-  if (!isWithin(loss.last, xid79.first, windowSeconds)) return;
+  if (!xid79.subject.pciAddress || !loss || !groups.includes(loss)) return;
+  if (!isWithin(loss.last, xid79.subject, windowSeconds)) return;
   xid79.first = loss.first;
   for (const raw of loss.raw)
     if (xid79.raw.length < maximumRaw && !xid79.raw.includes(raw)) xid79.raw.push(raw);
@@ -199,15 +203,15 @@ function absorbEarlierLoss(
 function markSympathetic(groups: readonly Group[], windowSeconds: number): void {
   const causes = new Map<string, Group[]>();
   for (const group of groups) {
-    const { xid, pciAddress } = group.first;
+    const { xid, pciAddress } = group.subject;
     if (xid === undefined || xid === 45 || !pciAddress) continue;
     const known = causes.get(pciAddress);
     if (known) known.push(group);
     else causes.set(pciAddress, [group]);
   }
   for (const group of groups) {
-    if (group.first.xid !== 45 || !group.first.pciAddress) continue;
-    group.isSympathetic = (causes.get(group.first.pciAddress) ?? []).some(
+    if (group.subject.xid !== 45 || !group.subject.pciAddress) continue;
+    group.isSympathetic = (causes.get(group.subject.pciAddress) ?? []).some(
       (cause) =>
         (cause.trusted !== false || group.trusted === false) && overlaps(cause, group, windowSeconds),
     );
@@ -236,19 +240,19 @@ function attribution(gpus: readonly GpuRef[]): Attribute {
     const key = pciDeviceKey(gpu.pciAddress);
     if (key) byAddress.set(key, gpu);
   }
-  return ({ first, uuid }) => {
+  return ({ subject, uuid }) => {
     const named = uuid === undefined ? undefined : byUuid.get(uuid);
     if (named) return named;
-    const there = first.pciAddress ? byAddress.get(first.pciAddress) : undefined;
+    const there = subject.pciAddress ? byAddress.get(subject.pciAddress) : undefined;
     const isReplaced = uuid !== undefined && there?.uuid !== null && there?.uuid !== uuid;
     return isReplaced ? undefined : there;
   };
 }
 
 function present(group: Group, attribute: Attribute): Incident {
-  const { first, last, worst, trusted } = group;
-  const { kind, xid, sxid, switchIndex } = first;
-  const { title, explanation, applicationCommon, source } = describe(first);
+  const { subject, first, last, worst, trusted } = group;
+  const { kind, xid, sxid, switchIndex } = subject;
+  const { title, explanation, applicationCommon, source } = describe(subject);
   const severity = group.isSympathetic ? 'info' : worst.severity;
   const gpu = attribute(group);
   return {
@@ -261,7 +265,7 @@ function present(group: Group, attribute: Attribute): Incident {
     verdict: verdictOfIncident(severity, applicationCommon, trusted),
     action: group.isSympathetic ? 'none' : strongestAction(group.actions),
     applicationCommon,
-    pciAddress: first.pciAddress,
+    pciAddress: subject.pciAddress,
     ...(gpu ? { gpu: { index: gpu.index, uuid: gpu.uuid } } : {}),
     ...(switchIndex === undefined ? {} : { switchIndex }),
     count: group.count,

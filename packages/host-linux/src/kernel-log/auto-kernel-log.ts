@@ -2,14 +2,15 @@ import { GpuError, type KernelLog, type KernelLogCoverage } from '@k8s-gpu-mcp/c
 import { createFileLog, type FileLogOptions } from './file-log.ts';
 import { createJournalLog, type JournalLogOptions } from './journal-log.ts';
 import { createKmsgLog, type KmsgLogOptions } from './kmsg-log.ts';
-import type { KernelLogParsers } from './parsers.ts';
+import { coreParsers, type KernelLogParsers } from './parsers.ts';
 import { unreadable } from './read-collector.ts';
 import { createSyslogLog, type SyslogLogOptions } from './syslog-log.ts';
 
 export type KernelLogSelection = 'auto' | 'kmsg' | 'syslog' | 'journal' | 'none' | `file:${string}`;
 
 export interface AutoKernelLogOptions {
-  readonly parsers: KernelLogParsers;
+  /** Default: the core's grammar. */
+  readonly parsers?: KernelLogParsers;
   readonly kmsg?: Partial<KmsgLogOptions>;
   readonly syslog?: Partial<SyslogLogOptions>;
   readonly journal?: Partial<JournalLogOptions>;
@@ -36,8 +37,11 @@ export function parseKernelLogSelection(text: string): KernelLogSelection {
  * The kernel log that `selection` names. `auto` takes, at each read, the first of kmsg, syslog and journal that can be read, and its
  * coverage says why those before it could not. A source named outright is never replaced by another.
  */
-export function createAutoKernelLog(selection: KernelLogSelection, options: AutoKernelLogOptions): KernelLog {
-  const { parsers } = options;
+export function createAutoKernelLog(
+  selection: KernelLogSelection,
+  options: AutoKernelLogOptions = {},
+): KernelLog {
+  const { parsers = coreParsers } = options;
   const kmsg = () => createKmsgLog({ parsers, ...options.kmsg });
   const syslog = () => createSyslogLog({ parsers, ...options.syslog });
   const journal = () => createJournalLog({ parsers, ...options.journal });

@@ -1,19 +1,20 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { type Clock, isGpuError, type KernelLog } from '@k8s-gpu-mcp/core';
 import { firstLines, scanKernelLog } from '../scan/scan-kernel-log.ts';
-import type { KernelLogParsers } from './parsers.ts';
+import { coreParsers, type KernelLogParsers } from './parsers.ts';
 import { createReadCollector, unreadable } from './read-collector.ts';
 
 export interface FileLogOptions {
-  readonly parsers: KernelLogParsers;
+  /** Default: the core's grammar. */
+  readonly parsers?: KernelLogParsers;
   readonly clock?: Pick<Clock, 'now'>;
   /** GPU-related records kept per read, the newest; default 20,000. */
   readonly maximumRecords?: number;
 }
 
 /** A kernel log in a file (`/var/log/kern.log`, a saved dmesg, gzip too), read from its beginning each time. */
-export function createFileLog(path: string, options: FileLogOptions): KernelLog {
-  const { parsers, clock = Date } = options;
+export function createFileLog(path: string, options: FileLogOptions = {}): KernelLog {
+  const { parsers = coreParsers, clock = Date } = options;
   const source = `file:${path}`;
   return {
     async read({ since, signal }) {
@@ -28,13 +29,19 @@ export function createFileLog(path: string, options: FileLogOptions): KernelLog 
         if (!isGpuError(error) || error.code === 'TIMEOUT' || error.code === 'CANCELLED') throw error;
         return unreadable(source, `${error.message}. ${error.hint}`);
       }
-      for (const line of edgeLines(path)) {
-        const reader = parsers.createKernelLogLineReader({ nowMilliseconds });
-        for (const record of [...reader.push(line, 1), ...reader.end()]) collector.see(record.at);
-      }
+      for (const line of edgeLines(path)) collector.see(timeOf(line, parsers, nowMilliseconds));
       return collector.finish(source);
     },
   };
+}
+
+/** The reader gives records of GPU messages only: a needle at its end makes any line one. */
+function timeOf(line: string, parsers: KernelLogParsers, nowMilliseconds: number): string | null {
+  const entry = parsers.parseJournalEntry(line);
+  if (entry) return entry.at;
+  const reader = parsers.createKernelLogLineReader({ nowMilliseconds });
+  const records = [...reader.push(`${line} ${parsers.kernelLogNeedles[0] ?? ''}`, 1), ...reader.end()];
+  return records[0]?.at ?? null;
 }
 
 const edgeBytes = 16 * 1024;

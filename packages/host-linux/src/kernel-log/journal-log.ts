@@ -4,11 +4,12 @@ import { createLineScanner } from '../scan/line-scanner.ts';
 import { abortError, throwIfAborted } from './abort.ts';
 import { errorCodeOf } from './errno-reason.ts';
 import { type OutputProcess, type StartProcess, startProcess } from './journal-process.ts';
-import type { KernelLogParsers } from './parsers.ts';
+import { coreParsers, type KernelLogParsers } from './parsers.ts';
 import { createReadCollector, defaultMaximumRecords, unreadable } from './read-collector.ts';
 
 export interface JournalLogOptions {
-  readonly parsers: KernelLogParsers;
+  /** Default: the core's grammar. */
+  readonly parsers?: KernelLogParsers;
   /** Absolute path of journalctl; default: the first of the usual places that exists. */
   readonly journalctlPath?: string;
   readonly startProcess?: StartProcess;
@@ -35,8 +36,8 @@ interface JournalPass {
  * The kernel messages of this boot in systemd's journal. journalctl is asked for the newest entries first, so that a bound on its
  * output costs the oldest messages and not the newest.
  */
-export function createJournalLog(options: JournalLogOptions): KernelLog {
-  const { parsers, startProcess: start = startProcess } = options;
+export function createJournalLog(options: JournalLogOptions = {}): KernelLog {
+  const { parsers = coreParsers, startProcess: start = startProcess } = options;
   const maximumBytes = options.maximumBytes ?? 1024 ** 3;
   const maximumRecords = options.maximumRecords ?? defaultMaximumRecords;
 

@@ -3,7 +3,7 @@ import type { Clock, KernelLog } from '@k8s-gpu-mcp/core';
 import { throwIfAborted, yieldToEventLoop } from './abort.ts';
 import { createBootTimeReader, isoFromMilliseconds, type ReadText, readTextFile } from './boot-time.ts';
 import { errnoReason, errorCodeOf } from './errno-reason.ts';
-import type { KernelLogParsers } from './parsers.ts';
+import { coreParsers, type KernelLogParsers } from './parsers.ts';
 import { createReadCollector, unreadable } from './read-collector.ts';
 
 /** The three calls on the device; errors carry `code` as those of node:fs do. */
@@ -15,7 +15,8 @@ export interface KmsgDevice {
 }
 
 export interface KmsgLogOptions {
-  readonly parsers: KernelLogParsers;
+  /** Default: the core's grammar. */
+  readonly parsers?: KernelLogParsers;
   readonly path?: string;
   readonly device?: KmsgDevice;
   readonly clock?: Pick<Clock, 'now'>;
@@ -38,9 +39,9 @@ const maximumBufferBytes = 1024 * 1024;
 const maximumRefusalsInARow = 16;
 
 /** `/dev/kmsg`, from the oldest record that the kernel still holds to the newest: one pass per read, nothing between reads. */
-export function createKmsgLog(options: KmsgLogOptions): KernelLog {
+export function createKmsgLog(options: KmsgLogOptions = {}): KernelLog {
   const {
-    parsers,
+    parsers = coreParsers,
     path = '/dev/kmsg',
     device = systemDevice,
     clock = Date,

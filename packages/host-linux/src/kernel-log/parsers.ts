@@ -1,14 +1,18 @@
-import type { KernelLogRecord } from '@k8s-gpu-mcp/core';
-
-/** Turns the lines of one text file into records; keeps what spans lines (year inference, continuation lines, repeat counts). */
-export interface KernelLogLineReader {
-  push(line: string, lineNumber: number): readonly KernelLogRecord[];
-  end(): readonly KernelLogRecord[];
-}
+import {
+  createKernelLogLineReader,
+  isKernelLogCandidate,
+  type KernelLogLineReader,
+  type KernelLogRecord,
+  kernelLogNeedles,
+  parseJournalEntry,
+  parseKmsgRecord,
+  parsePrintkLine,
+  sniffKernelLogFormat,
+} from '@k8s-gpu-mcp/core';
 
 /**
- * What the sources need to know about messages. The core package implements it; it is a parameter so that the byte handling here can
- * be tested, measured and reused without it.
+ * What the sources need to know about messages. A parameter of each, so that the byte handling here can
+ * be tested and measured apart from the grammar of messages, which is the core's.
  */
 export interface KernelLogParsers {
   /** Every line that can matter contains at least one of these ASCII strings. */
@@ -31,3 +35,13 @@ export interface KernelLogParsers {
   /** One line of `journalctl -o json`. */
   parseJournalEntry(json: string): KernelLogRecord | undefined;
 }
+
+export const coreParsers: KernelLogParsers = {
+  kernelLogNeedles,
+  isKernelLogCandidate,
+  sniffKernelLogFormat,
+  createKernelLogLineReader,
+  parseKmsgRecord,
+  parsePrintkLine,
+  parseJournalEntry,
+};

@@ -4,14 +4,15 @@ import { createLineScanner } from '../scan/line-scanner.ts';
 import { throwIfAborted } from './abort.ts';
 import { createBootTimeReader, type ReadText, readTextFile } from './boot-time.ts';
 import { errnoReason } from './errno-reason.ts';
-import type { KernelLogParsers } from './parsers.ts';
+import { coreParsers, type KernelLogParsers } from './parsers.ts';
 import { createReadCollector, unreadable } from './read-collector.ts';
 
 /** klogctl(3). Throws an error with `code` (EPERM, ENOSYS, ...) where the call returns -1. */
 export type SyslogCall = (action: number, buffer: Buffer | null) => number;
 
 export interface SyslogLogOptions {
-  readonly parsers: KernelLogParsers;
+  /** Default: the core's grammar. */
+  readonly parsers?: KernelLogParsers;
   /** Loads the call at the first read; default: libc's klogctl through koffi. */
   readonly loadSyslogCall?: () => Promise<SyslogCall>;
   readonly clock?: Pick<Clock, 'now'>;
@@ -31,8 +32,8 @@ const longestRecordBytes = 8192;
  * The kernel's ring buffer through syslog(2): the source that an unprivileged pod with CAP_SYSLOG can read. It carries the facility
  * but no sequence numbers, and each line of a multi-line message comes as a line of its own.
  */
-export function createSyslogLog(options: SyslogLogOptions): KernelLog {
-  const { parsers, clock = Date, readText = readTextFile } = options;
+export function createSyslogLog(options: SyslogLogOptions = {}): KernelLog {
+  const { parsers = coreParsers, clock = Date, readText = readTextFile } = options;
   const load = options.loadSyslogCall ?? loadKlogctl;
   const bootTime = createBootTimeReader(readText);
   let syslogCall: SyslogCall | undefined;

@@ -23,13 +23,13 @@ export async function* inflateGzip(
     inflatedBytes += piece.length;
     if (inflatedBytes <= maximumBytes) output.push(piece);
   });
+  // The callback of a write that fails is never called: the error has to wake whoever waits for it.
+  let wake = (): void => undefined;
   gunzip.on('error', (error) => {
     failure ??= error;
+    wake();
   });
-  const ended = new Promise<void>((resolve) => {
-    gunzip.once('close', resolve);
-    gunzip.once('end', resolve);
-  });
+  gunzip.on('end', () => wake());
   function* drain(): Generator<Buffer, void, void> {
     const ready = output;
     output = [];
@@ -46,13 +46,18 @@ export async function* inflateGzip(
       for (let start = 0; start < chunk.length; start += inputSliceBytes) {
         const slice = chunk.subarray(start, start + inputSliceBytes);
         await new Promise<void>((resolve) => {
+          wake = resolve;
           gunzip.write(slice, () => resolve());
         });
         yield* drain();
       }
     }
-    gunzip.end();
-    await ended;
+    if (!gunzip.readableEnded) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        gunzip.end();
+      });
+    }
     yield* drain();
   } finally {
     gunzip.destroy();

@@ -56,14 +56,15 @@ export function createLineScanner(options: LineScannerOptions): LineScanner {
     emit(text, lineNumber);
   };
 
-  /** Emits the carried bytes when they are wanted anyway, or from a needle that begins before `limit`. */
+  /** Emits the carried bytes when they are a wanted line, or of an overlong line the part round a needle that begins before `limit`. */
   const emitPiece = (limit: number, emit: EmitLine): void => {
     const piece = carry.subarray(0, carryLength);
-    if (pieces === 0 && (everyLine || owed > 0)) {
+    const found = createNeedleSearch(needles, piece, 0)(0);
+    const wholeLine = pieces === 0 && limit === carryLength;
+    if (pieces === 0 && (everyLine || owed > 0 || (wholeLine && found < limit))) {
       emitText(piece, 0, carryLength, emit);
       return;
     }
-    const found = createNeedleSearch(needles, piece, 0)(0);
     if (found >= limit) return;
     // Binary noise before a message ends with a zero byte more often than not.
     const afterZero = piece.lastIndexOf(0, found) + 1;

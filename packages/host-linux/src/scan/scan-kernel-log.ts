@@ -1,12 +1,13 @@
 import { GpuError, type KernelLogRecord } from '@k8s-gpu-mcp/core';
 import { abortError, throwIfAborted } from '../kernel-log/abort.ts';
-import type { KernelLogParsers } from '../kernel-log/parsers.ts';
+import { coreParsers, type KernelLogParsers } from '../kernel-log/parsers.ts';
 import { type ByteSource, readBytes } from './byte-source.ts';
 import { createLineScanner } from './line-scanner.ts';
 import { peek, plainText } from './plain-text.ts';
 
 export interface ScanKernelLogOptions {
-  readonly parsers: KernelLogParsers;
+  /** Default: the core's grammar. */
+  readonly parsers?: KernelLogParsers;
   /** For timestamps without a year; default: now. */
   readonly nowMilliseconds?: number;
   /** ISO 8601 boot time of the machine that wrote the log, for timestamps that count from boot. */
@@ -33,9 +34,9 @@ const sniffLines = 100;
  */
 export async function* scanKernelLog(
   source: ByteSource,
-  options: ScanKernelLogOptions,
+  options: ScanKernelLogOptions = {},
 ): AsyncGenerator<KernelLogRecord, void, void> {
-  const { parsers, signal, bootedAt } = options;
+  const { parsers = coreParsers, signal, bootedAt } = options;
   const name = 'path' in source ? source.path : source.name;
   throwIfAborted(signal, what);
   const bytes = readBytes(source, options.chunkBytes ?? 512 * 1024);
@@ -45,7 +46,7 @@ export async function* scanKernelLog(
   });
   const start = await peek(text, sniffBytes);
   const { everyLine } = parsers.sniffKernelLogFormat(firstLines(start.head));
-  const scanner = createLineScanner({ ...options, everyLine });
+  const scanner = createLineScanner({ ...options, parsers, everyLine });
   const reader = parsers.createKernelLogLineReader({
     nowMilliseconds: options.nowMilliseconds ?? Date.now(),
     file: name,

@@ -15,6 +15,8 @@ export interface GpuModel {
   readonly driver: {
     readonly version: string;
     readonly cudaVersion: string;
+    /** Built from the open sources: it introduces itself differently in the kernel log. */
+    readonly isOpen: boolean;
     readonly tellsInstantPower: boolean;
     readonly tellsSramThreshold: boolean;
     readonly tellsRecoveryAction: boolean;

@@ -1,6 +1,11 @@
 import type { GpuModel } from './gpu-model.ts';
 
-const modernDriver = { tellsInstantPower: true, tellsSramThreshold: true, tellsRecoveryAction: true } as const;
+const modernDriver = {
+  isOpen: true,
+  tellsInstantPower: true,
+  tellsSramThreshold: true,
+  tellsRecoveryAction: true,
+} as const;
 const exporterCaptures = 'github.com/utkuozdemir/nvidia_gpu_exporter @ e656cd81a180 : internal/captures';
 
 export const gpuModels = {
@@ -16,6 +21,7 @@ export const gpuModels = {
     driver: {
       version: '515.105.01',
       cudaVersion: '11.7',
+      isOpen: false,
       tellsInstantPower: false,
       tellsSramThreshold: false,
       tellsRecoveryAction: false,
@@ -49,6 +55,7 @@ export const gpuModels = {
     driver: {
       version: '535.54.03',
       cudaVersion: '12.2',
+      isOpen: false,
       tellsInstantPower: false,
       tellsSramThreshold: false,
       tellsRecoveryAction: false,

@@ -18,10 +18,7 @@ export function xidLine(gpu: LoggedGpu, xid: number, detail: string): string {
 
 /** Printed before the first Xid of a GPU since the driver was loaded. */
 export function gpuIdentityLines(gpu: LoggedGpu): readonly string[] {
-  return [
-    `NVRM: GPU at PCI:${gpu.pciDevice}: ${gpu.uuid}`,
-    `NVRM: GPU Board Serial Number: ${gpu.serial}`,
-  ];
+  return [`NVRM: GPU at PCI:${gpu.pciDevice}: ${gpu.uuid}`, `NVRM: GPU Board Serial Number: ${gpu.serial}`];
 }
 
 /** Number and text of the driver's recovery actions. Source: open-gpu-kernel-modules 570 to 595, Xid 154. */

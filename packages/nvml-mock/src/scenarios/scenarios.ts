@@ -92,7 +92,8 @@ export const scenarios = {
       ]),
   },
   'retired-pages': {
-    description: 'GPU 1 of four T4 retired a memory page (Xid 48, 63); it takes effect when the driver reloads.',
+    description:
+      'GPU 1 of four T4 retired a memory page (Xid 48, 63); it takes effect when the driver reloads.',
     model: 't4',
     gpus: node(4, {
       1: {
@@ -116,11 +117,12 @@ export const scenarios = {
       ]),
   },
   'thermal-throttle': {
-    description: 'GPU 1 of four L40S is beyond its slowdown limit and throttled by the hardware; no Xid goes with it.',
+    description:
+      'GPU 1 of four L40S is beyond its slowdown limit and throttled by the hardware; no Xid goes with it.',
     model: 'l40s',
     gpus: node(4, {
       1: {
-        celsiusBeyondLimit: 4,
+        celsiusBeyondLimit: 3.5,
         heldBack: {
           reasons: ['hardware-slowdown', 'software-thermal-slowdown', 'hardware-thermal-slowdown'],
           smClockShare: 0.4,
@@ -130,21 +132,19 @@ export const scenarios = {
     messages: () => [],
   },
   'nvlink-down': {
-    description: 'GPU 4 of eight H100 reported a fatal NVLink error (Xid 74); its readings are otherwise healthy.',
+    description:
+      'GPU 4 of eight H100 reported a fatal NVLink error (Xid 74); its readings are otherwise healthy.',
     model: 'h100-sxm5-80gb',
     gpus: node(8),
     messages: (gpu) =>
       burst(18 * minutes, 4, [
         ...gpuIdentityLines(gpu(4)),
-        xidLine(
-          gpu(4),
-          74,
-          'NVLink: fatal error detected on link 6(0x10000, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0)',
-        ),
+        xidLine(gpu(4), 74, 'NVLink: fatal error detected on link 6(0x10000, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0)'),
       ]),
   },
   'gsp-timeout': {
-    description: 'The firmware processor of GPU 6 of eight H100 stopped answering (Xid 119); the driver wants a reset.',
+    description:
+      'The firmware processor of GPU 6 of eight H100 stopped answering (Xid 119); the driver wants a reset.',
     model: 'h100-sxm5-80gb',
     gpus: node(8, { 6: { failure: 'gsp-timeout' } }),
     messages: (gpu) => [

@@ -45,6 +45,7 @@ export const rc = {
   insufficientSize: 7,
   driverNotLoaded: 9,
   timeout: 10,
+  libraryNotFound: 12,
   functionNotFound: 13,
   gpuIsLost: 15,
   resetRequired: 16,

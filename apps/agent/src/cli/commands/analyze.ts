@@ -29,7 +29,10 @@ export async function analyze(context: CommandContext): Promise<number> {
 const batchLength = 64 * 1024;
 
 /** One line of JSON per event, as soon as it is read; memory does not grow with the input. */
-async function printEvents(inputs: readonly Input[], { host, terminal, note }: CommandContext): Promise<number> {
+async function printEvents(
+  inputs: readonly Input[],
+  { host, terminal, note }: CommandContext,
+): Promise<number> {
   const verdicts = new Set<Verdict>(['ok']);
   for (const input of inputs) {
     const outcome: ScanOutcome = { recordCount: 0 };
@@ -90,7 +93,9 @@ const worseThanUnknown = ({ verdict }: StructuredContent) => ({
 });
 
 async function nothingFound(inputs: readonly Input[], outcomes: readonly ScanOutcome[]): Promise<string> {
-  const counts = await Promise.all(inputs.map(async (input, index) => outcomes[index]?.lineCount ?? countLines(input)));
+  const counts = await Promise.all(
+    inputs.map(async (input, index) => outcomes[index]?.lineCount ?? countLines(input)),
+  );
   const known = counts.flatMap((count) => count ?? []);
   const lines = known.reduce((sum, count) => sum + count, 0);
   return `no GPU events found; ${known.length === counts.length ? `${lines} lines read` : 'everything read'}\n`;

@@ -1,10 +1,16 @@
 import { composeAgent } from '../../composition/compose-agent.ts';
 import { UsageError } from '../../usage-error.ts';
-import { exitCodeOf, exitCodes } from '../exit-codes.ts';
 import type { CommandContext } from '../command.ts';
+import { exitCodeOf, exitCodes } from '../exit-codes.ts';
 
 /** `call TOOL ['{"json":1}']`: the structured result on stdout, or what was wrong on stderr. */
-export async function call({ config, operands, terminal, note, createLogger }: CommandContext): Promise<number> {
+export async function call({
+  config,
+  operands,
+  terminal,
+  note,
+  createLogger,
+}: CommandContext): Promise<number> {
   const [name = '', argumentsText = '{}'] = operands;
   const input = parseArguments(argumentsText);
   const agent = await composeAgent(config, await createLogger());

@@ -1,10 +1,10 @@
 import type { StructuredContent } from '@k8s-gpu-mcp/core';
 import { composeAgent } from '../../composition/compose-agent.ts';
+import type { CommandAction, CommandContext } from '../command.ts';
 import { exitCodeOf } from '../exit-codes.ts';
 import { renderHealth } from '../render/health.ts';
-import { renderInventory } from '../render/inventory.ts';
 import { renderIncidents } from '../render/incidents.ts';
-import type { CommandAction, CommandContext } from '../command.ts';
+import { renderInventory } from '../render/inventory.ts';
 import type { Terminal } from '../terminal.ts';
 import { exitCodeOfError } from './call.ts';
 

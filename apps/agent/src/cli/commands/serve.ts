@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import type { Logger } from '@k8s-gpu-mcp/core';
 import type { McpServerFactory } from '@modelcontextprotocol/server';
 import { type Agent, composeAgent } from '../../composition/compose-agent.ts';
@@ -39,6 +40,7 @@ async function overHttp(
 ): Promise<void> {
   const { HttpConfigurationError, serveHttp } = await import('@k8s-gpu-mcp/transport-http');
   const { authTokenFile, tlsCertificateFile: cert, tlsKeyFile: key } = config;
+  if (authTokenFile !== undefined) checkReadable('--auth-token-file', authTokenFile);
   const serving = await serveHttp(factory, {
     logger,
     port: config.port,
@@ -51,7 +53,10 @@ async function overHttp(
     ...(authTokenFile === undefined ? {} : { tokenFiles: [{ principal: 'client', file: authTokenFile }] }),
     ...(cert === undefined || key === undefined ? {} : { tls: { certFile: cert, keyFile: key } }),
   }).catch((error: unknown) => {
-    if (error instanceof HttpConfigurationError) throw new UsageError(error.message);
+    if (error instanceof HttpConfigurationError)
+      throw new UsageError(
+        `${error.message} (--auth-token-file, --addr, --allow-unauthenticated, --tls-cert, --tls-key)`,
+      );
     throw listenError(error, config);
   });
   let isClosing = false;
@@ -71,6 +76,15 @@ async function overHttp(
   for (const signal of shutdownSignals) process.off(signal, onSignal);
 }
 
+function checkReadable(flag: string, file: string): void {
+  try {
+    accessSync(file, constants.R_OK);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new UsageError(`${flag}: ${file} cannot be read (${code})`);
+  }
+}
+
 const listenProblems: Readonly<Record<string, string>> = {
   EADDRINUSE: 'is already in use',
   EACCES: 'may not be used without more privileges',
@@ -81,5 +95,5 @@ const listenProblems: Readonly<Record<string, string>> = {
 function listenError(error: unknown, { address, port }: AgentConfig): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const problem = listenProblems[code];
-  return problem === undefined ? error : new Error(`${address} port ${port} ${problem} (${code})`, { cause: error });
+  return problem === undefined ? error : new UsageError(`${address} port ${port} ${problem} (${code})`);
 }

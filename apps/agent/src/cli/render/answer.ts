@@ -112,7 +112,8 @@ export function renderCoverage({ coverage, gaps }: Answer, terminal: Terminal): 
 function kernelLogLine(log: KernelLogCoverage): string {
   const skipped = (log.skipped ?? []).map(({ source, reason }) => `${clean(source)}: ${clean(reason)}`);
   if (!log.readable) return `kernel log: NOT readable${skipped.length > 0 ? ` (${skipped.join('; ')})` : ''}`;
-  const span = log.from === null && log.to === null ? '' : `, ${clean(log.from ?? '?')} to ${clean(log.to ?? '?')}`;
+  const span =
+    log.from === null && log.to === null ? '' : `, ${clean(log.from ?? '?')} to ${clean(log.to ?? '?')}`;
   const lost = log.lostRecordCount ? `, ${log.lostRecordCount} records lost` : '';
   return `kernel log: ${clean(log.source)}${span}${lost}`;
 }
@@ -122,5 +123,7 @@ function section(heading: string, blocks: readonly string[], terminal: Terminal)
 }
 
 function indented(lines: readonly string[], terminal: Terminal, indent = '    '): string {
-  return lines.map((line) => `${indent}${wrap(line, terminal.columns - indent.length, `${indent}  `)}\n`).join('');
+  return lines
+    .map((line) => `${indent}${wrap(line, terminal.columns - indent.length, `${indent}  `)}\n`)
+    .join('');
 }

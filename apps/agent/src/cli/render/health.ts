@@ -1,6 +1,14 @@
 import type { Action, GpuState, StructuredContent, Verdict } from '@k8s-gpu-mcp/core';
 import type { Terminal } from '../terminal.ts';
-import { type Answer, paintVerdict, renderCoverage, renderFindings, renderHead, renderNextSteps, viewOf } from './answer.ts';
+import {
+  type Answer,
+  paintVerdict,
+  renderCoverage,
+  renderFindings,
+  renderHead,
+  renderNextSteps,
+  viewOf,
+} from './answer.ts';
 import { clean, table } from './layout.ts';
 
 interface HealthAnswer extends Answer {

@@ -54,7 +54,12 @@ function renderIncident(incident: Incident, terminal: Terminal): string {
     ...(count > 1 ? [`${count} times`] : []),
   ].join('  ');
   const processes = (incident.processes ?? [])
-    .map(({ pid, name }) => [name, pid].filter((part) => part !== undefined).map(clean).join(' '))
+    .map(({ pid, name }) =>
+      [name, pid]
+        .filter((part) => part !== undefined)
+        .map(clean)
+        .join(' '),
+    )
     .filter((text) => text !== '');
   const lines = [
     ...timeOf(incident),
@@ -63,7 +68,9 @@ function renderIncident(incident: Incident, terminal: Terminal): string {
     clean(incident.explanation),
     `action: ${clean(action)}`,
   ].map((line) => `  ${wrap(line, terminal.columns - 2, '    ')}\n`);
-  const raw = incident.raw.slice(0, 3).map((line) => `  ${terminal.style('dim', `| ${fit(clean(line), terminal)}`)}\n`);
+  const raw = incident.raw
+    .slice(0, 3)
+    .map((line) => `  ${terminal.style('dim', `| ${fit(clean(line), terminal)}`)}\n`);
   return `\n${head}\n${lines.join('')}${raw.join('')}`;
 }
 

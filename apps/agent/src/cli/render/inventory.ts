@@ -30,7 +30,10 @@ export function renderInventory(content: StructuredContent, terminal: Terminal):
     },
     { text: clean(gpu.name ?? '-') },
     { text: clean(gpu.pciAddress ?? '-') },
-    { text: gpu.memoryTotalBytes === null ? '-' : `${(gpu.memoryTotalBytes / bytesPerGibibyte).toFixed(1)} GiB` },
+    {
+      text:
+        gpu.memoryTotalBytes === null ? '-' : `${(gpu.memoryTotalBytes / bytesPerGibibyte).toFixed(1)} GiB`,
+    },
     { text: onOff(gpu.eccEnabled) },
     { text: gpu.migDevices?.length ? `${gpu.migDevices.length} devices` : onOff(gpu.migEnabled) },
     { text: clean(gpu.uuid ?? '-') },

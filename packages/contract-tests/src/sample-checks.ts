@@ -1,16 +1,13 @@
 import {
   clockEventReasons,
-  formatPciAddress,
   type Gap,
   type GpuSample,
   type GpuSection,
   gapReasons,
   gpuSections,
-  type NodeDescription,
-  type ProviderManifest,
-  parsePciAddress,
   recoveryActions,
 } from '@k8s-gpu-mcp/core';
+import { isRecord, isText, keyFaults, list, type Problems, record, show } from './inspect.ts';
 import {
   gpuSectionLeafKeys,
   type LeafKind,
@@ -22,22 +19,12 @@ import {
   textKinds,
 } from './leaf-kinds.ts';
 
-/** Each function looks at one answer for one thing and returns what is wrong, one text each; empty when nothing is. */
-export type Problems = readonly string[];
-
 interface Leaf {
   readonly path: string;
   readonly kind: LeafKind;
   readonly value: unknown;
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const record = (value: unknown): Record<string, unknown> => (isRecord(value) ? value : {});
-const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-const isText = (value: unknown): value is string => typeof value === 'string' && value.trim() !== '';
-const show = (value: unknown) =>
-  typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value));
 const isNumberKind = (kind: LeafKind): kind is NumberKind => Object.hasOwn(numberKinds, kind);
 const isTextKind = (kind: LeafKind): kind is TextKind => Object.hasOwn(textKinds, kind);
 
@@ -72,14 +59,6 @@ export function findSectionFaults(sample: GpuSample, asked: readonly GpuSection[
     problems.push(...keyFaults(`mig.devices.${position}`, device, Object.keys(migDeviceKinds)));
   });
   return problems;
-}
-
-function keyFaults(path: string, value: unknown, expected: readonly string[]): Problems {
-  const keys = Object.keys(record(value));
-  return [
-    ...expected.filter((key) => !keys.includes(key)).map((key) => `${path}.${key}: missing`),
-    ...keys.filter((key) => !expected.includes(key)).map((key) => `${path}.${key}: not in the port`),
-  ];
 }
 
 export function findUnaskedParts(sample: GpuSample, asked: readonly GpuSection[]): Problems {
@@ -229,95 +208,4 @@ export function findUnclaimedReadings(sample: GpuSample, section: GpuSection): P
       .filter((gap) => gap['reason'] !== 'unsupported')
       .map((gap) => `${String(gap['field'])}: reason ${show(gap['reason'])}, not unsupported`),
   ];
-}
-
-export function findJsonFaults(value: unknown, path = 'answer'): Problems {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return [];
-  if (typeof value === 'number') return Number.isFinite(value) ? [] : [`${path}: ${value}`];
-  if (Array.isArray(value)) return value.flatMap((item, index) => findJsonFaults(item, `${path}[${index}]`));
-  if (typeof value !== 'object') return [`${path}: ${typeof value}`];
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) return [`${path}: not a plain object`];
-  return Object.entries(value).flatMap(([key, item]) => findJsonFaults(item, `${path}.${key}`));
-}
-
-export function findNodeShapeFaults(node: NodeDescription): Problems {
-  const answer = record(node);
-  const problems = [
-    ...keyFaults('node', node, ['driverVersion', 'libraryVersion', 'computeApiVersion', 'gpus', 'gaps']),
-  ];
-  for (const key of ['gpus', 'gaps'])
-    if (!Array.isArray(answer[key])) problems.push(`node.${key}: not a list`);
-  const textOrNull = (path: string, value: unknown) => {
-    if (value !== null && value !== undefined && !isText(value)) problems.push(`${path}: ${show(value)}`);
-  };
-  for (const key of ['driverVersion', 'libraryVersion', 'computeApiVersion'])
-    textOrNull(`node.${key}`, answer[key]);
-  list(answer['gpus']).forEach((gpu, position) => {
-    const path = `node.gpus[${position}]`;
-    problems.push(...keyFaults(path, gpu, ['index', 'uuid', 'pciAddress', 'name']));
-    for (const key of ['uuid', 'pciAddress', 'name']) textOrNull(`${path}.${key}`, record(gpu)[key]);
-    if (!Number.isInteger(record(gpu)['index'])) problems.push(`${path}.index: not a whole number`);
-  });
-  return problems;
-}
-
-export function findNodeGapFaults(node: NodeDescription): Problems {
-  const problems: string[] = [];
-  for (const key of ['driverVersion', 'libraryVersion', 'computeApiVersion'] as const) {
-    const count = node.gaps.filter((gap) => gap.field === key).length;
-    const expected = node[key] === null ? 1 : 0;
-    if (count !== expected) problems.push(`${key}: ${show(node[key])} with ${count} gaps`);
-  }
-  for (const gpu of node.gpus) {
-    const incomplete = gpu.uuid === null || gpu.pciAddress === null || gpu.name === null;
-    if (incomplete && !node.gaps.some((gap) => gap.gpu === gpu.index)) {
-      problems.push(`GPU ${gpu.index}: something is null, but no gap has its index`);
-    }
-  }
-  return problems;
-}
-
-export function findRepeatedGpus(node: NodeDescription): Problems {
-  return (['uuid', 'pciAddress'] as const).flatMap((key) => {
-    const known = node.gpus.map((gpu) => gpu[key]).filter((value) => value !== null);
-    return known.filter((value, at) => known.indexOf(value) < at).map((value) => `${key} ${value} repeats`);
-  });
-}
-
-export function findPciFaults(node: NodeDescription): Problems {
-  return node.gpus.flatMap(({ pciAddress }) => {
-    if (pciAddress === null) return [];
-    const parsed = parsePciAddress(pciAddress);
-    return parsed && formatPciAddress(parsed) === pciAddress ? [] : [`${show(pciAddress)} is not canonical`];
-  });
-}
-
-export function findManifestFaults(manifest: ProviderManifest): Problems {
-  const problems = [
-    ...keyFaults('manifest', manifest, [
-      'contractVersion',
-      'backend',
-      'vendor',
-      'simulated',
-      'sections',
-      'mig',
-    ]),
-  ];
-  const found = record(manifest);
-  if (found['contractVersion'] !== 1)
-    problems.push(`contractVersion: ${show(found['contractVersion'])}, not 1`);
-  if (!/^[a-z][a-z0-9-]{0,31}$/.test(String(found['backend'])))
-    problems.push(`backend: ${show(found['backend'])}`);
-  if (!isText(found['vendor'])) problems.push(`vendor: ${show(found['vendor'])}`);
-  for (const key of ['simulated', 'mig']) {
-    if (typeof found[key] !== 'boolean') problems.push(`${key}: ${show(found[key])} is not a boolean`);
-  }
-  const sections = list(found['sections']);
-  if (sections.length === 0) problems.push('sections: none');
-  for (const section of sections) {
-    if (!gpuSections.some((known) => known === section)) problems.push(`sections: unknown ${show(section)}`);
-  }
-  if (new Set(sections).size < sections.length) problems.push('sections: one is named twice');
-  return problems;
 }
