@@ -10,7 +10,12 @@ const tests = '\\.test\\.ts$';
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     {
       name: 'core-is-pure',
       comment: 'core runs anywhere: zod and nothing else.',
@@ -28,7 +33,10 @@ module.exports = {
       name: 'core-ports-stand-on-domain',
       severity: 'error',
       from: { path: coreRoom('ports'), pathNot: tests },
-      to: { path: '^packages/core/src/', pathNot: [coreRoom('domain|ports'), '^packages/core/src/errors\\.ts$'] },
+      to: {
+        path: '^packages/core/src/',
+        pathNot: [coreRoom('domain|ports'), '^packages/core/src/errors\\.ts$'],
+      },
     },
     {
       name: 'core-reasoning-below-tools',
@@ -40,7 +48,10 @@ module.exports = {
       name: 'adapters-know-core-only',
       severity: 'error',
       from: { path: `${adapters}src/`, pathNot: tests },
-      to: { path: '^(packages|apps|examples)/', pathNot: ['^packages/core/src/(index|testing)\\.ts$', '^packages/$1/'] },
+      to: {
+        path: '^(packages|apps|examples)/',
+        pathNot: ['^packages/core/src/(index|testing)\\.ts$', '^packages/$1/'],
+      },
     },
     {
       name: 'adapters-know-no-protocol',
@@ -59,7 +70,11 @@ module.exports = {
       severity: 'error',
       from: { path: '^packages/contract-tests/src/', pathNot: tests },
       to: {
-        pathNot: ['^packages/contract-tests/src/', '^packages/core/src/(index|testing)\\.ts$', '^(node:)?assert(/strict)?$'],
+        pathNot: [
+          '^packages/contract-tests/src/',
+          '^packages/core/src/(index|testing)\\.ts$',
+          '^(node:)?assert(/strict)?$',
+        ],
       },
     },
     {
@@ -86,6 +101,9 @@ module.exports = {
     tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },
     exclude: { path: ['/dist/', '/fixtures/'] },
-    enhancedResolveOptions: { conditionNames: ['@k8s-gpu-mcp/source', 'import', 'node', 'default'], exportsFields: ['exports'] },
+    enhancedResolveOptions: {
+      conditionNames: ['@k8s-gpu-mcp/source', 'import', 'node', 'default'],
+      exportsFields: ['exports'],
+    },
   },
 };

@@ -1,6 +1,6 @@
 // Size of what a model is given, in tokens (four bytes of compact JSON each), against the budgets: the tool list, and the answers of a
 // healthy 8-GPU node. The ratio is the worst of them.
-import { createGpuTools, registerGpuTools } from '@k8s-gpu-mcp/core';
+import { createGpuTools, registerGpuTools, systemClock } from '@k8s-gpu-mcp/core';
 import { createMockKernelLog, createMockProvider } from '@k8s-gpu-mcp/nvml-mock';
 import { Client } from '@modelcontextprotocol/client';
 import { InMemoryTransport, McpServer } from '@modelcontextprotocol/server';
@@ -10,8 +10,8 @@ const tokens = (value) => Buffer.byteLength(JSON.stringify(value)) / 4;
 export async function run() {
   const scenario = 'healthy-8xh100';
   const ports = {
-    gpuProvider: createMockProvider({ scenario }),
-    kernelLog: createMockKernelLog({ scenario }),
+    gpuProvider: createMockProvider({ scenario, clock: systemClock }),
+    kernelLog: createMockKernelLog({ scenario, clock: systemClock }),
   };
   const server = new McpServer({ name: 'bench', version: '0' });
   registerGpuTools(server, createGpuTools(ports, { nodeName: 'gpu-node-1' }));

@@ -1,5 +1,12 @@
 // Compiled and run by check-packages.mjs against the packed tarballs, as a user's own program would be.
-import { createGpuTools, GpuError, type GpuTool, isGpuError, registerGpuTools } from '@k8s-gpu-mcp/core';
+import {
+  createGpuTools,
+  GpuError,
+  type GpuTool,
+  isGpuError,
+  registerGpuTools,
+  systemClock,
+} from '@k8s-gpu-mcp/core';
 import { fixedClock, stubProvider } from '@k8s-gpu-mcp/core/testing';
 import { createAutoKernelLog } from '@k8s-gpu-mcp/host-linux';
 import { createNvmlProvider } from '@k8s-gpu-mcp/nvml';
@@ -9,7 +16,10 @@ import { serveStdio } from '@k8s-gpu-mcp/transport-stdio';
 
 const scenario = 'healthy-8xh100';
 const tools: readonly GpuTool[] = createGpuTools(
-  { gpuProvider: createMockProvider({ scenario }), kernelLog: createMockKernelLog({ scenario }) },
+  {
+    gpuProvider: createMockProvider({ scenario, clock: systemClock }),
+    kernelLog: createMockKernelLog({ scenario, clock: systemClock }),
+  },
   { nodeName: 'consumer' },
 );
 const registered: string[] = [];

@@ -16,11 +16,15 @@ function inspect(...args) {
     env: { ...env, MCP_INSPECTOR_SECRET_STORE: 'memory' },
     timeout: 60_000,
   });
-  if (status !== 0) throw new Error(`inspector ${args.join(' ')} ended with ${status}: ${stderr}${stdout}`.slice(0, 4_000));
+  if (status !== 0)
+    throw new Error(`inspector ${args.join(' ')} ended with ${status}: ${stderr}${stdout}`.slice(0, 4_000));
   return JSON.parse(stdout);
 }
 
 const { tools } = inspect('--strict', '--method', 'tools/list');
 const result = inspect('--method', 'tools/call', '--tool-name', 'get_gpu_health');
-if (tools.length < 4 || result.structuredContent?.apiVersion !== 'v1') throw new Error('the inspector saw something else');
-console.log(`inspector --strict accepts ${tools.length} tools; get_gpu_health: ${result.structuredContent.verdict}`);
+if (tools.length < 4 || result.structuredContent?.apiVersion !== 'v1')
+  throw new Error('the inspector saw something else');
+console.log(
+  `inspector --strict accepts ${tools.length} tools; get_gpu_health: ${result.structuredContent.verdict}`,
+);

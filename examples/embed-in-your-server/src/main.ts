@@ -1,7 +1,7 @@
 // The GPU tools inside somebody else's MCP server, on both lines of the official SDK. Each server has a tool of its own beside ours, is
 // called over an in-memory connection, and must list and answer alike.  npm start -w @k8s-gpu-mcp/example-embed-in-your-server
 import assert from 'node:assert/strict';
-import { createGpuTools, registerGpuTools } from '@k8s-gpu-mcp/core';
+import { systemClock as clock, createGpuTools, registerGpuTools } from '@k8s-gpu-mcp/core';
 import { createMockKernelLog, createMockProvider } from '@k8s-gpu-mcp/nvml-mock';
 import { Client } from '@modelcontextprotocol/client';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
@@ -14,8 +14,8 @@ const about = { name: 'your-server', version: '1.0.0' };
 // Built once. In production the ports come from @k8s-gpu-mcp/nvml and @k8s-gpu-mcp/host-linux.
 const gpuTools = createGpuTools(
   {
-    gpuProvider: createMockProvider({ scenario: 'fallen-off-bus' }),
-    kernelLog: createMockKernelLog({ scenario: 'fallen-off-bus' }),
+    gpuProvider: createMockProvider({ scenario: 'fallen-off-bus', clock }),
+    kernelLog: createMockKernelLog({ scenario: 'fallen-off-bus', clock }),
   },
   { nodeName: 'node-1' },
 );
@@ -45,8 +45,8 @@ assert.ok(names.includes('hello') && names.includes('get_gpu_health'));
 
 const health = await client.callTool({ name: 'get_gpu_health', arguments: {} });
 const healthV1 = await clientV1.callTool({ name: 'get_gpu_health', arguments: {} });
-const verdictOf = (result: { structuredContent?: unknown }) =>
-  (result.structuredContent as { verdict: string; summary: string } | undefined)?.verdict;
+const verdictOf = (result: object) =>
+  'structuredContent' in result ? (result.structuredContent as { verdict: string }).verdict : undefined;
 assert.equal(verdictOf(health), 'critical');
 assert.equal(verdictOf(healthV1), 'critical');
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { contractCases } from './contract-cases.ts';
+import './answer-cases.ts';
+import './behaviour-cases.ts';
+import { contractCases } from './case-kit.ts';
 import {
   findCoverageFaults,
   type GpuFault,

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { GpuReader } from '../gpu-reader.ts';
 import type { GpuProvider } from '../ports/gpu-provider.ts';
 import type { KernelLog } from '../ports/kernel-log.ts';
-import { type Clock, type Logger, silentLogger } from '../ports/runtime.ts';
+import { type Clock, type Logger, silentLogger, systemClock } from '../ports/runtime.ts';
 import { analyzeXidErrors } from './analyze-xid-errors.ts';
 import { getGpuHealth } from './get-gpu-health.ts';
 import { getGpuInventory } from './get-gpu-inventory.ts';
@@ -24,14 +24,6 @@ export interface GpuToolOptions {
   /** After this a tool answers with what it has. Default 10,000; from 1,000 to 600,000. */
   readonly deadlineMilliseconds?: number;
 }
-
-const systemClock: Clock = {
-  now: () => Date.now(),
-  after(milliseconds, callback) {
-    const timer = setTimeout(callback, milliseconds);
-    return () => clearTimeout(timer);
-  },
-};
 
 /** The toolkit that tools, resources and prompts share. */
 export function createToolkit(ports: GpuToolPorts, options: GpuToolOptions): Toolkit {

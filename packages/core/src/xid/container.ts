@@ -46,9 +46,26 @@ export interface KernelLogLineReader {
   end(): readonly KernelLogRecord[];
 }
 
-/** A message whose address stands in its first line and whose meaning in the third: one printk, three lines. */
-const opensBusLoss = /NVRM: The NVIDIA GPU \S{1,40}\s*$/;
-const continuesBusLoss = /^\s*(?:NVRM: )?(?:\(PCI ID:|fallen off the bus|installed in this system)/;
+/**
+ * Messages of several lines in one printk, by their first line and those that follow. Some logs give each line its own prefix.
+ * The address of a bus loss stands in its first line and the meaning in the third; an API mismatch has a version in each.
+ */
+const messagesOfSeveralLines: readonly (readonly [opens: RegExp, continues: RegExp])[] = [
+  [
+    /NVRM: The NVIDIA GPU \S{1,40}\s*$/,
+    /^\s*(?:NVRM: )?(?:\(PCI ID:|fallen off the bus|installed in this system)/,
+  ],
+  [
+    /NVRM: API mismatch: [^\n]{0,200}, but\s*$/,
+    /^\s*(?:NVRM: )?(?:this kernel module has|make sure that this kernel|components have the same)/,
+  ],
+];
+
+/** Whether a line goes on with a message that begins with `first`. */
+function continuesMessage(first: string, line: string): boolean {
+  return messagesOfSeveralLines.some(([opens, continues]) => continues.test(line) && opens.test(first));
+}
+
 const lastRepeated = /(?:^|[\s\]])last message repeated (\d{1,9}) times\s*$/;
 
 /**
@@ -80,17 +97,13 @@ class LineReader implements KernelLogLineReader {
       this.#held = { ...this.#held, repeatCount: (this.#held.repeatCount ?? 1) + Number(times[1]) };
       return this.#release();
     }
-    if (
-      adjacent &&
-      this.#held &&
-      opensBusLoss.test(firstLine(this.#held.text)) &&
-      continuesBusLoss.test(text)
-    ) {
-      this.#held = { ...this.#held, text: `${this.#held.text}\n${text.trim()}` };
+    const record = this.#parse(line, text, raw);
+    const message = record?.text ?? text;
+    if (adjacent && this.#held && continuesMessage(firstLine(this.#held.text), message)) {
+      this.#held = { ...this.#held, text: `${this.#held.text}\n${message.trim()}` };
       this.#heldLine = lineNumber;
       return [];
     }
-    const record = this.#parse(text, raw);
     if (!record) return adjacent ? [] : this.#release();
     const released = this.#release();
     const { file } = this.#options;
@@ -111,12 +124,13 @@ class LineReader implements KernelLogLineReader {
     return held ? [held] : [];
   }
 
-  #parse(text: string, raw: string): KernelLogRecord | undefined {
+  #parse(line: string, text: string, raw: string): KernelLogRecord | undefined {
     if (text.startsWith('{')) {
       const entry = parseJournalEntry(text);
       if (entry) return isKernelLogCandidate(entry.text) ? { ...entry, raw } : undefined;
     }
-    const exported = this.#export.push(text);
+    // The length of a binary field is made of NULs that a cleaned line lacks.
+    const exported = this.#export.push(line);
     if (exported !== 'not-export') {
       return exported && isKernelLogCandidate(exported.text) ? exported : undefined;
     }

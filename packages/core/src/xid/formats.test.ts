@@ -252,22 +252,48 @@ describe('journal', () => {
     expect(eventsOf(...exported('_TRANSPORT=kernel', `MESSAGE=${message}`).slice(0, -1))).toHaveLength(1);
   });
 
-  /** The field's name, its length in eight bytes (least significant first), then the bytes. */
+  /** The field's name, its length in eight bytes (least significant first), then the bytes; read as UTF-8 like the rest of the file. */
   const binary = (text: string): readonly string[] => {
-    const length = String.fromCharCode(text.length % 256, text.length >> 8, 0, 0, 0, 0, 0, 0);
-    return ['MESSAGE', ...`${length}${text}`.split('\n')];
+    const content = new TextEncoder().encode(text);
+    const length = [content.length % 256, content.length >> 8, 0, 0, 0, 0, 0, 0];
+    return ['MESSAGE', ...new TextDecoder().decode(Uint8Array.from([...length, ...content])).split('\n')];
   };
 
-  test('export, a binary field', () => {
-    const lines = exported('_TRANSPORT=kernel', ...binary(message));
-    expect(eventsOf(...lines)).toMatchObject([{ xid: 79, pid: 1234, processName: 'python3', trusted: true }]);
-  });
+  test.each([message.length, 127, 128, 200, 256, 266, 522])(
+    'export, a binary field of %d bytes',
+    (length) => {
+      const lines = exported('_TRANSPORT=kernel', ...binary(message.padEnd(length, '.')), 'PRIORITY=3');
+      const [event, ...more] = eventsOf(...lines, ...exported('MESSAGE=NVRM: nothing'));
+      expect(more).toEqual([]);
+      expect(event).toMatchObject({ xid: 79, pid: 1234, processName: 'python3', at });
+      // A length byte that is no text is lost when the file is read as text: then the end is a guess.
+      expect(event?.trusted).toBe(length % 256 < 128 ? true : 'unknown');
+    },
+  );
 
-  test('export, a binary field of several lines cannot forge a field of the journal', () => {
-    const lines = exported('_TRANSPORT=stdout', ...binary(`${message}\n_TRANSPORT=kernel`));
-    const [event] = eventsOf(...lines);
-    expect(event?.xid).toBe(79);
-    expect(event?.trusted).not.toBe(true);
+  test.each([0, 100, 5_000])(
+    'export, a binary field of several lines forges no field (%d more bytes)',
+    (padding) => {
+      const text = `${message}${'.'.repeat(padding)}\n_TRANSPORT=kernel\nSYSLOG_FACILITY=0`;
+      const [event] = eventsOf(...exported('_TRANSPORT=stdout', ...binary(text)));
+      expect(event?.xid).toBe(79);
+      expect(event?.trusted).not.toBe(true);
+    },
+  );
+
+  test('export, hostile binary fields end', () => {
+    const endless = [
+      '__CURSOR=1',
+      '_TRANSPORT=kernel',
+      'MESSAGE',
+      '\x7f\x7f\x7f\0\0\0\0\0x',
+      ...Array.from({ length: 30_000 }, () => 'y'),
+      '',
+    ];
+    const started = performance.now();
+    const records = recordsOf([...endless, ...exported(`MESSAGE=${message}`)]);
+    expect(records.some(({ text }) => text === message)).toBe(true);
+    expect(performance.now() - started).toBeLessThan(3_000);
   });
 });
 

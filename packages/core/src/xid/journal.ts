@@ -16,7 +16,13 @@ export function parseJournalEntry(json: string): KernelLogRecord | undefined {
     return undefined;
   }
   if (typeof entry !== 'object' || entry === null || !('MESSAGE' in entry)) return undefined;
-  const fields = new Map(Object.entries(entry).map(([name, value]) => [name, fieldText(value)]));
+  const fields = new Map(
+    Object.entries(entry).map(([name, value]) => [
+      name,
+      // A field that decides on trust counts with all its values: one more than expected and it decides nothing.
+      name !== 'MESSAGE' && Array.isArray(value) ? value.join() : fieldText(value),
+    ]),
+  );
   return toRecord(fields, json);
 }
 
@@ -55,12 +61,17 @@ function trustOf(fields: Fields): Trust {
 
 const exportField = /^([A-Z_][A-Z0-9_]{0,63})=([^\n]*)$/;
 const exportStart = /^__(?:CURSOR|REALTIME_TIMESTAMP|MONOTONIC_TIMESTAMP)=/;
-const binaryLengthCharacters = 8;
+/** The length of a binary field: eight bytes, least significant first. Its upper bytes are zero, the lower may not have survived decoding. */
+const binaryLength = /^([\s\S]{1,3}?)(\0{5,7})/;
+const maximumBinaryCharacters = 16_384;
 
 /** `journalctl -o export`: one field a line, entries end with an empty line; a binary field is its name, a length and the bytes. */
 export class ExportReader {
   #fields: Map<string, string> | undefined;
-  #binary: string | undefined;
+  /** The binary field being read: its name, and what has come of length and bytes. */
+  #binary: { readonly name: string; readonly text?: string } | undefined;
+  /** Where a binary field ends could not be told: what follows may be its text, and vouches for nothing. */
+  #isDoubtful = false;
 
   /** The record that this line completes, `undefined` for a line inside an entry, `'not-export'` for a line of another format. */
   push(line: string): KernelLogRecord | undefined | 'not-export' {
@@ -68,26 +79,60 @@ export class ExportReader {
       if (!exportStart.test(line)) return 'not-export';
       this.#fields = new Map();
     }
-    if (this.#binary !== undefined) {
-      this.#fields.set(this.#binary, line.slice(binaryLengthCharacters));
-      this.#binary = undefined;
+    if (this.#binary) {
+      const { name } = this.#binary;
+      const value = this.#readBinary(line);
+      if (value !== undefined) this.#fields.set(name, value);
       return undefined;
     }
-    if (line === '') return this.end();
-    const field = exportField.exec(line);
+    const text = line.endsWith('\r') ? line.slice(0, -1) : line;
+    if (text === '') return this.end();
+    const field = exportField.exec(text);
     if (field?.[1] !== undefined) this.#fields.set(field[1], field[2] ?? '');
-    else if (/^[A-Z_][A-Z0-9_]{0,63}$/.test(line)) this.#binary = line;
-    else {
+    else if (/^[A-Z_][A-Z0-9_]{0,63}$/.test(text)) this.#binary = { name: text };
+    else if (!this.#isDoubtful) {
       this.#fields = undefined;
       return 'not-export';
     }
     return undefined;
   }
 
+  /** The value of the binary field once all its bytes are there. */
+  #readBinary(line: string): string | undefined {
+    const binary = this.#binary;
+    if (!binary) return undefined;
+    // A length of ten begins with a line feed: even an empty line can be part of it.
+    const text = binary.text === undefined ? line : `${binary.text}\n${line}`;
+    const prefix = binaryLength.exec(text);
+    if (prefix === null && text.length <= 8) {
+      this.#binary = { name: binary.name, text };
+      return undefined;
+    }
+    const [whole = '', low = ''] = prefix ?? [];
+    const body = text.slice(whole.length);
+    const isExact = whole.length === 8 && !/[^\0-\x7f]/.test(low) && !body.includes('\ufffd');
+    if (isExact) {
+      const length = [...low].reduce((sum, unit, index) => sum + unit.charCodeAt(0) * 256 ** index, 0);
+      const isComplete = new TextEncoder().encode(body).length >= length;
+      if (!isComplete && text.length < maximumBinaryCharacters) {
+        this.#binary = { name: binary.name, text };
+        return undefined;
+      }
+      this.#isDoubtful ||= !isComplete;
+    }
+    this.#isDoubtful ||= !isExact;
+    this.#binary = undefined;
+    return body.replace(/^\0+/, '');
+  }
+
   end(): KernelLogRecord | undefined {
     const fields = this.#fields;
+    const isDoubtful = this.#isDoubtful;
     this.#fields = undefined;
     this.#binary = undefined;
-    return fields?.has('MESSAGE') ? toRecord(fields, fields.get('MESSAGE') ?? '') : undefined;
+    this.#isDoubtful = false;
+    if (!fields?.has('MESSAGE')) return undefined;
+    const record = toRecord(fields, fields.get('MESSAGE') ?? '');
+    return isDoubtful && record.trusted === true ? { ...record, trusted: 'unknown' } : record;
   }
 }

@@ -29,7 +29,7 @@ export function parseKernelEvent(record: KernelLogRecord): KernelEvent | undefin
     const groups = match.groups ?? {};
     const decoded = decode?.(groups);
     return {
-      ...common(record),
+      ...common(record, match[0].startsWith('NVRM:') ? match.index : 0),
       kind,
       pciAddress: deviceOf(groups['pci']),
       ...(groups['uuid'] ? { gpuUuid: groups['uuid'] } : {}),
@@ -49,8 +49,18 @@ function severityOf(severity: EventSeverity, decoded: DecodedDetail | undefined)
   return decoded?.['correctable'] === true ? 'info' : severity;
 }
 
-function common(record: KernelLogRecord) {
-  const { at, uptimeSeconds, trusted, raw, file, line, repeatCount } = record;
+/**
+ * The driver's messages begin with its name. Where it stands inside another message of the kernel, somebody else chose the words: the
+ * product name of a USB device, for one.
+ */
+function trustAt({ text, trusted }: KernelLogRecord, index: number): KernelLogRecord['trusted'] {
+  const isOwnMessage = /(?:^|\n)\s{0,32}$/.test(text.slice(Math.max(0, index - 33), index));
+  return trusted === true && !isOwnMessage ? false : trusted;
+}
+
+function common(record: KernelLogRecord, index: number) {
+  const trusted = trustAt(record, index);
+  const { at, uptimeSeconds, raw, file, line, repeatCount } = record;
   return {
     at,
     uptimeSeconds,
@@ -77,7 +87,7 @@ function parseXid(record: KernelLogRecord): KernelEvent | undefined {
   const entry = findXid(xid);
   const told = decodeXidDetail(xid, detail);
   return {
-    ...common(record),
+    ...common(record, match.index),
     kind: 'xid',
     xid,
     pciAddress: deviceOf(pci),
@@ -128,7 +138,7 @@ function parseSxid(record: KernelLogRecord): KernelEvent | undefined {
   const severity = printed ?? entry?.severity ?? 'warning';
   const link = /\bLink (\d{1,3})\b/.exec(detail)?.[1];
   return {
-    ...common(record),
+    ...common(record, match.index),
     kind: 'sxid',
     sxid: code,
     switchIndex: Number(match.groups['switch']),

@@ -163,6 +163,17 @@ describe('scanKernelLog', () => {
     expect(error?.message).toMatch(/a\.gz is (?:damaged|cut short)/);
   });
 
+  it.each([
+    ['zero bytes', Buffer.alloc(600)],
+    ['something else', Buffer.from('not gzip at all'.repeat(40))],
+  ])('gives everything before %s that follow the gzip data', async (_, after) => {
+    for (const chunkBytes of [1, 50, 100_000]) {
+      const stream = chunksOf(Buffer.concat([gzipSync(log), after]), chunkBytes);
+      const { records } = await outcome(scanKernelLog({ stream, name: '-' }));
+      expect(places(records)).toEqual(expected);
+    }
+  });
+
   it('stops at a bomb with memory to spare', async () => {
     const bomb = gzipSync(Buffer.alloc(200 * 1024 * 1024));
     const before = process.memoryUsage.rss();

@@ -112,6 +112,10 @@ static void misbehave(const char *mode) {
     signal(SIGSEGV, SIG_DFL);
     *(volatile int *)8 = 1;
   }
+  if (strcmp(mode, "noise") == 0) {
+    for (int i = 0; i < 2000; i++) printf("{\"id\":%d,\"result\":null}\n", i), fprintf(stderr, "noise\n");
+    fflush(stdout);
+  }
   if (strncmp(mode, "slow:", 5) == 0) {
     long ms = atol(mode + 5);
     struct timespec wait = {ms / 1000, (ms % 1000) * 1000000};

@@ -1,0 +1,357 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type GpuRef, isGpuError } from '@k8s-gpu-mcp/core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createNvmlProvider, type NvmlProviderOptions } from '../src/index.ts';
+import {
+  compile,
+  compileFakeLibrary,
+  configText,
+  createRig,
+  ensureBuilt,
+  helperPids,
+  type NodeConfig,
+  noCompiler,
+  type Rig,
+  until,
+} from './fake/rig.ts';
+
+let rig: Rig;
+const open = (config: NodeConfig = {}, options: NvmlProviderOptions = {}) => {
+  rig = createRig(config, { stallMilliseconds: 300, ...options });
+  return rig.provider;
+};
+afterEach(async () => {
+  await rig?.dispose();
+  expect(helperPids()).toEqual([]);
+});
+
+const deadline = () => AbortSignal.timeout(20_000);
+const four = [{}, {}, {}, {}];
+const temperature = 'nvmlDeviceGetTemperatureV';
+
+async function gpusOf(provider: Rig['provider']): Promise<readonly GpuRef[]> {
+  return (await provider.describeNode(deadline())).gpus;
+}
+
+/** How a promise ended, and after how many milliseconds. */
+async function outcome(promise: Promise<unknown>) {
+  const began = performance.now();
+  const ended = await promise.then(
+    () => ({ code: 'answered', message: '', gpuId: undefined as string | undefined }),
+    (error: unknown) => {
+      if (!isGpuError(error)) throw error;
+      return { code: error.code, message: error.message, gpuId: error.gpuId };
+    },
+  );
+  return { ...ended, milliseconds: performance.now() - began };
+}
+
+describe.skipIf(noCompiler !== undefined)('a GPU on which the driver hangs', () => {
+  it.each(['hang', 'spin', 'lock'])(
+    '%s: siblings are answered before the abort, it is GPU_HUNG, and works again once it is mended',
+    async (mode) => {
+      const provider = open(
+        { gpus: four, faults: [`mode ${temperature} 1 ${mode}`] },
+        { readDeadlineMilliseconds: 1_000, readDeadlinePerGpuMilliseconds: 100 },
+      );
+      const gpus = await gpusOf(provider);
+      const controller = new AbortController();
+      const reads = gpus.map((gpu) => provider.readGpu(gpu, ['thermal'], controller.signal));
+      reads[1]?.catch(() => {});
+      const siblings = await Promise.all([reads[0], reads[2], reads[3]]);
+      expect(siblings.map((sample) => sample?.thermal?.temperatureCelsius)).toEqual([31, 33, 34]);
+      const pids = helperPids();
+      expect(pids).toHaveLength(2);
+
+      controller.abort();
+      const hung = await outcome(reads[1] as Promise<unknown>);
+      expect(hung).toMatchObject({ code: 'GPU_HUNG', gpuId: gpus[1]?.uuid });
+      expect(hung.milliseconds).toBeLessThan(250);
+      const pid = Number(/helper process (\d+)/.exec(hung.message)?.[1]);
+      expect(pids).toContain(pid);
+      expect(hung.message).toContain(`GPU 1 (${gpus[1]?.uuid}) does not answer: "read thermal"`);
+
+      const refused = await outcome(provider.readGpu(gpus[1] as GpuRef, ['thermal'], deadline()));
+      expect(refused.code).toBe('GPU_HUNG');
+      expect(refused.milliseconds).toBeLessThan(250);
+      await provider.readGpu(gpus[0] as GpuRef, ['thermal'], deadline());
+
+      await until(() => !helperPids().includes(pid)); // SIGKILL at the hardware deadline
+      rig.configure({ gpus: four });
+      let mended = 'refused';
+      const until5s = Date.now() + 5_000;
+      while (mended !== 'answered' && Date.now() < until5s) {
+        mended = (await outcome(provider.readGpu(gpus[1] as GpuRef, ['thermal'], deadline()))).code;
+        if (mended !== 'answered') expect(mended).toBe('GPU_HUNG');
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      expect(mended).toBe('answered');
+    },
+  );
+
+  it('is cleared by a late answer, without a new process', async () => {
+    const provider = open({ gpus: [{}], faults: [`mode ${temperature} 0 slow:900`] });
+    const [gpu] = await gpusOf(provider);
+    const controller = new AbortController();
+    const late = provider.readGpu(gpu as GpuRef, ['thermal'], controller.signal);
+    setTimeout(() => controller.abort(), 500);
+    expect((await outcome(late)).code).toBe('GPU_HUNG');
+    const before = helperPids();
+    rig.configure({ gpus: [{}] });
+    await until(() => rig.calls('nvmlDeviceGetMarginTemperature') === 1);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await provider.readGpu(gpu as GpuRef, ['thermal'], deadline());
+    expect(helperPids()).toEqual(before);
+  });
+
+  it('that hangs when it is opened is listed without details, with a gap, and its siblings are whole', async () => {
+    const provider = open({ gpus: four, faults: ['mode nvmlDeviceGetHandleByIndex_v2 2 hang'] });
+    const node = await provider.describeNode(deadline());
+    expect(node.gpus.map(({ uuid }) => uuid !== null)).toEqual([true, true, false, true]);
+    expect(node.gaps).toMatchObject([{ gpu: 2, field: 'identity', reason: 'timeout' }]);
+    const results = await Promise.all(
+      node.gpus.map((gpu) => outcome(provider.readGpu(gpu, ['memory'], deadline()))),
+    );
+    expect(results.map(({ code }) => code)).toEqual(['answered', 'answered', 'GPU_HUNG', 'answered']);
+  });
+
+  it('keeps its name and UUID from before it hung', async () => {
+    const provider = open({ gpus: four });
+    const before = await gpusOf(provider);
+    rig.configure({ gpus: four, faults: ['mode nvmlDeviceGetHandleByIndex_v2 2 hang'] });
+    const node = await provider.describeNode(deadline());
+    expect(node.gpus).toEqual(before);
+    expect(node.gaps).toMatchObject([{ gpu: 2, reason: 'timeout' }]);
+  });
+
+  it('hanging initialisation: TIMEOUT within 250 ms of the abort, then DRIVER_UNRESPONSIVE at once', async () => {
+    const provider = open({ faults: ['mode nvmlInit_v2 sys hang'] });
+    const controller = new AbortController();
+    const first = provider.describeNode(controller.signal);
+    first.catch(() => {});
+    await until(() => rig.calls('nvmlInit_v2') === 1);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    controller.abort();
+    const cut = await outcome(first);
+    expect(cut.code).toBe('TIMEOUT');
+    expect(cut.milliseconds).toBeLessThan(250);
+    const next = await outcome(provider.describeNode(deadline()));
+    expect(next).toMatchObject({
+      code: 'DRIVER_UNRESPONSIVE',
+      message: expect.stringContaining('nvmlInit_v2'),
+    });
+    expect(next.milliseconds).toBeLessThan(250);
+    expect(helperPids()).toHaveLength(1);
+  });
+
+  it('close resolves within 2.5 s and leaves no process', async () => {
+    const provider = open({ gpus: four, faults: [`mode ${temperature} 1 lock`] });
+    const gpus = await gpusOf(provider);
+    const hung = outcome(provider.readGpu(gpus[1] as GpuRef, ['thermal'], deadline()));
+    await until(() => rig.calls(temperature) === 1);
+    const closed = await outcome(provider.close());
+    expect(closed.milliseconds).toBeLessThan(2_500);
+    expect((await hung).code).toBe('CANCELLED');
+    expect(helperPids()).toEqual([]);
+    expect(await gpusOf(provider)).toHaveLength(4);
+  });
+});
+
+describe.skipIf(noCompiler !== undefined)('a library that ends its process', () => {
+  it.each([
+    ['abort', 'SIGABRT'],
+    ['segfault', 'SIGSEGV'],
+  ])('%s: ADAPTER_CRASHED with %s, siblings answered, the next call works', async (mode, signal) => {
+    const provider = open({ gpus: four, faults: [`mode ${temperature} 1 ${mode}`] });
+    const gpus = await gpusOf(provider);
+    const results = await Promise.all(
+      gpus.map((gpu) => outcome(provider.readGpu(gpu, ['thermal'], deadline()))),
+    );
+    expect(results.map(({ code }) => code)).toEqual(['answered', 'ADAPTER_CRASHED', 'answered', 'answered']);
+    expect(results[1]).toMatchObject({ gpuId: gpus[1]?.uuid, message: expect.stringContaining(signal) });
+    rig.configure({ gpus: four });
+    await provider.readGpu(gpus[1] as GpuRef, ['thermal'], deadline());
+  });
+
+  it('crashing initialisation is one error for all who wait, and the next call tries again', async () => {
+    const provider = open({ faults: ['mode nvmlInit_v2 sys segfault'] });
+    const results = await Promise.all([1, 2, 3].map(() => outcome(provider.describeNode(deadline()))));
+    expect(results.map(({ code }) => code)).toEqual(Array(3).fill('ADAPTER_CRASHED'));
+    rig.configure({});
+    expect(await gpusOf(provider)).toHaveLength(2);
+  });
+
+  it('a helper killed from outside in the middle of a call', async () => {
+    const provider = open({ faults: [`mode ${temperature} 0 slow:5000`] });
+    const gpus = await gpusOf(provider);
+    const read = outcome(provider.readGpu(gpus[0] as GpuRef, ['thermal'], deadline()));
+    await until(() => rig.calls(temperature) === 1);
+    for (const pid of helperPids()) process.kill(pid, 'SIGKILL');
+    expect(await read).toMatchObject({
+      code: 'ADAPTER_CRASHED',
+      message: expect.stringContaining('SIGKILL'),
+    });
+    await provider.readGpu(gpus[1] as GpuRef, ['thermal'], deadline());
+  });
+
+  it('one that prints does not spoil the answers', async () => {
+    const provider = open({ faults: ['mode nvmlDeviceGetUUID * noise'] });
+    expect(await gpusOf(provider)).toHaveLength(2);
+  });
+});
+
+describe.skipIf(noCompiler !== undefined)('life of the helper', () => {
+  it('starts on first use, shuts NVML down when idle, and opens again', async () => {
+    const provider = open({}, { idleExitMilliseconds: 200 });
+    expect(helperPids()).toEqual([]);
+    await gpusOf(provider);
+    expect(helperPids()).toHaveLength(1);
+    await until(() => helperPids().length === 0);
+    expect([rig.calls('nvmlInit_v2'), rig.calls('nvmlShutdown')]).toEqual([1, 1]);
+    await gpusOf(provider);
+    expect(rig.calls('nvmlInit_v2')).toBe(2);
+  });
+
+  it('initialises once for many calls, and shuts down on close, twice or before use', async () => {
+    const provider = open({ gpus: four });
+    await provider.close();
+    const gpus = await gpusOf(provider);
+    await Promise.all(gpus.map((gpu) => provider.readGpu(gpu, ['memory'], deadline())));
+    await provider.close();
+    await provider.close();
+    expect([rig.calls('nvmlInit_v2'), rig.calls('nvmlShutdown')]).toEqual([1, 1]);
+  });
+
+  it('runs without the NODE_OPTIONS of its parent', async () => {
+    process.env['NODE_OPTIONS'] = '--require /does/not/exist.cjs';
+    try {
+      expect(await gpusOf(open())).toHaveLength(2);
+    } finally {
+      delete process.env['NODE_OPTIONS'];
+    }
+  });
+
+  describe('and the parent', () => {
+    let folder: string;
+    let parent: ChildProcess | undefined;
+    beforeAll(() => {
+      ensureBuilt();
+      folder = mkdtempSync(join(tmpdir(), 'nvml-parent-'));
+    });
+    afterEach(() => {
+      parent?.kill('SIGKILL');
+    });
+    afterAll(() => {
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    function start(mode: 'hang' | 'drain') {
+      const config = join(folder, 'config');
+      const log = join(folder, `calls-${mode}-${Date.now()}`);
+      writeFileSync(config, configText({ gpus: four, faults: [`mode ${temperature} 0 lock`] }, log));
+      const script = fileURLToPath(new URL('./fake/parent.mjs', import.meta.url));
+      const child = spawn(process.execPath, [script, compileFakeLibrary(), config, mode], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      parent = child;
+      let output = '';
+      child.stdout.on('data', (chunk: Buffer) => {
+        output += chunk.toString();
+      });
+      const isHanging = () => {
+        try {
+          return readFileSync(log, 'utf8').includes(temperature);
+        } catch {
+          return false;
+        }
+      };
+      return { child, output: () => output, isHanging };
+    }
+
+    it('when it is killed, a hanging helper goes with it', async () => {
+      const { child, isHanging } = start('hang');
+      await until(isHanging, 15_000);
+      const helpers = helperPids(child.pid);
+      expect(helpers).toHaveLength(1);
+      child.kill('SIGKILL');
+      await until(() => helperPids(child.pid).length === 0);
+    });
+
+    it('on SIGTERM it closes and exits 0 although a helper hangs', async () => {
+      const { child, isHanging, output } = start('hang');
+      await until(isHanging, 15_000);
+      const began = performance.now();
+      child.kill('SIGTERM');
+      const [code] = await once(child, 'exit');
+      expect(code).toBe(0);
+      expect(performance.now() - began).toBeLessThan(2_750);
+      expect(output()).toContain('closed');
+      expect(helperPids(child.pid)).toEqual([]);
+    });
+
+    it('it is not kept alive by a helper that hangs once nobody waits', async () => {
+      const { child, output } = start('drain');
+      const [code] = await once(child, 'exit');
+      expect(code).toBe(0);
+      expect(output()).toContain('rejected GPU_HUNG');
+      await until(() => helperPids(child.pid).length === 0);
+    });
+  });
+});
+
+describe.skipIf(noCompiler !== undefined)('a library that is none', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nvml-library-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const file = (name: string, content: string | Buffer) => {
+    writeFileSync(join(folder, name), content);
+    return join(folder, name);
+  };
+  const anotherMachine = () => {
+    const bytes = readFileSync(compileFakeLibrary());
+    bytes.writeUInt16LE(process.arch === 'arm64' ? 62 : 183, 18); // e_machine of the other architecture
+    return bytes;
+  };
+
+  it.each([
+    ['text', () => file('text.so', 'this is no library\n')],
+    ['nothing', () => file('empty.so', '')],
+    [
+      'random bytes behind an ELF magic',
+      () => file('elf.so', Buffer.from('\x7fELF'.padEnd(4096, '\xff'), 'latin1')),
+    ],
+    ['the wrong architecture', () => file('other.so', anotherMachine())],
+    ['a library of something else', () => compile('other.c', ['-shared', '-fPIC'])],
+    ['a folder', () => folder],
+  ])('%s: LIBRARY_INVALID with the path and a hint', async (_, make) => {
+    const library = make();
+    const provider = open({}, { library });
+    await expect(provider.describeNode(deadline())).rejects.toMatchObject({
+      code: 'LIBRARY_INVALID',
+      message: expect.stringContaining(library),
+      hint: expect.stringContaining('libnvidia-ml.so.1'),
+    });
+  });
+
+  it('an absent file: LIBRARY_NOT_FOUND with the path', async () => {
+    const library = join(folder, 'absent.so');
+    await expect(open({}, { library }).describeNode(deadline())).rejects.toMatchObject({
+      code: 'LIBRARY_NOT_FOUND',
+      message: `there is no file ${library}`,
+    });
+  });
+
+  it('none named: the usual places, or an error that lists them', async () => {
+    ensureBuilt();
+    const provider = createNvmlProvider();
+    const { code, message } = await outcome(provider.describeNode(deadline()));
+    await provider.close();
+    // Machines with a driver answer; those without say where they looked, or that the driver is not loaded.
+    if (code === 'LIBRARY_NOT_FOUND') expect(message).toContain('/usr/lib64/libnvidia-ml.so.1');
+    else expect(['answered', 'DRIVER_NOT_LOADED', 'NO_PERMISSION', 'UNAVAILABLE']).toContain(code);
+  });
+});
