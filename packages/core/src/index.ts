@@ -34,14 +34,7 @@ export { type McpToolServer, registerGpuTools } from './tools/register.ts';
 export type { GpuTool, StructuredContent, ToolAnnotations, ToolContext, ToolResult } from './tools/tool.ts';
 export { quarantine } from './tools/untrusted-text.ts';
 // Kernel log
-export {
-  findSxid,
-  findXid,
-  type SxidEntry,
-  sxidCatalogue,
-  type XidEntry,
-  xidCatalogue,
-} from './xid/catalogue.ts';
+export { findSxid, findXid, sxidCatalogue, xidCatalogue } from './xid/catalogue.ts';
 export {
   createKernelLogLineReader,
   type KernelLogFormat,
@@ -49,6 +42,7 @@ export {
   type LineReaderOptions,
   sniffKernelLogFormat,
 } from './xid/container.ts';
+export type { SxidEntry, XidEntry } from './xid/entries.ts';
 export { type GroupIncidentsOptions, groupIncidents } from './xid/incidents.ts';
 export { parseJournalEntry } from './xid/journal.ts';
 export { type BootOptions, parseKmsgRecord, parsePrintkLine } from './xid/kmsg.ts';

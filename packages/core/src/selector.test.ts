@@ -78,6 +78,10 @@ describe('what names GPU 2', () => {
   );
 });
 
+test('a prefix is not any part', async () => {
+  await failure(node().find('91d3-4a5f'), 'GPU_NOT_FOUND');
+});
+
 test('four digits are an index, five a part of a UUID', () => {
   expect(parseGpuSelector('1023')).toEqual({ kind: 'index', index: 1023 });
   expect(parseGpuSelector('10230')).toEqual({ kind: 'uuid', prefix: '10230' });

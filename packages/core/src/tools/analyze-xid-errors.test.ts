@@ -136,14 +136,22 @@ describe('time', () => {
 
 describe('minimumSeverity', () => {
   test('shortens the list; the verdict and the step stay', async () => {
-    const all = await analyze({ log: [record(applicationFault('0000:2a:00'))] });
-    const fatal = await analyze(
-      { log: [record(applicationFault('0000:2a:00'))] },
-      { minimumSeverity: 'fatal' },
-    );
-    expect(fatal).toMatchObject({ total: 0, incidents: [], verdict: all.verdict, nextSteps: all.nextSteps });
+    const contained = [
+      record(xidLine(94, '0000:2a:00', 'pid=4, name=x, Contained: SM (0x6,0x0). RST: No, D-RST: No')),
+    ];
+    const all = await analyze({ log: contained });
+    expect(all).toMatchObject({ verdict: 'warning', total: 1 });
+    const fatal = await analyze({ log: contained }, { minimumSeverity: 'fatal' });
+    expect(fatal).toMatchObject({ total: 0, incidents: [], verdict: 'warning', nextSteps: all.nextSteps });
     expect(fatal.summary).not.toContain('No GPU errors');
   });
+});
+
+test('a fault of the application leaves the verdict ok, and still says what to do', async () => {
+  const answer = await analyze({ log: [record(applicationFault('0000:2a:00'))] });
+  expect(answer.verdict).toBe('ok');
+  expect(answer.summary).toContain('Xid 13 on GPU 1');
+  expect(answer.nextSteps[0]).toMatchObject({ action: 'restart-app' });
 });
 
 describe('pages', () => {

@@ -222,7 +222,7 @@ function nextSteps(
   const deciding = supporting(incidents).filter((incident) => incident.verdict === verdict);
   const action = strongestAction(deciding.map((incident) => incident.action));
   const first = deciding.find((incident) => incident.action === action);
-  if (!first || verdict === 'ok') return [];
+  if (!first || action === 'none') return [];
   return [
     { action, reason: `The vendor's action for ${describe(first)}.` },
     { action: 'none', reason: 'See what the GPUs themselves say now.', tool: 'get_gpu_health' },

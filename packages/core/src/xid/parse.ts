@@ -1,20 +1,26 @@
 import type { DecodedDetail, EventSeverity, KernelEvent, KernelLogRecord } from '../domain/event.ts';
 import { formatPciDevice, parsePciAddress } from '../domain/pci-address.ts';
+import type { Action } from '../domain/verdict.ts';
 import { actionOfXid, findSxid, findXid } from './catalogue.ts';
 import { decodeXidDetail } from './decode.ts';
 import { messagePatterns } from './messages.ts';
 
+/** An address, also with digits blacked out, or what a reporter put in its place: `...`, `<redacted>`. */
+const address =
+  '[0-9a-fA-FxX*]{1,8}:[0-9a-fA-FxX*]{1,2}:[0-9a-fA-FxX*]{1,2}(?:\\.[0-7xX*])?|[.…]{1,6}|[Xx*:.]{3,20}|<[^<>()\\n]{0,40}>|\\[[^[\\]()\\n]{0,40}\\]';
 /**
  * `NVRM: Xid (<gpu>): <number>[, <rest>]`. The address may lack `PCI:` (drivers up to 304), carry a function digit (invented by others) or
  * be redacted by the reporter; MIG adds instances. Anything else in its place is not an Xid line.
  */
-const xidLine =
-  /NVRM: Xid \((?:PCI:)?(?<pci>[0-9a-fA-F]{1,8}:[0-9a-fA-F]{1,2}:[0-9a-fA-F]{1,2}(?:\.[0-7])?|[.…]{1,6}|[Xx*:.]{3,20})(?: GPU-I:(?<instance>\d{1,3}))?(?: GPU-CI:(?<compute>\d{1,3}))?\): ?(?<code>\d{1,4})(?![\w.])/;
+const xidLine = new RegExp(
+  `NVRM: {1,4}Xid \\((?:PCI:)?(?<pci>${address})(?: GPU-I:(?<instance>\\d{1,3}))?(?: GPU-CI:(?<compute>\\d{1,3}))?\\): {0,4}(?<code>\\d{1,4})(?!\\w|\\.\\d)`,
+);
 /** The switch driver's line: the address has a function digit, the number five digits. */
-const sxidLine =
-  /nvidia-nvswitch(?<switch>\d{1,3}): SXid \((?:PCI:)?(?<pci>[0-9a-fA-F:.]{4,20})\): (?<code>\d{5})(?!\w),? ?/;
-/** Lines that dump the registers of the SXid before them: no event of their own. */
-const sxidDump = /^(?:Severity \d{1,2} Engine instance|Data \{)/;
+const sxidLine = new RegExp(
+  `nvidia-nvswitch(?<switch>\\d{1,3}): SXid \\((?:PCI:)?(?<pci>${address})\\): (?<code>\\d{5})(?!\\w),? ?`,
+);
+/** Lines that dump the registers of the SXid before them, whole or cut: no event of their own. */
+const sxidDump = /^(?:Severity \d|Data \{|(?:S(?:e(?:v(?:e(?:r(?:i(?:ty?)?)?)?)?)?)?|D(?:a(?:ta?)?)?)$)/;
 
 /** The event that a message tells of; `undefined` for every other message. Never throws, whatever the text. */
 export function parseKernelEvent(record: KernelLogRecord): KernelEvent | undefined {
@@ -103,20 +109,26 @@ function parseXid(record: KernelLogRecord): KernelEvent | undefined {
   };
 }
 
-const unknownName = /^['"]?<(?:unknown|n\/a)>['"]?$/i;
+const unknownName = /^<(?:unknown|n\/a)>$/i;
+const quotes = /^(['"])(.*)\1$/;
 
-/** `pid=1234, name=python3, ` in front of the detail; either may be missing or unknown. The name ends at the next comma. */
+/** `pid=1234, name=python3, ` in front of the detail; either may be missing or unknown. A value ends at the next comma. */
 function splitProcess(rest: string): { pid?: number; processName?: string; detail: string } {
-  const pidField = /^pid=([^,\n]{0,32})(?:, {0,8}|$)/.exec(rest);
-  const afterPid = pidField ? rest.slice(pidField[0].length) : rest;
-  const nameField = /^name=([^,\n]{0,64})(?:, {0,8}|$)/.exec(afterPid);
-  const detail = (nameField ? afterPid.slice(nameField[0].length) : afterPid).trim();
-  const pidText = pidField?.[1]?.trim() ?? '';
-  const name = nameField?.[1]?.trim() ?? '';
+  const values = new Map<string, string>();
+  let detail = rest;
+  // Reporters turn the two round.
+  while (values.size < 2) {
+    const field = /^\s{0,8}(pid|name)=([^,\n]{0,64})(?:,|$)/.exec(detail);
+    if (!field?.[1] || values.has(field[1])) break;
+    values.set(field[1], (field[2] ?? '').trim().replace(quotes, '$2'));
+    detail = detail.slice(field[0].length);
+  }
+  const pidText = values.get('pid') ?? '';
+  const name = values.get('name') ?? '';
   return {
     ...(/^\d{1,10}$/.test(pidText) ? { pid: Number(pidText) } : {}),
     ...(name && !unknownName.test(name) ? { processName: name } : {}),
-    detail,
+    detail: detail.trim(),
   };
 }
 
@@ -135,7 +147,9 @@ function parseSxid(record: KernelLogRecord): KernelEvent | undefined {
   const code = Number(match.groups['code']);
   const entry = findSxid(code);
   const printed = sxidSeverities.find(([pattern]) => pattern.test(detail))?.[1];
-  const severity = printed ?? entry?.severity ?? 'warning';
+  // The driver prints Non-fatal for errors that the hardware repaired, too.
+  const isRepaired = printed === 'warning' && entry?.severity === 'info';
+  const severity = isRepaired ? 'info' : (printed ?? entry?.severity ?? 'warning');
   const link = /\bLink (\d{1,3})\b/.exec(detail)?.[1];
   return {
     ...common(record, match.index),
@@ -151,12 +165,10 @@ function parseSxid(record: KernelLogRecord): KernelEvent | undefined {
   };
 }
 
-/** The catalogue's action holds for the fatal form of an error; one that the switch contained is only watched. */
-function actionOfSxid(
-  catalogued: KernelEvent['action'] | undefined,
-  severity: EventSeverity,
-): KernelEvent['action'] {
+/** A reset is for the fatal form of an error: one that the switch contained is only watched, one that it calls fatal needs at least a reset. */
+function actionOfSxid(catalogued: Action | undefined, severity: EventSeverity): Action {
   if (severity === 'info') return 'none';
-  if (catalogued === undefined || severity === 'warning') return 'monitor';
-  return catalogued;
+  const isReset = catalogued === 'reset-gpu' || catalogued === 'reboot-node';
+  if (severity === 'fatal') return isReset ? catalogued : 'reset-gpu';
+  return catalogued === undefined || isReset ? 'monitor' : catalogued;
 }

@@ -1,4 +1,4 @@
-import type { SxidBlock } from './catalogue.ts';
+import type { SxidBlock } from './entries.ts';
 
 /**
  * Every NVSwitch error number: code, vendor's name without its block, what it is, severity, and the class that the Fabric Manager

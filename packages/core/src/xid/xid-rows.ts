@@ -1,4 +1,4 @@
-import type { XidEntry } from './catalogue.ts';
+import type { XidEntry } from './entries.ts';
 
 const vendorCatalogue = 'NVIDIA Xid catalogue (docs.nvidia.com/deploy/xid-errors)';
 const driverSource = 'open-gpu-kernel-modules, nverror.h and message texts';

@@ -106,9 +106,8 @@ describe('createJournalLog', () => {
 
   it('costs the oldest entries when the output is too long', async () => {
     const { runs, startProcess } = player([{ output }]);
-    const { records } = await journal(startProcess, {
-      maximumBytes: output.indexOf(entry(10, '').slice(0, 30)),
-    }).read({
+    const newestTwo = output.split('\n').slice(0, 2).join('\n').length;
+    const { records } = await journal(startProcess, { maximumBytes: newestTwo + 1 }).read({
       signal: neverAborted(),
     });
     expect(records.map(({ text }) => text)).toEqual([xidMessage(48)]);

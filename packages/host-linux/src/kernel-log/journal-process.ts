@@ -8,6 +8,7 @@ export interface OutputProcess {
   errorText(): string;
   /** Resolves with the exit code (null after a signal); rejects when the program could not be started. */
   readonly exited: Promise<number | null>;
+  /** Kills it and ends the waiting for its output and its exit. */
   kill(): void;
 }
 
@@ -25,7 +26,12 @@ export const startProcess: StartProcess = (file, argv) => {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     if (errorText.length < maximumErrorText) errorText += text.slice(0, maximumErrorText);
   });
-  const exited = once(child, 'close').then(([code]: unknown[]) => (typeof code === 'number' ? code : null));
+  let giveUp = (): void => undefined;
+  const givenUp = new Promise<null>((resolve) => {
+    giveUp = () => resolve(null);
+  });
+  const closed = once(child, 'close').then(([code]: unknown[]) => (typeof code === 'number' ? code : null));
+  const exited = Promise.race([closed, givenUp]);
   exited.catch(() => undefined);
   return {
     stdout: child.stdout,
@@ -33,6 +39,10 @@ export const startProcess: StartProcess = (file, argv) => {
     exited,
     kill: () => {
       child.kill('SIGKILL');
+      // A process stuck in the kernel dies later, or something else holds its pipe: nobody waits for either.
+      child.stdout.destroy();
+      child.stderr.destroy();
+      giveUp();
     },
   };
 };

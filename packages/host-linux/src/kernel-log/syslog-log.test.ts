@@ -14,9 +14,9 @@ const ringOf =
   (content: string, ringBytes: number): SyslogCall =>
   (action, buffer) => {
     if (action === 10) return ringBytes;
-    const lines = content.split(/(?<=\n)/);
-    while (buffer && lines.join('').length > buffer.length) lines.shift();
-    return buffer?.write(lines.join('')) ?? 0;
+    if (!buffer) return 0;
+    const tail = content.slice(-buffer.length);
+    return buffer.write(tail === content ? content : tail.slice(tail.indexOf('\n') + 1));
   };
 const syslog = (call: SyslogCall, more: SyslogLogOptions = {}) =>
   createSyslogLog({

@@ -1,13 +1,16 @@
 import { createGunzip } from 'node:zlib';
 import { GpuError } from '@k8s-gpu-mcp/core';
 
-/** Small slices of input bound what a bomb can put into memory at once: deflate grows at most about a thousandfold. */
-const inputSliceBytes = 16 * 1024;
+/**
+ * Small slices of input bound what a bomb can put into memory at once (deflate grows at most about a thousandfold), and what is lost at
+ * damaged data: zlib keeps back the output of the call that fails.
+ */
+const inputSliceBytes = 4 * 1024;
 const outputChunkBytes = 128 * 1024;
 
 /**
- * Inflates gzip data, several members included, as it arrives. Everything that could be inflated comes out before the error about
- * what could not: a log cut off by a full disk still has its beginning.
+ * Inflates gzip data, several members included, as it arrives. What could be inflated comes out before the error about what could not:
+ * all of a file that is cut short, and of a damaged one all but the last slice before the damage.
  */
 export async function* inflateGzip(
   chunks: AsyncIterable<Buffer>,

@@ -1,0 +1,177 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runAgent } from './run-agent.ts';
+
+// Line formats: open-gpu-kernel-modules (printf texts of the driver), Linux printk with a syslog prefix.
+const prefix = (second: number) => `Nov 20 10:00:0${second} node1 kernel: [  10${second}.000000] `;
+const fallen = `${prefix(1)}NVRM: Xid (PCI:0000:3b:00): 79, pid=1234, name=python3, GPU has fallen off the bus.`;
+const fault = `${prefix(2)}NVRM: Xid (PCI:0001:AF:00): 31, pid=77, name=train, Ch 00000008, intr 00000000. MMU Fault: ENGINE GRAPHICS GPCCLIENT_T1_0 faulted @ 0x7f00_00000000. Fault is of type FAULT_PDE ACCESS_TYPE_VIRT_READ`;
+const noise = Buffer.from(
+  Array.from({ length: 4096 }, (_, index) => (index * 37) % 256).filter((byte) => byte !== 10),
+);
+const longLine = Buffer.alloc(1024 * 1024, 'x');
+const newline = Buffer.from('\n');
+
+let folder: string;
+let dirty: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'agent-analyze-'));
+  dirty = join(folder, 'kern.log');
+  const parts = [
+    noise,
+    longLine,
+    Buffer.from(fallen),
+    Buffer.from(`${prefix(1)}usb 1-1: new device`),
+    noise,
+    longLine,
+    Buffer.from(fault),
+  ];
+  await writeFile(dirty, Buffer.concat(parts.flatMap((part) => [part, newline])));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const eventsOf = (stdout: string) =>
+  stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+describe('analyze --events', () => {
+  const expected = (file: string) => [
+    {
+      file,
+      line: 3,
+      kind: 'xid',
+      xid: 79,
+      pciAddress: '0000:3b:00',
+      pid: 1234,
+      processName: 'python3',
+      raw: fallen,
+    },
+    {
+      file,
+      line: 7,
+      kind: 'xid',
+      xid: 31,
+      pciAddress: '0001:af:00',
+      pid: 77,
+      processName: 'train',
+      raw: fault,
+    },
+  ];
+
+  it('finds events among binary noise and lines of a megabyte, in input order', async () => {
+    const { code, stdout } = await runAgent(['analyze', '--events', dirty]);
+    const events = eventsOf(stdout);
+    expect(events).toMatchObject(expected(dirty));
+    for (const event of events)
+      expect(event).toMatchObject({ severity: expect.any(String), action: expect.any(String) });
+    expect(code).toBe(2);
+  });
+
+  it('reads gzip, and standard input', async () => {
+    const bytes = Buffer.from(`\n\n${fallen}\n\n\n\n${fault}\n`);
+    const zipped = join(folder, 'kern.log.gz');
+    await writeFile(zipped, gzipSync(bytes));
+    expect(eventsOf((await runAgent(['analyze', '--events', zipped])).stdout)).toMatchObject(
+      expected(zipped),
+    );
+    expect(eventsOf((await runAgent(['analyze', '--events', '-'], { input: bytes })).stdout)).toMatchObject(
+      expected('-'),
+    );
+  });
+
+  it('removes what a terminal would obey', async () => {
+    const hostile = `${prefix(3)}NVRM: Xid (PCI:0000:3b:00): 13, pid=1, name=\u001b[2Jevil, Graphics Exception\u009b31m`;
+    const { stdout } = await runAgent(['analyze', '--events', '-'], { input: `${hostile}\n` });
+    expect(stdout).toContain('"xid":13');
+    expect(stdout).not.toMatch(/\\u001b|[\u001b\u009b]/);
+  });
+
+  it('passes an event on while the input is still open', async () => {
+    const { startAgent } = await import('./run-agent.ts');
+    const { child, exited } = startAgent(['analyze', '--events', '-']);
+    // Twice: a reader of multi-line messages needs the next line to know that the first is complete.
+    child.stdin.write(`${fallen}\n${fallen}\n${fault}\n`);
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    child.stdin.end();
+    const { stdout } = await exited;
+    expect(eventsOf(stdout)).toHaveLength(3);
+  });
+});
+
+describe('analyze', () => {
+  it('reports incidents for a person', async () => {
+    const { code, stdout } = await runAgent(['analyze', dirty]);
+    expect(code).toBe(2);
+    expect(stdout).toContain('CRITICAL');
+    expect(stdout).toContain('Xid 79');
+    expect(stdout).toContain('reboot-node');
+  });
+
+  it('--json is the answer of analyze_xid_errors, and says where it is from', async () => {
+    const { code, stdout } = await runAgent(['analyze', dirty, '--json']);
+    expect(code).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({
+      apiVersion: 'v1',
+      node: 'offline',
+      verdict: 'critical',
+      eventCount: 2,
+      coverage: { gpuBackend: { readable: false }, kernelLog: { source: `file:${dirty}`, readable: true } },
+    });
+  });
+
+  it('says when there is nothing, and how much was read', async () => {
+    const { code, stdout } = await runAgent(['analyze', '-'], { input: 'one\ntwo\nthree' });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'no GPU events found; 3 lines read\n' });
+    const plain = join(folder, 'plain.txt');
+    await writeFile(plain, 'one\ntwo\n');
+    expect((await runAgent(['analyze', plain])).stdout).toBe('no GPU events found; 2 lines read\n');
+  });
+
+  it.each([
+    ['smi.txt', '\n==============NVSMI LOG==============\n\nTimestamp : Thu\n', 'nvidia-smi -q (text)'],
+    [
+      'smi.xml',
+      '<?xml version="1.0" ?>\n<!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd">\n',
+      'nvidia-smi -q (XML)',
+    ],
+  ])('%s: the format is known, but not built yet', async (name, text, format) => {
+    const file = join(folder, name);
+    await writeFile(file, text);
+    const alone = await runAgent(['analyze', file]);
+    expect(alone.code).toBe(64);
+    expect(alone.stderr).toContain(`${format} is not built yet`);
+    const together = await runAgent(['analyze', file, dirty, '--events']);
+    expect(together.code).toBe(2);
+    expect(together.stderr).toContain('not built yet');
+    expect(eventsOf(together.stdout)).toHaveLength(2);
+  });
+
+  it.each([
+    [['/does/not/exist.log'], 'does not exist'],
+    [['/'], 'is a directory'],
+    [['-', '-'], 'once'],
+  ])('%j is one line and exit 64', async (files, told) => {
+    const { code, stdout, stderr } = await runAgent(['analyze', ...files]);
+    expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(stderr).toContain(told);
+  });
+
+  it('damage in the middle: what came before counts, and the rest is not called fine', async () => {
+    const file = join(folder, 'cut.gz');
+    const many = Array.from({ length: 20_000 }, (_, index) => `${prefix(1)}usb ${Math.sin(index)}\n`).join(
+      '',
+    );
+    const whole = gzipSync(`${fault}\n${fault}\n${many}`);
+    await writeFile(file, whole.subarray(0, whole.length / 2));
+    const { code, stdout, stderr } = await runAgent(['analyze', file, '--events']);
+    expect(eventsOf(stdout)).toHaveLength(2);
+    expect(stderr).toContain('cut.gz');
+    expect([1, 2, 3]).toContain(code);
+  });
+});
