@@ -1,6 +1,5 @@
 /** The entry of the program: everything is loaded by the command that needs it. */
 import { run } from './cli/run.ts';
 
-const { stdin, stdout, stderr, env } = process;
 // Not process.exitCode alone: a hung driver's helper must not keep a finished program alive.
-process.exit(await run(process.argv.slice(2), { stdin, stdout, stderr, env }));
+process.exit(await run(process.argv.slice(2), process));

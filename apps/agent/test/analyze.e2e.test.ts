@@ -90,17 +90,6 @@ describe('analyze --events', () => {
     expect(stdout).toContain('"xid":13');
     expect(stdout).not.toMatch(/\\u001b|[\u001b\u009b]/);
   });
-
-  it('passes an event on while the input is still open', async () => {
-    const { startAgent } = await import('./run-agent.ts');
-    const { child, exited } = startAgent(['analyze', '--events', '-']);
-    // Twice: a reader of multi-line messages needs the next line to know that the first is complete.
-    child.stdin.write(`${fallen}\n${fallen}\n${fault}\n`);
-    await new Promise((resolve) => child.stdout.once('data', resolve));
-    child.stdin.end();
-    const { stdout } = await exited;
-    expect(eventsOf(stdout)).toHaveLength(3);
-  });
 });
 
 describe('analyze', () => {

@@ -130,11 +130,11 @@ describe('commands', () => {
 
 describe('output', () => {
   const health = ['health', '--backend', 'mock', '--scenario', 'mixed-faults'];
-  const escape = '\u001b[';
+  const escapeSequence = '\u001b[';
 
   it('is plain in a pipe, and coloured when forced', async () => {
-    expect((await runAgent(health)).stdout).not.toContain(escape);
-    expect((await runAgent(health, { env: { FORCE_COLOR: '1' } })).stdout).toContain(escape);
+    expect((await runAgent(health)).stdout).not.toContain(escapeSequence);
+    expect((await runAgent(health, { env: { FORCE_COLOR: '1' } })).stdout).toContain(escapeSequence);
   });
 
   it('says the verdict in words with and without colour', async () => {

@@ -94,12 +94,14 @@ export async function freePort(): Promise<number> {
 export const request = (id: number, method: string, params: Readonly<Record<string, unknown>> = {}) =>
   `${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`;
 
+const initialized = `${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })}\n`;
+
 export const initialize = (id: number) =>
-  request(id, 'initialize', {
+  `${request(id, 'initialize', {
     protocolVersion: '2025-06-18',
     capabilities: {},
     clientInfo: { name: 'test', version: '0' },
-  }) + `${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })}\n`;
+  })}${initialized}`;
 
 export const toolCall = (id: number, name: string, args: Readonly<Record<string, unknown>> = {}) =>
   request(id, 'tools/call', { name, arguments: args });

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, writeSync } from 'node:fs';
 import { createJournalLog, createKmsgLog, createSyslogLog } from '@k8s-gpu-mcp/host-linux';
 import { describe, expect, it } from 'vitest';
 import { neverAborted } from './kernel-log-samples.ts';
@@ -34,6 +34,16 @@ function writeRecord(text: string): void {
   } finally {
     closeSync(descriptor);
   }
+}
+
+function openPaths(): readonly string[] {
+  return readdirSync('/proc/self/fd').flatMap((descriptor) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${descriptor}`)];
+    } catch {
+      return [];
+    }
+  });
 }
 
 const mark = `test-${process.pid}-${Date.now()}`;
@@ -76,14 +86,12 @@ describe.skipIf(refusal !== undefined)(`the kernel's own log (${refusal ?? 'writ
     expect(Math.abs(uptime(kmsg) - uptimeNow)).toBeLessThan(60);
   });
 
-  it('leaves descriptors as they were', async () => {
-    const log = createKmsgLog();
-    await log.read({ signal: neverAborted() });
-    const count = () =>
-      execFileSync('/bin/ls', [`/proc/${process.pid}/fd`], { encoding: 'utf8' }).split('\n').length;
-    const before = count();
-    for (let round = 0; round < 20; round += 1) await log.read({ signal: neverAborted() });
-    expect(count()).toBe(before);
+  it('leaves no descriptor open', async () => {
+    await createKmsgLog().read({ signal: neverAborted() });
+    expect(openPaths()).not.toContain('/dev/kmsg');
+    const descriptor = openSync('/dev/kmsg', 'r');
+    expect(openPaths(), 'planted fault: a descriptor left open is noticed').toContain('/dev/kmsg');
+    closeSync(descriptor);
   });
 });
 

@@ -5,7 +5,7 @@ import type { Incident, Suspicion } from './suspicions.ts';
 /** What the executor says when there is no answer: always which GPU, doing what, how long, and in which process. */
 
 const seconds = (milliseconds: number) => `${(Math.max(0, milliseconds) / 1000).toFixed(1)} s`;
-const process = (pid: number | undefined) =>
+const helper = (pid: number | undefined) =>
   pid === undefined ? 'a helper process' : `helper process ${pid}`;
 const gpuName = (gpu: GpuRef | undefined) =>
   gpu === undefined ? 'the driver' : `GPU ${gpu.index}${gpu.uuid === null ? '' : ` (${gpu.uuid})`}`;
@@ -19,12 +19,12 @@ export function timedOut(message: string, gpu: GpuRef | undefined): GpuError {
 }
 
 export function gpuHung({ since, operation, pid }: Incident, now: number, gpu: GpuRef | undefined): GpuError {
-  const message = `${gpuName(gpu)} does not answer: "${operation}" has taken ${seconds(now - since)} in ${process(pid)}`;
+  const message = `${gpuName(gpu)} does not answer: "${operation}" has taken ${seconds(now - since)} in ${helper(pid)}`;
   return gpuError('GPU_HUNG', message, gpu);
 }
 
 export function driverUnresponsive({ since, operation, pid }: Incident, now: number): GpuError {
-  const message = `the driver does not answer: "${operation}" has taken ${seconds(now - since)} in ${process(pid)}`;
+  const message = `the driver does not answer: "${operation}" has taken ${seconds(now - since)} in ${helper(pid)}`;
   return new GpuError('DRIVER_UNRESPONSIVE', message);
 }
 
@@ -34,7 +34,7 @@ export function crashed(exit: HelperExit, { operation, pid }: Incident, gpu: Gpu
     return new GpuError('ADAPTER_CRASHED', message, { cause: exit.error });
   }
   const how = exit.signal === null ? `exited with code ${exit.code}` : `was ended by ${exit.signal}`;
-  return gpuError('ADAPTER_CRASHED', `${process(pid)} ${how} during "${operation}" of ${gpuName(gpu)}`, gpu);
+  return gpuError('ADAPTER_CRASHED', `${helper(pid)} ${how} during "${operation}" of ${gpuName(gpu)}`, gpu);
 }
 
 /** The answer for what is being left alone. */
@@ -47,6 +47,6 @@ export function suspectError(suspicion: Suspicion, now: number, gpu?: GpuRef): G
     const message = `"${operation}" of ${gpuName(gpu)} has ended its helper process ${suspicion.failures} times in a row, last at ${when}; it is tried again ${again}`;
     return gpuError('ADAPTER_CRASHED', message, gpu);
   }
-  const message = `${gpuName(gpu)} has not answered since ${when} ("${operation}" in ${process(pid)}); it is tried again ${again}`;
+  const message = `${gpuName(gpu)} has not answered since ${when} ("${operation}" in ${helper(pid)}); it is tried again ${again}`;
   return gpuError(gpu === undefined ? 'DRIVER_UNRESPONSIVE' : 'GPU_HUNG', message, gpu);
 }

@@ -5,8 +5,8 @@ import { NvmlExecutor } from './executor.ts';
 import type { HelperEvents } from './helper-process.ts';
 import type { Operation } from './protocol.ts';
 
-/** What a scripted helper does with a GPU's read. `immune`: hangs and SIGKILL does not end it. */
-type Behaviour = 'answers' | 'hangs' | 'immune' | 'crashes';
+/** What a scripted helper does with a GPU's read. `immune`: hangs and SIGKILL does not end it. `starts`: is not up yet. */
+type Behaviour = 'answers' | 'hangs' | 'immune' | 'crashes' | 'starts';
 
 class ScriptedHelper {
   readonly sent: { id: number; operation: Operation }[] = [];
@@ -26,7 +26,7 @@ class ScriptedHelper {
   send(id: number, operation: Operation): void {
     this.sent.push({ id, operation });
     const behaviour = this.#behave(operation);
-    this.#events.onReply({ id, stage: `${operation.kind} stage` });
+    if (behaviour !== 'starts') this.#events.onReply({ id, stage: `${operation.kind} stage` });
     if (behaviour === 'answers') this.answer(id);
     if (behaviour === 'immune') this.#isImmune = true;
     if (behaviour === 'crashes') this.exit(null, 'SIGSEGV');
@@ -184,6 +184,17 @@ describe('one GPU hangs', () => {
     expect(peak()).toBe(2);
   });
 
+  it('does not take a second helper that is slow to start for a driver that hangs', async () => {
+    const { advance, helpers, read, rules, start } = setUp(hangsOn(1));
+    await start();
+    rules.behave = (operation) => (operation.kind === 'open' ? 'starts' : hangsOn(1)(operation));
+    read(1);
+    const sibling = read(2);
+    await advance(6_000);
+    helpers[1]?.answerLast();
+    await sibling.promise;
+  });
+
   it('rejects it on abort with GPU_HUNG that names GPU, UUID, operation, time and process', async () => {
     const { advance, read, start } = setUp(hangsOn(1));
     await start();
@@ -219,6 +230,16 @@ describe('one GPU hangs', () => {
     await advance(2_500);
     await sibling.promise;
     expect(helpers.flatMap((helper) => indexesSentTo(helper)).filter((index) => index === 1)).toHaveLength(1);
+  });
+
+  it('refuses a second read of the GPU that was waiting when the first passed the deadline', async () => {
+    const { advance, read, start } = setUp(hangsOn(1));
+    await start();
+    const first = read(1);
+    const second = read(1);
+    await advance(9_000);
+    await expect(first.promise).rejects.toThrow(/has taken 9\.0 s/);
+    await expect(second.promise).rejects.toThrow(/tried again at the earliest in 1\.0 s/);
   });
 
   it('turns the GPU away at once while it hangs unattended, and a late answer clears it', async () => {

@@ -1,8 +1,9 @@
 import { type Clock, GpuError, type GpuRef, type Logger } from '@k8s-gpu-mcp/core';
 import { crashed, driverUnresponsive, gpuHung, suspectError, timedOut } from './errors.ts';
-import type { Helper, HelperExit, StartHelper } from './helper-process.ts';
+import type { HelperExit, StartHelper } from './helper-process.ts';
 import type { Failure, Operation, OperationResults, Reply } from './protocol.ts';
-import { type Suspect, Suspicions } from './suspicions.ts';
+import { exitGraceMilliseconds, HelperSlot, type Job, type Task } from './slot.ts';
+import { type Incident, type Suspect, Suspicions } from './suspicions.ts';
 
 export interface ExecutorOptions {
   readonly startHelper: StartHelper;
@@ -28,36 +29,6 @@ export interface SubmitOptions {
   readonly patienceMilliseconds?: number;
 }
 
-/** A caller's request that has no answer yet. */
-interface Task {
-  readonly operation: Operation;
-  readonly gpu: GpuRef | undefined;
-  readonly patienceMilliseconds: number | undefined;
-  readonly settle: (outcome: { result: unknown } | { error: GpuError }) => void;
-}
-
-/** An operation that a helper is busy with. Its caller may be gone. */
-interface Job {
-  readonly id: number;
-  readonly operation: Operation;
-  readonly suspect: Suspect;
-  readonly startedAt: number;
-  task: Task | undefined;
-  stage: string;
-  isStalled: boolean;
-  readonly timers: (() => void)[];
-}
-
-/** One helper process and where it stands. `dying`: killed, not yet gone. `stuck`: SIGKILL does not end it. */
-interface Slot {
-  helper: Helper;
-  state: 'ready' | 'retiring' | 'dying' | 'stuck';
-  isOpen: boolean;
-  job: Job | undefined;
-}
-
-/** How long a killed or retired process may take to go. */
-const exitGraceMilliseconds = 2_000;
 const closeGraceMilliseconds = 1_000;
 /** One that hangs (perhaps for good) and one that works. A third could only hang as well. */
 const maxHelpers = 2;
@@ -69,9 +40,8 @@ const maxHelpers = 2;
 export class NvmlExecutor {
   readonly #options: ExecutorOptions;
   readonly #suspicions = new Suspicions();
-  #slots: Slot[] = [];
+  #slots: HelperSlot[] = [];
   #queue: Task[] = [];
-  #jobCount = 0;
   #waiting = 0;
   #gpuCount = 1;
   #cancelIdle: () => void = () => {};
@@ -81,20 +51,19 @@ export class NvmlExecutor {
     this.#options = options;
   }
 
-  /** The error with which an operation on this suspect would be turned away now. */
-  turnedAway(suspect: Suspect, gpu?: GpuRef): GpuError | undefined {
+  #refusal(operation: Operation, gpu: GpuRef | undefined): GpuError | undefined {
+    const suspect = suspectOf(operation);
+    return this.#turnedAway('driver') ?? (suspect === 'driver' ? undefined : this.#turnedAway(suspect, gpu));
+  }
+
+  /** The error with which an operation on this suspect is turned away now. */
+  #turnedAway(suspect: Suspect, gpu?: GpuRef): GpuError | undefined {
     const now = this.#options.clock.now();
     const suspicion = this.#suspicions.blocking(suspect, now);
     if (suspicion !== undefined) return suspectError(suspicion, now, gpu);
     const stuck = this.#slots.find((slot) => slot.state === 'stuck' && slot.job?.suspect === suspect);
-    if (!stuck?.job) return undefined;
-    const { startedAt, stage } = stuck.job;
-    const pid = stuck.helper.pid;
-    return suspectError(
-      { kind: 'hung', since: startedAt, operation: stage, pid, failures: 1, retryAt: null },
-      now,
-      gpu,
-    );
+    if (!stuck?.incident) return undefined;
+    return suspectError({ kind: 'hung', ...stuck.incident, failures: 1, retryAt: null }, now, gpu);
   }
 
   submit<Kind extends Operation['kind']>(
@@ -102,8 +71,7 @@ export class NvmlExecutor {
     { signal, gpu, patienceMilliseconds }: SubmitOptions,
   ): Promise<OperationResults[Kind]> {
     if (signal.aborted) return Promise.reject(timedOut('the call was cut off before it began', gpu));
-    const refused =
-      this.turnedAway('driver') ?? (gpu && this.turnedAway(gpu.index, gpu)) ?? this.#noHelperLeft();
+    const refused = this.#refusal(operation, gpu) ?? this.#noHelperLeft();
     if (refused) return Promise.reject(refused);
     this.#countWaiting(1);
     return new Promise<OperationResults[Kind]>((resolve, reject) => {
@@ -138,7 +106,7 @@ export class NvmlExecutor {
       slot.job?.task?.settle({ error });
       if (slot.job) slot.job.task = undefined;
       if (slot.job?.isStalled) this.#kill(slot);
-      else this.#retire(slot, closeGraceMilliseconds);
+      else slot.retire(closeGraceMilliseconds);
     }
     const isGone = () => this.#slots.every((slot) => slot.state === 'stuck');
     if (isGone()) return;
@@ -157,22 +125,33 @@ export class NvmlExecutor {
 
   /** Sends the next task to a helper, if one is free and nothing that answers is in flight. */
   #pump(): void {
+    this.#refuseBlocked();
     this.#retireSpare();
     if (this.#queue.length === 0) {
       this.#armIdleExit();
       return;
     }
     this.#cancelIdle();
-    if (this.#slots.some((slot) => slot.state === 'ready' && slot.job && !slot.job.isStalled)) return;
+    if (this.#slots.some((slot) => slot.isWorking)) return;
     const task = this.#nextTask();
     if (task === undefined) return;
-    const slot = this.#slots.find((other) => other.state === 'ready' && !other.job) ?? this.#startSlot();
+    const slot = this.#slots.find((other) => other.isIdle) ?? this.#startSlot();
     if (slot === undefined) return;
     if (slot.isOpen) {
       this.#queue = this.#queue.filter((other) => other !== task);
-      this.#start(slot, task.operation, task);
+      this.#begin(slot, task.operation, task);
     } else {
-      this.#start(slot, { kind: 'open', library: this.#options.library }, undefined);
+      this.#begin(slot, { kind: 'open', library: this.#options.library }, undefined);
+    }
+  }
+
+  /** What became a suspect while others were waiting for it. */
+  #refuseBlocked(): void {
+    for (const task of [...this.#queue]) {
+      const error = this.#refusal(task.operation, task.gpu);
+      if (error === undefined) continue;
+      this.#queue = this.#queue.filter((other) => other !== task);
+      task.settle({ error });
     }
   }
 
@@ -184,48 +163,39 @@ export class NvmlExecutor {
     return trusted ?? (inFlight.size === 0 ? open[0] : undefined);
   }
 
-  #startSlot(): Slot | undefined {
+  #startSlot(): HelperSlot | undefined {
     const others = this.#slots.filter((slot) => slot.state !== 'retiring');
     if (others.length >= maxHelpers) return undefined;
     // A killed helper is gone in milliseconds; one that hangs in the driver as a whole would only get company.
     if (others.some((slot) => slot.state === 'dying' || slot.job?.suspect === 'driver')) return undefined;
-    const slot: Slot = { helper: notStarted, state: 'ready', isOpen: false, job: undefined };
+    const { startHelper, clock, logger } = this.#options;
+    const slot = new HelperSlot({
+      startHelper,
+      clock,
+      logger,
+      onReply: (from, job, reply) => this.#onReply(from, job, reply),
+      onStall: (from, job) => this.#onStall(from, job),
+      onDeadline: (from, job) => this.#onDeadline(from, job),
+      onExit: (from, exit) => this.#onExit(from, exit),
+      onStuck: () => {
+        this.#giveUpQueueIfHopeless();
+        this.#onSlotGone();
+        this.#pump();
+      },
+    });
     this.#slots.push(slot);
-    try {
-      slot.helper = this.#options.startHelper({
-        onReply: (reply) => this.#onReply(slot, reply),
-        onExit: (exit) => this.#onExit(slot, exit),
-      });
-    } catch (error) {
-      const cause = error instanceof Error ? error : new Error(String(error));
-      queueMicrotask(() => this.#onExit(slot, { code: null, signal: null, error: cause }));
-    }
-    this.#options.logger.debug('nvml helper started', { pid: slot.helper.pid });
     return slot;
   }
 
-  #start(slot: Slot, operation: Operation, task: Task | undefined): void {
+  #begin(slot: HelperSlot, operation: Operation, task: Task | undefined): void {
     const { clock, stallMilliseconds } = this.#options;
-    this.#jobCount += 1;
-    const job: Job = {
-      id: this.#jobCount,
-      operation,
-      suspect: suspectOf(operation),
-      startedAt: clock.now(),
-      task,
-      stage: operation.kind,
-      isStalled: false,
-      timers: [],
-    };
-    slot.job = job;
-    job.timers.push(
-      clock.after(stallMilliseconds, () => this.#onStall(slot, job)),
-      clock.after(this.#deadlineOf(operation), () => this.#onDeadline(slot, job)),
-    );
     if (task?.patienceMilliseconds !== undefined) {
-      job.timers.push(clock.after(task.patienceMilliseconds, () => this.#abandon(task)));
+      clock.after(task.patienceMilliseconds, () => this.#abandon(task));
     }
-    slot.helper.send(job.id, operation);
+    slot.begin(operation, suspectOf(operation), task, {
+      stallMilliseconds,
+      deadlineMilliseconds: this.#deadlineOf(operation),
+    });
   }
 
   #deadlineOf(operation: Operation): number {
@@ -234,22 +204,14 @@ export class NvmlExecutor {
     return options.readDeadlineMilliseconds + options.readDeadlinePerGpuMilliseconds * this.#gpuCount;
   }
 
-  #onReply(slot: Slot, reply: Reply): void {
-    const job = slot.job;
-    if (slot.state !== 'ready' && slot.state !== 'retiring') return;
-    if (job === undefined || job.id !== reply.id) return;
-    if ('stage' in reply) {
-      job.stage = reply.stage;
-      return;
-    }
-    this.#finish(slot);
+  #onReply(slot: HelperSlot, job: Job, reply: Reply): void {
     this.#suspicions.clear(job.suspect);
     if ('failure' in reply) this.#onFailure(slot, job, reply.failure);
-    else this.#onResult(slot, job, reply.result);
+    else if ('result' in reply) this.#onResult(slot, job, reply.result);
     this.#pump();
   }
 
-  #onResult(slot: Slot, job: Job, result: unknown): void {
+  #onResult(slot: HelperSlot, job: Job, result: unknown): void {
     if (job.operation.kind === 'open') slot.isOpen = true;
     if (job.operation.kind === 'describe') {
       this.#gpuCount = Math.max(1, (result as OperationResults['describe']).gpuCount);
@@ -257,7 +219,7 @@ export class NvmlExecutor {
     job.task?.settle({ result });
   }
 
-  #onFailure(slot: Slot, job: Job, { code, message, hint }: Failure): void {
+  #onFailure(slot: HelperSlot, job: Job, { code, message, hint }: Failure): void {
     const gpu = job.task?.gpu;
     const error = new GpuError(code, message, {
       ...(hint === undefined ? {} : { hint }),
@@ -267,14 +229,13 @@ export class NvmlExecutor {
     // A process holds one library for life, so after these only a new one can find a mended driver.
     if (job.operation.kind === 'open') this.#rejectQueue(error);
     if (job.operation.kind === 'open' || code === 'DRIVER_NOT_LOADED' || code === 'DRIVER_MISMATCH') {
-      this.#retire(slot);
+      slot.retire();
     }
   }
 
-  #onStall(slot: Slot, job: Job): void {
-    job.isStalled = true;
+  #onStall(slot: HelperSlot, job: Job): void {
     this.#options.logger.warn('nvml helper does not answer', {
-      pid: slot.helper.pid,
+      pid: slot.pid,
       operation: job.stage,
       gpu: job.suspect,
     });
@@ -283,12 +244,12 @@ export class NvmlExecutor {
     this.#pump();
   }
 
-  #onDeadline(slot: Slot, job: Job): void {
+  #onDeadline(slot: HelperSlot, job: Job): void {
     const now = this.#options.clock.now();
-    const incident = { since: job.startedAt, operation: job.stage, pid: slot.helper.pid };
+    const incident = incidentOf(slot, job);
     const { task } = job;
     job.task = undefined;
-    job.isStalled = true;
+    this.#kill(slot);
     if (job.suspect === 'driver') {
       const error = driverUnresponsive(incident, now);
       task?.settle({ error });
@@ -296,19 +257,17 @@ export class NvmlExecutor {
     } else {
       task?.settle({ error: gpuHung(incident, now, task.gpu) });
     }
-    this.#kill(slot);
     this.#pump();
   }
 
-  #onExit(slot: Slot, exit: HelperExit): void {
-    const { job, state } = slot;
+  #onExit(slot: HelperSlot, exit: HelperExit): void {
+    const { job, state, pid } = slot;
     const { clock, logger } = this.#options;
     this.#slots = this.#slots.filter((other) => other !== slot);
-    this.#finish(slot);
-    const fields = { pid: slot.helper.pid, code: exit.code, signal: exit.signal };
+    const fields = { pid, code: exit.code, signal: exit.signal };
     if (job !== undefined && state === 'ready') {
       logger.warn('nvml helper died', { ...fields, operation: job.stage, gpu: job.suspect });
-      const incident = { since: job.startedAt, operation: job.stage, pid: slot.helper.pid };
+      const incident = incidentOf(slot, job);
       this.#suspicions.strike(job.suspect, 'crashed', incident, clock.now());
       const error = crashed(exit, incident, job.task?.gpu);
       job.task?.settle({ error });
@@ -325,18 +284,12 @@ export class NvmlExecutor {
   #abandon(task: Task): void {
     const now = this.#options.clock.now();
     const { gpu } = task;
-    const slot = this.#slots.find(({ job }) => job?.task === task);
-    const busy = this.#slots.find(({ job }) => job !== undefined && job.suspect === gpu?.index);
-    const job = slot?.job ?? busy?.job;
-    if (slot?.job) slot.job.task = undefined;
+    const own = this.#slots.find(({ job }) => job?.task === task);
+    const busy = own ?? this.#slots.find(({ job }) => job !== undefined && job.suspect === gpu?.index);
+    if (own?.job) own.job.task = undefined;
     this.#queue = this.#queue.filter((other) => other !== task);
-    const incident = job && {
-      since: job.startedAt,
-      operation: job.stage,
-      pid: (slot ?? busy)?.helper.pid,
-    };
     const suspicion = gpu && this.#suspicions.get(gpu.index);
-    if (gpu && incident) task.settle({ error: gpuHung(incident, now, gpu) });
+    if (gpu && busy?.incident) task.settle({ error: gpuHung(busy.incident, now, gpu) });
     else if (gpu && suspicion?.kind === 'hung') task.settle({ error: suspectError(suspicion, now, gpu) });
     else task.settle({ error: timedOut(this.#whatHolds(now), gpu) });
     this.#holdAbandoned();
@@ -349,9 +302,10 @@ export class NvmlExecutor {
 
   /** What is stalled and awaited by nobody becomes a suspect; while somebody waits there is hope. */
   #holdAbandoned(): void {
-    for (const { job, state, helper } of this.#slots) {
+    for (const slot of this.#slots) {
+      const { job, state } = slot;
       if (state !== 'ready' || !job?.isStalled || this.#hasCaller(job)) continue;
-      this.#suspicions.hold(job.suspect, { since: job.startedAt, operation: job.stage, pid: helper.pid });
+      this.#suspicions.hold(job.suspect, incidentOf(slot, job));
     }
   }
 
@@ -365,16 +319,10 @@ export class NvmlExecutor {
 
   /** Set when no helper answers and none may be started. */
   #noHelperLeft(): GpuError | undefined {
-    const hopeless = this.#slots.filter(
-      (slot) => slot.state === 'stuck' || (slot.state === 'ready' && slot.job?.isStalled),
-    );
-    const last = hopeless.at(-1);
-    if (hopeless.length < maxHelpers || !last?.job) return undefined;
-    const { startedAt, stage } = last.job;
-    return driverUnresponsive(
-      { since: startedAt, operation: stage, pid: last.helper.pid },
-      this.#options.clock.now(),
-    );
+    const hopeless = this.#slots.filter((slot) => slot.isHopeless);
+    const incident = hopeless.at(-1)?.incident;
+    if (hopeless.length < maxHelpers || incident === undefined) return undefined;
+    return driverUnresponsive(incident, this.#options.clock.now());
   }
 
   #giveUpQueueIfHopeless(): void {
@@ -388,57 +336,24 @@ export class NvmlExecutor {
     for (const task of queue) task.settle({ error });
   }
 
-  #finish(slot: Slot): void {
-    for (const cancel of slot.job?.timers ?? []) cancel();
-    slot.job = undefined;
-  }
-
-  #kill(slot: Slot): void {
-    if (slot.state === 'dying' || slot.state === 'stuck') return;
-    const { clock, logger } = this.#options;
-    slot.state = 'dying';
-    if (slot.job?.isStalled) {
-      const { startedAt, stage, suspect } = slot.job;
-      const incident = { since: startedAt, operation: stage, pid: slot.helper.pid };
-      this.#suspicions.strike(suspect, 'hung', incident, clock.now());
-    }
-    for (const cancel of slot.job?.timers ?? []) cancel();
-    slot.helper.kill();
-    clock.after(exitGraceMilliseconds, () => {
-      if (!this.#slots.includes(slot)) return;
-      slot.state = 'stuck';
-      logger.error('nvml helper cannot be ended: it sleeps in the driver', {
-        pid: slot.helper.pid,
-        operation: slot.job?.stage,
-        gpu: slot.job?.suspect,
-        waitChannel: slot.helper.waitChannel(),
-      });
-      this.#giveUpQueueIfHopeless();
-      this.#onSlotGone();
-      this.#pump();
-    });
-  }
-
-  #retire(slot: Slot, graceMilliseconds = exitGraceMilliseconds): void {
-    if (slot.state !== 'ready') return;
-    slot.state = 'retiring';
-    slot.helper.retire();
-    this.#options.clock.after(graceMilliseconds, () => {
-      if (this.#slots.includes(slot)) this.#kill(slot);
-    });
+  #kill(slot: HelperSlot): void {
+    const { job } = slot;
+    slot.kill();
+    if (!job?.isStalled) return;
+    this.#suspicions.strike(job.suspect, 'hung', incidentOf(slot, job), this.#options.clock.now());
   }
 
   /** After a late answer there can be two that work: the one that was slow goes. */
   #retireSpare(): void {
-    const idle = this.#slots.filter((slot) => slot.state === 'ready' && !slot.job);
-    for (const spare of idle.slice(0, -1)) this.#retire(spare);
+    const idle = this.#slots.filter((slot) => slot.isIdle);
+    for (const spare of idle.slice(0, -1)) spare.retire();
   }
 
   /** An open NVML client keeps a driver from being unloaded and a GPU from being reset. */
   #armIdleExit(): void {
     this.#cancelIdle();
     this.#cancelIdle = this.#options.clock.after(this.#options.idleExitMilliseconds, () => {
-      for (const slot of this.#slots) if (!slot.job) this.#retire(slot);
+      for (const slot of this.#slots) if (slot.isIdle) slot.retire();
     });
   }
 
@@ -448,13 +363,9 @@ export class NvmlExecutor {
   }
 }
 
-const notStarted: Helper = {
-  pid: undefined,
-  send() {},
-  retire() {},
-  kill() {},
-  waitChannel: () => null,
-};
+function incidentOf(slot: HelperSlot, job: Job): Incident {
+  return { since: job.startedAt, operation: job.stage, pid: slot.pid };
+}
 
 function suspectOf(operation: Operation): Suspect {
   return 'index' in operation ? operation.index : 'driver';

@@ -22,7 +22,7 @@ import {
 
 let rig: Rig;
 const open = (config: NodeConfig = {}, options: NvmlProviderOptions = {}) => {
-  rig = createRig(config, { stallMilliseconds: 300, ...options });
+  rig = createRig(config, { stallMilliseconds: 400, ...options });
   return rig.provider;
 };
 afterEach(async () => {

@@ -2,7 +2,8 @@ import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { createTerminal, OutputClosedError } from './terminal.ts';
 
-const stream = (isTTY: boolean, columns?: number) => Object.assign(new PassThrough(), { isTTY, columns });
+const stream = (isTTY: boolean, columns?: number) =>
+  Object.assign(new PassThrough(), { isTTY, ...(columns === undefined ? {} : { columns }) });
 
 describe('colour', () => {
   it.each([

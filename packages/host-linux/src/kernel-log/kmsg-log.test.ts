@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { neverAborted, xidMessage } from '../../test/kernel-log-samples.ts';
 import { createKmsgLog, type KmsgDevice } from './kmsg-log.ts';
+import { coreParsers } from './parsers.ts';
 
 const failure = (code: string) => Object.assign(new Error(`${code}: kmsg`), { code });
 
@@ -127,6 +128,19 @@ describe('createKmsgLog', () => {
     const device = scripted([record(1, xidMessage(), 11), record(2, xidMessage(), 3)]);
     const { records } = await kmsg(device).read({ signal: neverAborted() });
     expect(records.map(({ trusted }) => trusted)).toEqual([false, true]);
+  });
+
+  it('planted fault: a parser that trusts every facility is noticed', async () => {
+    const credulous = {
+      ...coreParsers,
+      parseKmsgRecord: (text: string) => {
+        const parsed = coreParsers.parseKmsgRecord(text, {});
+        return parsed && { ...parsed, trusted: true };
+      },
+    };
+    const device = scripted([record(1, xidMessage(), 11)]);
+    const { records } = await kmsg(device, { parsers: credulous }).read({ signal: neverAborted() });
+    expect(records.map(({ trusted }) => trusted)).not.toEqual([false]);
   });
 
   it('decodes escapes: several lines in one record', async () => {

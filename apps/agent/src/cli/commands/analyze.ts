@@ -25,7 +25,6 @@ export async function analyze(context: CommandContext): Promise<number> {
   return context.config.events ? printEvents(inputs, context) : report(inputs, context);
 }
 
-/** Files are written in batches; what comes through a pipe may be live, and is passed on at once. */
 const batchLength = 64 * 1024;
 
 /** One line of JSON per event, as soon as it is read; memory does not grow with the input. */
@@ -43,7 +42,7 @@ async function printEvents(
         if (!event) continue;
         verdicts.add(verdictBySeverity[event.severity]);
         batch += eventLine(event, input.name);
-        if (batch.length < (input.stats?.isFile() ? batchLength : 1)) continue;
+        if (batch.length < batchLength) continue;
         await terminal.write(batch);
         batch = '';
       }

@@ -1,0 +1,187 @@
+import type { Clock, GpuError, GpuRef, Logger } from '@k8s-gpu-mcp/core';
+import type { Helper, HelperExit, StartHelper } from './helper-process.ts';
+import type { Operation, Reply } from './protocol.ts';
+import type { Incident, Suspect } from './suspicions.ts';
+
+/** A caller's request that has no answer yet. */
+export interface Task {
+  readonly operation: Operation;
+  readonly gpu: GpuRef | undefined;
+  readonly patienceMilliseconds: number | undefined;
+  readonly settle: (outcome: { result: unknown } | { error: GpuError }) => void;
+}
+
+/** An operation that a helper is busy with. Its caller may be gone. */
+export interface Job {
+  readonly id: number;
+  readonly operation: Operation;
+  readonly suspect: Suspect;
+  readonly startedAt: number;
+  task: Task | undefined;
+  /** What the helper said last that it was about to do. */
+  stage: string;
+  isStalled: boolean;
+}
+
+export interface SlotOptions {
+  readonly startHelper: StartHelper;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onReply: (slot: HelperSlot, job: Job, reply: Reply) => void;
+  /** The job has taken too long for others to wait for it. */
+  readonly onStall: (slot: HelperSlot, job: Job) => void;
+  /** The job has passed its hardware deadline. */
+  readonly onDeadline: (slot: HelperSlot, job: Job) => void;
+  readonly onExit: (slot: HelperSlot, exit: HelperExit) => void;
+  /** SIGKILL did not end the process. */
+  readonly onStuck: (slot: HelperSlot) => void;
+}
+
+/** How long a killed or retired process may take to go. */
+export const exitGraceMilliseconds = 2_000;
+
+const notStarted: Helper = { pid: undefined, send() {}, retire() {}, kill() {}, waitChannel: () => null };
+
+/** One helper process and where it stands. `dying`: killed, not yet gone. `stuck`: SIGKILL does not end it. */
+export class HelperSlot {
+  state: 'ready' | 'retiring' | 'dying' | 'stuck' | 'gone' = 'ready';
+  isOpen = false;
+  job: Job | undefined;
+  readonly #options: SlotOptions;
+  #helper = notStarted;
+  #timers: (() => void)[] = [];
+  #jobCount = 0;
+  #stallMilliseconds = 0;
+  #isStallPending = false;
+
+  constructor(options: SlotOptions) {
+    this.#options = options;
+    try {
+      this.#helper = options.startHelper({
+        onReply: (reply) => this.#onReply(reply),
+        onExit: (exit) => this.#onExit(exit),
+      });
+    } catch (error) {
+      const cause = error instanceof Error ? error : new Error(String(error));
+      queueMicrotask(() => this.#onExit({ code: null, signal: null, error: cause }));
+    }
+    options.logger.debug('nvml helper started', { pid: this.pid });
+  }
+
+  get pid(): number | undefined {
+    return this.#helper.pid;
+  }
+
+  get isIdle(): boolean {
+    return this.state === 'ready' && this.job === undefined;
+  }
+
+  /** Busy with something that others may wait for. */
+  get isWorking(): boolean {
+    return this.state === 'ready' && this.job?.isStalled === false;
+  }
+
+  /** Nothing can be expected of it before it answers or goes. */
+  get isHopeless(): boolean {
+    return this.state === 'stuck' || (this.state === 'ready' && this.job?.isStalled === true);
+  }
+
+  get incident(): Incident | undefined {
+    const { job, pid } = this;
+    return job && { since: job.startedAt, operation: job.stage, pid };
+  }
+
+  begin(
+    operation: Operation,
+    suspect: Suspect,
+    task: Task | undefined,
+    limits: { readonly stallMilliseconds: number; readonly deadlineMilliseconds: number },
+  ): void {
+    const { clock, onDeadline } = this.#options;
+    this.#jobCount += 1;
+    const job: Job = {
+      id: this.#jobCount,
+      operation,
+      suspect,
+      startedAt: clock.now(),
+      task,
+      stage: operation.kind,
+      isStalled: false,
+    };
+    this.job = job;
+    this.#timers = [
+      clock.after(limits.deadlineMilliseconds, () => {
+        job.isStalled = true;
+        onDeadline(this, job);
+      }),
+    ];
+    this.#stallMilliseconds = limits.stallMilliseconds;
+    // A process that still starts (a busy machine) is no driver that hangs: its first word starts the count.
+    this.#isStallPending = operation.kind === 'open';
+    if (!this.#isStallPending) this.#watchForStall(job);
+    this.#helper.send(job.id, operation);
+  }
+
+  #watchForStall(job: Job): void {
+    const { clock, onStall } = this.#options;
+    this.#isStallPending = false;
+    const cancel = clock.after(this.#stallMilliseconds, () => {
+      job.isStalled = true;
+      onStall(this, job);
+    });
+    this.#timers.push(cancel);
+  }
+
+  /** Asks the process to shut NVML down and go; kills it when it does not. */
+  retire(graceMilliseconds = exitGraceMilliseconds): void {
+    if (this.state !== 'ready') return;
+    this.state = 'retiring';
+    this.#helper.retire();
+    this.#options.clock.after(graceMilliseconds, () => this.kill());
+  }
+
+  /** SIGKILL, once. */
+  kill(): void {
+    if (this.state !== 'ready' && this.state !== 'retiring') return;
+    const { clock, logger, onStuck } = this.#options;
+    this.state = 'dying';
+    this.#cancelTimers();
+    this.#helper.kill();
+    clock.after(exitGraceMilliseconds, () => {
+      if (this.state !== 'dying') return;
+      this.state = 'stuck';
+      logger.error('nvml helper cannot be ended: it sleeps in the driver', {
+        pid: this.pid,
+        operation: this.job?.stage,
+        gpu: this.job?.suspect,
+        waitChannel: this.#helper.waitChannel(),
+      });
+      onStuck(this);
+    });
+  }
+
+  #onReply(reply: Reply): void {
+    const { job } = this;
+    // After SIGKILL nothing counts any more; an answer to another job is none.
+    if (this.state === 'dying' || this.state === 'stuck' || job?.id !== reply.id) return;
+    if ('stage' in reply) {
+      job.stage = reply.stage;
+      if (this.#isStallPending) this.#watchForStall(job);
+      return;
+    }
+    this.#cancelTimers();
+    this.job = undefined;
+    this.#options.onReply(this, job, reply);
+  }
+
+  #onExit(exit: HelperExit): void {
+    this.#cancelTimers();
+    this.#options.onExit(this, exit);
+    this.state = 'gone';
+  }
+
+  #cancelTimers(): void {
+    for (const cancel of this.#timers) cancel();
+    this.#timers = [];
+  }
+}
