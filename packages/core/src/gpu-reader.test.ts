@@ -57,7 +57,7 @@ describe('readGpus', () => {
     ['NOT_SUPPORTED', 'unreadable', 'unsupported'],
     ['GPU_NOT_FOUND', 'unreadable', 'error'],
     ['ADAPTER_CRASHED', 'unreadable', 'error'],
-    ['RESET_REQUIRED', 'unreadable', 'error'],
+    ['RESET_REQUIRED', 'reset-required', 'error'],
   ] as const)(
     '%s: that GPU is %s with a %s gap per section; its siblings are read',
     async (code, state, reason) => {

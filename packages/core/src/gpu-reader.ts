@@ -9,6 +9,7 @@ import type { Clock, Logger } from './ports/runtime.ts';
 const stateByCode: Partial<Record<GpuErrorCode, { readonly state: GpuState; readonly reason: GapReason }>> = {
   GPU_LOST: { state: 'lost', reason: 'gpu-lost' },
   GPU_HUNG: { state: 'hung', reason: 'timeout' },
+  RESET_REQUIRED: { state: 'reset-required', reason: 'error' },
   NO_PERMISSION: { state: 'unreadable', reason: 'no-permission' },
   TIMEOUT: { state: 'unreadable', reason: 'timeout' },
   DRIVER_UNRESPONSIVE: { state: 'unreadable', reason: 'timeout' },

@@ -1,6 +1,5 @@
 import { isGpuError, type KernelLogRecord } from '@k8s-gpu-mcp/core';
 import { scanKernelLog } from '@k8s-gpu-mcp/host-linux';
-import { kernelLogParsers } from '../kernel-log-parsers.ts';
 import { UsageError } from '../usage-error.ts';
 import { countNewlines, type Input } from './inputs.ts';
 
@@ -26,7 +25,7 @@ export async function* readRecords(
   // A log without years was last written when the file was: a better guess than today.
   const nowMilliseconds = stats?.isFile() ? Math.min(stats.mtimeMs, Date.now()) : Date.now();
   try {
-    for await (const record of scanKernelLog(source, { parsers: kernelLogParsers, nowMilliseconds })) {
+    for await (const record of scanKernelLog(source, { nowMilliseconds })) {
       outcome.recordCount += 1;
       yield record;
     }

@@ -36,8 +36,7 @@ export async function openKernelLog(config: AgentConfig): Promise<KernelLog> {
     return createMockKernelLog({ scenario: await scenarioOf(config), clock: systemClock });
   }
   const { createAutoKernelLog } = await import('@k8s-gpu-mcp/host-linux');
-  const { kernelLogParsers } = await import('../kernel-log-parsers.ts');
-  return createAutoKernelLog(config.kernelLog, { parsers: kernelLogParsers });
+  return createAutoKernelLog(config.kernelLog);
 }
 
 async function scenarioOf({ scenario = defaultScenario }: AgentConfig): Promise<MockScenarioName> {

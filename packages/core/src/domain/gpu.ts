@@ -202,9 +202,9 @@ export interface GpuSample extends GpuSectionReadings {
 
 /**
  * `ok`: it answered (readings may still have gaps). `lost`: it does not answer on its bus. `hung`: the driver did not come back
- * for it in time. `unreadable`: we may not or could not read it.
+ * for it in time. `reset-required`: the driver refuses it until it is reset. `unreadable`: we may not or could not read it.
  */
-export const gpuStates = ['ok', 'lost', 'hung', 'unreadable'] as const;
+export const gpuStates = ['ok', 'lost', 'hung', 'reset-required', 'unreadable'] as const;
 export type GpuState = (typeof gpuStates)[number];
 
 export interface GpuReading extends GpuSample {

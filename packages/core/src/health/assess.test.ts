@@ -7,7 +7,7 @@ import { type Finding, isDisruptive, verdicts, worstVerdict } from '../domain/ve
 import { assessGpu, assessNode, scoreOf } from './assess.ts';
 import { healthRules } from './rules.ts';
 
-const down = (state: 'lost' | 'hung' | 'unreadable'): GpuReading => {
+const down = (state: 'lost' | 'hung' | 'reset-required' | 'unreadable'): GpuReading => {
   const { gpu, observedAt } = h100Reading();
   return { gpu, state, stateDetail: 'why', observedAt, gaps: [] };
 };
@@ -103,7 +103,7 @@ describe('the verdict', () => {
   });
 });
 
-describe('a disruptive action needs the vendor, or two families of signal', () => {
+describe('a disruptive action needs the vendor, or a second signal of the same fault', () => {
   test('alone: the harmless one', () => {
     const alone = (changes: Changes) => assessGpu(h100Reading(changes)).action;
     expect(alone({ ecc: { uncorrectableVolatileCount: 4 } })).toBe('restart-app');
@@ -114,7 +114,7 @@ describe('a disruptive action needs the vendor, or two families of signal', () =
     expect(assessGpu(down('hung')).action).toBe('monitor');
   });
 
-  test('a second finding of another family confirms it', () => {
+  test('an independent signal of the same fault confirms it', () => {
     const reading = h100Reading({ ecc: { uncorrectableVolatileCount: 4 }, rowRemap: { pending: true } });
     const { findings, action } = assessGpu(reading);
     expect(actionOf(findings, 'ecc.uncorrectable-volatile')).toBe('reset-gpu');
@@ -122,11 +122,23 @@ describe('a disruptive action needs the vendor, or two families of signal', () =
     expect(action).toBe('reset-gpu');
   });
 
-  test('a second finding of the same family does not', () => {
+  test('a second finding from the same source does not', () => {
     const reading = h100Reading({ rowRemap: { pending: true, retiredPagesPending: true } });
     const { findings, action } = assessGpu(reading);
     expect(findings).toHaveLength(2);
     expect(action).toBe('monitor');
+  });
+
+  test('a fault of another kind does not', () => {
+    const reading = h100Reading({ rowRemap: { pending: true }, pcie: { currentLinkWidthLanes: 4 } });
+    const { findings, action } = assessGpu(reading);
+    expect(findings).toHaveLength(2);
+    expect(action).toBe('monitor');
+  });
+
+  test('a GPU that waits for its reset says so itself', () => {
+    const { verdict, action } = assessGpu(down('reset-required'));
+    expect([verdict, action]).toEqual(['critical', 'reset-gpu']);
   });
 
   test('what could not be read confirms nothing', () => {

@@ -137,14 +137,16 @@ function incidentCandidate(incident: Incident): Candidate[] {
   ];
 }
 
-const familyOf = (ruleId: string) => ruleId.split('.', 1)[0];
-
-/** Keeps a disruptive action only with the vendor's own signal or a second, independent finding. */
+/** Keeps a disruptive action only with the vendor's own signal or a second, independent finding of the same kind of fault. */
 function toFinding(candidate: Candidate, all: readonly Candidate[], gpu: number | undefined): Finding {
   const { ruleId, verdict, what, evidence, source, confidence } = candidate;
   const confirmed =
     candidate.authoritative === true ||
-    all.some((other) => other.verdict !== 'unknown' && familyOf(other.ruleId) !== familyOf(ruleId));
+    candidate.confirmedBy?.some((beginning) =>
+      all.some(
+        (other) => other !== candidate && other.verdict !== 'unknown' && other.ruleId.startsWith(beginning),
+      ),
+    ) === true;
   const alone = candidate.actionAlone ?? (isDisruptive(candidate.action) ? 'monitor' : candidate.action);
   return {
     ruleId,

@@ -15,6 +15,8 @@ export interface RuleFinding {
   readonly action: Action;
   /** What to do on this finding alone; defaults to `action`, which must then not be disruptive unless `authoritative`. */
   readonly actionAlone?: Action;
+  /** Beginnings of the rule ids that confirm `action`: independent signals of the same kind of fault. */
+  readonly confirmedBy?: readonly string[];
   /** The vendor's own statement, enough for a disruptive action by itself. */
   readonly authoritative?: boolean;
   readonly confidence: Confidence;
@@ -34,7 +36,7 @@ export type RuleOutcome =
   | { readonly finding: RuleFinding };
 
 export interface HealthRule {
-  /** `family.name`; findings of different families count as independent. */
+  /** `family.name`. */
   readonly id: string;
   readonly title: string;
   /** Threshold in words and unit, for the published table. */

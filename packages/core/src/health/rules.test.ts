@@ -74,7 +74,7 @@ describe('a row fires on its threshold', () => {
     ],
     ['thermal.margin', 'temperature at the threshold', a100(92), { verdict: 'critical' }],
     [
-      'thermal.hardware-slowdown',
+      'clocks.thermal-slowdown',
       '0x40',
       h100Reading({ clocks: { eventReasons: ['hardware-slowdown', 'hardware-thermal-slowdown'] } }),
       { verdict: 'critical' },
@@ -103,6 +103,12 @@ describe('a row fires on its threshold', () => {
       'state',
       { ...h100Reading(), state: 'hung' },
       { verdict: 'critical', actionAlone: 'monitor' },
+    ],
+    [
+      'gpu.reset-required',
+      'state',
+      { ...h100Reading(), state: 'reset-required' },
+      { verdict: 'critical', action: 'reset-gpu', authoritative: true },
     ],
     [
       'gpu.unreadable',
@@ -140,7 +146,7 @@ describe('a row does not fire below it', () => {
     ['recovery.action', {}],
     ['thermal.margin', { thermal: { marginCelsius: -1 } }],
     ['thermal.margin', { thermal: { marginCelsius: 0 } }],
-    ['thermal.hardware-slowdown', { clocks: { eventReasons: ['software-thermal-slowdown'] } }],
+    ['clocks.thermal-slowdown', { clocks: { eventReasons: ['software-thermal-slowdown'] } }],
     ['power.brake', { clocks: { eventReasons: ['hardware-slowdown'] } }],
     [
       'clocks.hardware-slowdown',
@@ -213,7 +219,7 @@ const leafOf: Partial<Record<string, ReadingPath>> = {
   'remap.pending': 'rowRemap.pending',
   'remap.pages-pending': 'rowRemap.retiredPagesPending',
   'recovery.action': 'recovery.action',
-  'thermal.hardware-slowdown': 'clocks.eventReasons',
+  'clocks.thermal-slowdown': 'clocks.eventReasons',
   'power.brake': 'clocks.eventReasons',
   'clocks.hardware-slowdown': 'clocks.eventReasons',
   'pcie.width': 'pcie.currentLinkWidthLanes',

@@ -10,6 +10,9 @@ import {
   readingOf,
 } from './rule.ts';
 
+/** What says of a memory fault, beside ECC counters and the row remapper, that it is real. */
+const memoryFault = ['recovery.', 'log.xid-48', 'log.xid-63', 'log.xid-64', 'log.xid-94', 'log.xid-95'];
+
 const finding = (outcome: RuleFinding): RuleOutcome => ({ finding: outcome });
 
 /** A rule on a counter or flag: missing, zero or false passes on; anything else is the finding. */
@@ -77,7 +80,27 @@ export const healthRules: readonly HealthRule[] = [
             evidence: [{ field: 'state', value: stateDetail ?? 'hung' }],
             action: 'reset-gpu',
             actionAlone: 'monitor',
+            confirmedBy: ['log.', 'recovery.'],
             confidence: 'medium',
+          })
+        : 'pass',
+  },
+  {
+    id: 'gpu.reset-required',
+    title: 'GPU waits for a reset',
+    threshold: 'the driver answers "reset required" (NVML return code 16)',
+    source: 'NVML NVML_ERROR_RESET_REQUIRED',
+    essential: true,
+    sections: [],
+    evaluate: ({ state, stateDetail }) =>
+      state === 'reset-required'
+        ? finding({
+            verdict: 'critical',
+            what: 'The driver refuses to use this GPU until it is reset.',
+            evidence: [{ field: 'state', value: stateDetail ?? 'reset-required' }],
+            action: 'reset-gpu',
+            authoritative: true,
+            confidence: 'high',
           })
         : 'pass',
   },
@@ -114,6 +137,7 @@ export const healthRules: readonly HealthRule[] = [
       evidence: [evidence('ecc.uncorrectableVolatileCount', count, 0)],
       action: 'reset-gpu',
       actionAlone: 'restart-app',
+      confirmedBy: ['remap.', ...memoryFault],
       confidence: 'medium',
     })),
   },
@@ -166,6 +190,7 @@ export const healthRules: readonly HealthRule[] = [
       evidence: [evidence('rowRemap.pending', true)],
       action: 'reset-gpu',
       actionAlone: 'monitor',
+      confirmedBy: ['ecc.', ...memoryFault],
       confidence: 'high',
     })),
   },
@@ -182,6 +207,7 @@ export const healthRules: readonly HealthRule[] = [
       evidence: [evidence('rowRemap.retiredPagesPending', true)],
       action: 'reset-gpu',
       actionAlone: 'monitor',
+      confirmedBy: ['ecc.', ...memoryFault],
       confidence: 'high',
     })),
   },
@@ -219,7 +245,7 @@ export const healthRules: readonly HealthRule[] = [
     evaluate: evaluateThermalMargin,
   },
   {
-    id: 'thermal.hardware-slowdown',
+    id: 'clocks.thermal-slowdown',
     title: 'Hardware thermal slowdown',
     threshold: 'clock event reason bit 0x40 at the time of reading',
     source: 'NVML clocks event reasons; Azure healthagent mask 0xE8',
@@ -231,6 +257,7 @@ export const healthRules: readonly HealthRule[] = [
       evidence: [evidence('clocks.eventReasons', 'hardware-thermal-slowdown')],
       action: 'check-mechanicals',
       actionAlone: 'monitor',
+      confirmedBy: ['thermal.margin'],
       confidence: 'high',
     })),
   },
@@ -248,6 +275,7 @@ export const healthRules: readonly HealthRule[] = [
       evidence: [evidence('clocks.eventReasons', 'hardware-power-brake')],
       action: 'check-mechanicals',
       actionAlone: 'monitor',
+      confirmedBy: ['log.'],
       confidence: 'medium',
     })),
   },
@@ -294,6 +322,7 @@ export const healthRules: readonly HealthRule[] = [
         evidence: [evidence('pcie.currentLinkWidthLanes', current, maximum)],
         action: 'check-mechanicals',
         actionAlone: 'monitor',
+        confirmedBy: ['log.pcie-error', 'log.xid-79', 'log.bus-loss'],
         confidence: 'high',
       });
     },
@@ -316,6 +345,7 @@ function evaluateThermalMargin(reading: GpuReading): RuleOutcome {
       evidence: [evidence('thermal.marginCelsius', margin, slowdownMargin)],
       action: 'check-mechanicals',
       actionAlone: 'monitor',
+      confirmedBy: ['clocks.thermal-slowdown'],
       confidence: 'high',
     });
   }
@@ -337,6 +367,7 @@ function evaluateThermalMargin(reading: GpuReading): RuleOutcome {
     evidence: [evidence('thermal.temperatureCelsius', temperature, slowdown)],
     action: 'check-mechanicals',
     actionAlone: 'monitor',
+    confirmedBy: ['clocks.thermal-slowdown'],
     confidence: 'high',
   });
 }

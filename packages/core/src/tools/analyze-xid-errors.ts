@@ -13,12 +13,12 @@ import { groupIncidents } from '../xid/incidents.ts';
 import { answerSchema, gpuBackendCoverage, makeAnswer, type NextStep } from './answer.ts';
 import { detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
 import {
-  byUrgency,
+  byIncidentUrgency,
   gpusForAttribution,
   type KernelEventRead,
   presentIncident,
   readKernelEvents,
-} from './incidents.ts';
+} from './kernel-events.ts';
 import { defineTool } from './tool.ts';
 import type { Toolkit } from './toolkit.ts';
 
@@ -80,7 +80,7 @@ export function analyzeXidErrors(toolkit: Toolkit) {
         .filter((incident) => wanted === undefined || incident.pciAddress === wanted)
         .filter((incident) => from === undefined || !isBefore(incident.lastAt, from))
         .filter((incident) => to === undefined || !isBefore(to, incident.firstAt))
-        .sort(byUrgency);
+        .sort(byIncidentUrgency);
       const leastSevere = eventSeverities.indexOf(minimumSeverity);
       const incidents = asked.filter((incident) => eventSeverities.indexOf(incident.severity) <= leastSevere);
       const page = incidents.slice(offset, offset + limit);

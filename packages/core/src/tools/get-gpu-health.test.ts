@@ -162,7 +162,10 @@ describe('a sick node', () => {
     const gpus = h100Node({
       1: h100Sample(1, { recovery: { action: 'reset' } }),
       4: h100Sample(4, { recovery: { action: 'reset' } }),
-      6: h100Sample(6, { thermal: { marginCelsius: -5 }, rowRemap: { pending: true } }),
+      6: h100Sample(6, {
+        thermal: { marginCelsius: -5 },
+        clocks: { eventReasons: ['hardware-thermal-slowdown'] },
+      }),
     });
     const [step] = (await health({ gpus })).nextSteps;
     expect(step).toMatchObject({

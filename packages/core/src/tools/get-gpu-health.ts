@@ -16,7 +16,7 @@ import {
   type NextStep,
 } from './answer.ts';
 import { detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
-import { type KernelEventRead, readKernelEvents } from './incidents.ts';
+import { type KernelEventRead, readKernelEvents } from './kernel-events.ts';
 import { defineTool } from './tool.ts';
 import { readNode, type Toolkit } from './toolkit.ts';
 

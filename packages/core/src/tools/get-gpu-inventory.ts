@@ -53,7 +53,7 @@ export function getGpuInventory(toolkit: Toolkit) {
 }
 
 const verdictOf = (readings: readonly GpuReading[]) =>
-  readings.some(({ state }) => state === 'lost' || state === 'hung') ? 'critical' : 'unknown';
+  readings.some(({ state }) => state !== 'ok' && state !== 'unreadable') ? 'critical' : 'unknown';
 
 function summarise(readings: readonly GpuReading[], driverVersion: string | null): string {
   if (readings.length === 0) return 'The driver counts no GPUs on this node.';

@@ -64,7 +64,7 @@ export function getGpuTelemetry(toolkit: Toolkit) {
   });
 }
 
-const isDown = ({ state }: GpuReading) => state === 'lost' || state === 'hung';
+const isDown = ({ state }: GpuReading) => state !== 'ok' && state !== 'unreadable';
 
 function summarise(readings: readonly GpuReading[]): string {
   const answered = readings.filter((reading) => reading.state === 'ok');

@@ -401,3 +401,35 @@ describe('forgery', () => {
     expect(event?.trusted).not.toBe(true);
   });
 });
+
+describe('journal records of early boot and of programs', () => {
+  test('the time is when the record was written, not when journald took it in', () => {
+    // Written 10 s after boot, taken in 230 s after boot at 12:03:50: written at 12:00:10.
+    const entry = parseJournalEntry(
+      JSON.stringify({
+        __REALTIME_TIMESTAMP: String(Date.parse('2026-11-01T12:03:50Z') * 1000),
+        __MONOTONIC_TIMESTAMP: '230000000',
+        _SOURCE_MONOTONIC_TIMESTAMP: '10000000',
+        _TRANSPORT: 'kernel',
+        SYSLOG_FACILITY: '0',
+        MESSAGE: 'NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus.',
+      }),
+    );
+    expect(entry).toMatchObject({ at: '2026-11-01T12:00:10.000Z', uptimeSeconds: 10, trusted: true });
+  });
+
+  test('a forged record whose first word journald took for a name is recognised, and not trusted', () => {
+    const entry = parseJournalEntry(
+      JSON.stringify({
+        _TRANSPORT: 'kernel',
+        SYSLOG_FACILITY: '1',
+        SYSLOG_IDENTIFIER: 'NVRM',
+        MESSAGE: 'Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus.',
+      }),
+    );
+    expect(entry).toMatchObject({
+      text: 'NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus.',
+      trusted: false,
+    });
+  });
+});

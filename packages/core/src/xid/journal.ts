@@ -35,19 +35,36 @@ function fieldText(value: unknown): string {
 }
 
 function toRecord(fields: Fields, raw: string): KernelLogRecord {
-  const realtime = Number(
-    fields.get('_SOURCE_REALTIME_TIMESTAMP') ?? fields.get('__REALTIME_TIMESTAMP') ?? Number.NaN,
-  );
-  const monotonic = Number(
-    fields.get('_SOURCE_MONOTONIC_TIMESTAMP') ?? fields.get('__MONOTONIC_TIMESTAMP') ?? Number.NaN,
-  );
+  const trusted = trustOf(fields);
+  const message = fields.get('MESSAGE') ?? '';
+  // journald takes `NVRM: ` off a record that a program wrote, as that program's name; what it claims stays readable with it.
+  const identifier = fields.get('SYSLOG_IDENTIFIER');
+  const isForeign = trusted === false && identifier !== undefined && fields.get('_TRANSPORT') === 'kernel';
+  const uptime =
+    microseconds(fields, '_SOURCE_MONOTONIC_TIMESTAMP') ?? microseconds(fields, '__MONOTONIC_TIMESTAMP');
   return {
-    text: fields.get('MESSAGE') ?? '',
+    text: isForeign ? `${identifier}: ${message}` : message,
     raw: raw.slice(0, maximumRawLength),
-    at: fromMilliseconds(realtime / 1000) ?? null,
-    uptimeSeconds: Number.isFinite(monotonic) ? monotonic / 1e6 : null,
-    trusted: trustOf(fields),
+    at: fromMilliseconds((writtenMicroseconds(fields) ?? Number.NaN) / 1000) ?? null,
+    uptimeSeconds: uptime === undefined ? null : uptime / 1e6,
+    trusted,
   };
+}
+
+/** When the record was written: journald's own time is when it took the record in, minutes later for those of early boot. */
+function writtenMicroseconds(fields: Fields): number | undefined {
+  const source = microseconds(fields, '_SOURCE_REALTIME_TIMESTAMP');
+  if (source !== undefined) return source;
+  const taken = microseconds(fields, '__REALTIME_TIMESTAMP');
+  const takenUptime = microseconds(fields, '__MONOTONIC_TIMESTAMP');
+  const writtenUptime = microseconds(fields, '_SOURCE_MONOTONIC_TIMESTAMP');
+  if (taken === undefined || takenUptime === undefined || writtenUptime === undefined) return taken;
+  return taken - (takenUptime - writtenUptime);
+}
+
+function microseconds(fields: Fields, name: string): number | undefined {
+  const text = fields.get(name);
+  return text !== undefined && /^\d{1,20}$/.test(text) ? Number(text) : undefined;
 }
 
 /** Fields that begin with an underscore are the journal's own word; SYSLOG_FACILITY is the kernel's when the transport is. */

@@ -82,7 +82,7 @@ export async function gpusForAttribution(
 const lastSeen = (incident: Incident) => incident.lastAt ?? '';
 
 /** Worst first, then newest, then by uptime: the order in which a person wants them. */
-export function byUrgency(a: Incident, b: Incident): number {
+export function byIncidentUrgency(a: Incident, b: Incident): number {
   return (
     verdicts.indexOf(a.verdict) - verdicts.indexOf(b.verdict) ||
     (lastSeen(a) < lastSeen(b) ? 1 : lastSeen(a) > lastSeen(b) ? -1 : 0) ||

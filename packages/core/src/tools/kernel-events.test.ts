@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { incident } from '../../test/incident.ts';
-import { byUrgency, presentIncident } from './incidents.ts';
+import { byIncidentUrgency, presentIncident } from './kernel-events.ts';
 
 const hostile = '\u001b[31mLTC\u202e\n```';
 
@@ -44,7 +44,7 @@ describe('presentIncident', () => {
   });
 });
 
-test('byUrgency: worst first, then newest, then latest since boot', () => {
+test('byIncidentUrgency: worst first, then newest, then latest since boot', () => {
   const none = { firstAt: null, lastAt: null };
   const sorted = [
     incident({ xid: 5, verdict: 'ok' }),
@@ -52,6 +52,6 @@ test('byUrgency: worst first, then newest, then latest since boot', () => {
     incident({ xid: 3, ...none, lastUptimeSeconds: 20 }),
     incident({ xid: 2, lastAt: '2026-01-01T00:00:00.000Z' }),
     incident({ xid: 1, lastAt: '2026-01-02T00:00:00.000Z' }),
-  ].sort(byUrgency);
+  ].sort(byIncidentUrgency);
   expect(sorted.map(({ xid }) => xid)).toEqual([1, 2, 3, 4, 5]);
 });
