@@ -71,7 +71,7 @@ class NvmlProvider implements GpuProvider {
     this.#executor = new NvmlExecutor({
       startHelper: helperStarter(options.helperPath ?? defaultHelperPath(), options.environment),
       library: options.library ?? null,
-      clock: options.clock ?? systemClock,
+      clock: options.clock ?? unreferencedClock,
       logger: options.logger ?? silentLogger,
       stallMilliseconds: this.#stallMilliseconds,
       openDeadlineMilliseconds: options.openDeadlineMilliseconds ?? 15_000,
@@ -172,7 +172,7 @@ function toGpuRef(index: number, { uuid, busId, name, gaps }: IdentifyResult) {
 }
 
 /** Timers that never keep the process alive; `eventLoopHold` does while somebody waits. */
-const systemClock: Clock = {
+const unreferencedClock: Clock = {
   now: () => Date.now(),
   after(milliseconds, callback) {
     const timer = setTimeout(callback, milliseconds);

@@ -1,15 +1,7 @@
-import type { Clock, GpuProvider, KernelLog, Logger } from '@k8s-gpu-mcp/core';
+import { type GpuProvider, type KernelLog, type Logger, systemClock } from '@k8s-gpu-mcp/core';
 import type { MockScenarioName } from '@k8s-gpu-mcp/nvml-mock';
 import type { AgentConfig } from '../config.ts';
 import { UsageError } from '../usage-error.ts';
-
-const systemClock: Clock = {
-  now: () => Date.now(),
-  after(milliseconds, callback) {
-    const timer = setTimeout(callback, milliseconds);
-    return () => clearTimeout(timer);
-  },
-};
 
 const defaultScenario: MockScenarioName = 'healthy-8xh100';
 

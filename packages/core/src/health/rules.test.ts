@@ -323,7 +323,10 @@ function faultsOf(rules: readonly HealthRule[]): string[] {
     }),
     h100Reading({ clocks: { eventReasons: ['hardware-slowdown'] } }),
     ...recoveryActions.map((action) => h100Reading({ recovery: { action } })),
-    ...(['lost', 'hung', 'reset-required', 'unreadable'] as const).map((state) => ({ ...h100Reading(), state })),
+    ...(['lost', 'hung', 'reset-required', 'unreadable'] as const).map((state) => ({
+      ...h100Reading(),
+      state,
+    })),
   ];
   for (const rule of rules) {
     if (!/^[a-z]+\.[a-z-]+$/.test(rule.id)) faults.push(`${rule.id}: not family.name`);

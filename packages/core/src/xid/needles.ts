@@ -1,20 +1,24 @@
 /**
- * Short ASCII strings such that every message that can become an event contains at least one. Few, and with rare first letters: a byte
- * scanner looks for each of them over gigabytes. The line after a hit belongs to it too (continuations, "last message repeated").
+ * Short ASCII strings for a byte scanner to look for over gigabytes: few, and with rare first letters. A message that can become an event
+ * contains one of them, or stands within three lines after one that does (continuations, "last message repeated", AER details).
  */
 export const kernelLogNeedles = [
   'NVRM',
   'Xid (',
   'AER:',
-  'PCIe B',
   'IO_PAG',
   'Hardw',
   'EDAC',
   'Kill',
-  'GSP ',
 ] as const satisfies readonly string[];
+
+/** Words of messages that follow one with a needle, or stand alone only when a log was cut. */
+const followingWords = ['PCIe Bus Error', 'GSP task'];
 
 /** Whether a line or message can become an event. Cheap, and never false for one that does. */
 export function isKernelLogCandidate(text: string): boolean {
-  return kernelLogNeedles.some((needle) => text.includes(needle));
+  return (
+    kernelLogNeedles.some((needle) => text.includes(needle)) ||
+    followingWords.some((word) => text.includes(word))
+  );
 }
