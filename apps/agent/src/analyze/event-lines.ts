@@ -1,4 +1,4 @@
-import { type EventSeverity, type KernelEvent, quarantine, type Verdict } from '@k8s-gpu-mcp/core';
+import { type KernelEvent, quarantine } from '@k8s-gpu-mcp/core';
 
 const maximumRawLength = 2_000;
 const maximumNameLength = 64;
@@ -27,10 +27,3 @@ export function eventLine(event: KernelEvent, file: string): string {
   };
   return `${JSON.stringify(row)}\n`;
 }
-
-export const verdictBySeverity: Readonly<Record<EventSeverity, Verdict>> = {
-  fatal: 'critical',
-  critical: 'critical',
-  warning: 'warning',
-  info: 'ok',
-};

@@ -97,7 +97,7 @@ export function analyzeXidErrors(toolkit: Toolkit) {
         gaps: [...log.gaps, ...attributionGaps(gpus)],
         gpuBackend: gpuBackendCoverage(toolkit, isGpuError(gpus) ? gpus : undefined),
         kernelLog: log.coverage,
-        nextSteps: nextSteps(asked, log.coverage, verdict),
+        nextSteps: nextSteps(asked, log.coverage, verdict, toolkit.reader.manifest.sections.length > 0),
         page: {
           total: incidents.length,
           truncated,
@@ -209,6 +209,7 @@ function nextSteps(
   incidents: readonly Incident[],
   coverage: KernelLogCoverage,
   verdict: Verdict,
+  hasGpus: boolean,
 ): NextStep[] {
   if (!coverage.readable) {
     return [
@@ -223,8 +224,7 @@ function nextSteps(
   const action = strongestAction(deciding.map((incident) => incident.action));
   const first = deciding.find((incident) => incident.action === action);
   if (!first || action === 'none') return [];
-  return [
-    { action, reason: `The vendor's action for ${describe(first)}.` },
-    { action: 'none', reason: 'See what the GPUs themselves say now.', tool: 'get_gpu_health' },
-  ];
+  const step: NextStep = { action, reason: `The vendor's action for ${describe(first)}.` };
+  if (!hasGpus) return [step];
+  return [step, { action: 'none', reason: 'See what the GPUs themselves say now.', tool: 'get_gpu_health' }];
 }

@@ -53,7 +53,7 @@ export function makeTool<Input extends z.ZodObject>(
 /** What happened and what to do, naming the tool that takes the corrected argument. */
 function errorResult(tool: string, error: GpuError): ToolResult {
   const about = error.code === 'INVALID_INPUT' ? `Invalid arguments for ${tool}: ` : '';
-  return { isError: true, text: `${error.code}: ${about}${error.message} ${error.hint}` };
+  return { isError: true, code: error.code, text: `${error.code}: ${about}${error.message} ${error.hint}` };
 }
 
 function startDeadline({ clock, deadlineMilliseconds }: RunOptions, caller: ToolContext['signal']) {

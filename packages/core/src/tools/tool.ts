@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { GpuErrorCode } from '../errors.ts';
 
 /** All four hints; the protocol's defaults are the worst case. */
 export interface ToolAnnotations {
@@ -26,7 +27,8 @@ export type StructuredContent = Readonly<Record<string, unknown>>;
 
 export type ToolResult =
   | { readonly isError: false; readonly structuredContent: StructuredContent; readonly text: string }
-  | { readonly isError: true; readonly text: string };
+  /** `text` begins with the code, says what happened and what to do next. */
+  | { readonly isError: true; readonly code: GpuErrorCode; readonly text: string };
 
 /** A tool as data, free of any SDK: name, schemas, hints, and one function that never rejects. */
 export interface GpuTool {

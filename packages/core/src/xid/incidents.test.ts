@@ -288,3 +288,40 @@ test('a grouping that ignored the device would be seen', () => {
   expect(careless).toHaveLength(1);
   expect(careful).not.toHaveLength(1);
 });
+
+describe('a GPU that no longer tells its address', () => {
+  const placed = gpu(0, uuidA, '0000:3b:00.0');
+  const lost = gpu(1, null, null);
+
+  test('is the one on the only lost address that belongs to no other', () => {
+    const [incident] = groupIncidents([fallenOff(0, { pciAddress: '0000:5e:00' })], { gpus: [placed, lost] });
+    expect(incident?.gpu?.index).toBe(1);
+  });
+
+  test('takes the other errors of that address with it', () => {
+    const events = [event(0, { pciAddress: '0000:5e:00' }), fallenOff(1, { pciAddress: '0000:5e:00' })];
+    const gpus = groupIncidents(events, { gpus: [placed, lost] }).map((incident) => incident.gpu?.index);
+    expect(gpus).toEqual([1, 1]);
+  });
+
+  test.each([
+    [
+      'two GPUs tell no address',
+      [fallenOff(0, { pciAddress: '0000:5e:00' })],
+      [placed, lost, gpu(2, null, null)],
+    ],
+    [
+      'two unknown addresses are lost',
+      [fallenOff(0, { pciAddress: '0000:5e:00' }), fallenOff(1, { pciAddress: '0000:af:00' })],
+      [placed, lost],
+    ],
+    ['no address is lost', [event(0, { pciAddress: '0000:5e:00' })], [placed, lost]],
+    [
+      'a program claims the loss',
+      [fallenOff(0, { pciAddress: '0000:5e:00', trusted: false })],
+      [placed, lost],
+    ],
+  ])('is not guessed when %s', (_, events, gpus) => {
+    for (const incident of groupIncidents(events, { gpus })) expect(incident.gpu).toBeUndefined();
+  });
+});

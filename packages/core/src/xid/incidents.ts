@@ -100,7 +100,7 @@ export function groupIncidents(
   }
 
   markSympathetic(groups, windowSeconds);
-  const attribute = attribution(options.gpus ?? []);
+  const attribute = attribution(options.gpus ?? [], groups);
   return groups
     .filter((group) => group.count > 0)
     .sort(byLastTime)
@@ -231,8 +231,12 @@ function byLastTime(one: Group, other: Group): number {
 
 type Attribute = (group: Group) => GpuRef | undefined;
 
-/** An identity line names the GPU better than an address, which another GPU may have by now; the address serves where there is none. */
-function attribution(gpus: readonly GpuRef[]): Attribute {
+/**
+ * An identity line names the GPU better than an address, which another GPU may have by now; the address serves where there is none. A GPU
+ * that fell off its bus is still counted but no longer tells its address: when it is the only one, and the log has a single lost address
+ * that belongs to no other GPU, that is its address.
+ */
+function attribution(gpus: readonly GpuRef[], groups: readonly Group[]): Attribute {
   const byUuid = new Map<string, GpuRef>();
   const byAddress = new Map<string, GpuRef>();
   for (const gpu of gpus) {
@@ -240,6 +244,19 @@ function attribution(gpus: readonly GpuRef[]): Attribute {
     const key = pciDeviceKey(gpu.pciAddress);
     if (key) byAddress.set(key, gpu);
   }
+  const unplaced = gpus.filter((gpu) => gpu.pciAddress === null);
+  const lostAddresses = new Set(
+    groups
+      .filter(
+        ({ subject, trusted }) => trusted !== false && (subject.xid === 79 || subject.kind === 'bus-loss'),
+      )
+      .flatMap(({ subject }) => subject.pciAddress ?? [])
+      .filter((address) => !byAddress.has(address)),
+  );
+  const [lostGpu] = unplaced;
+  const [lostAddress] = lostAddresses;
+  if (lostGpu && lostAddress && unplaced.length === 1 && lostAddresses.size === 1)
+    byAddress.set(lostAddress, lostGpu);
   return ({ subject, uuid }) => {
     const named = uuid === undefined ? undefined : byUuid.get(uuid);
     if (named) return named;
@@ -280,6 +297,11 @@ function present(group: Group, attribute: Attribute): Incident {
     raw: group.raw,
     source,
   };
+}
+
+/** The verdict that an event supports by itself; see `verdictOfIncident`. */
+export function verdictOfEvent(event: KernelEvent): Verdict {
+  return verdictOfIncident(event.severity, describe(event).applicationCommon, event.trusted);
 }
 
 function describe(event: KernelEvent): KindEntry {

@@ -4,9 +4,10 @@ import {
   parseKernelEvent,
   type StructuredContent,
   type Verdict,
+  verdictOfEvent,
   worstVerdict,
 } from '@k8s-gpu-mcp/core';
-import { eventLine, verdictBySeverity } from '../../analyze/event-lines.ts';
+import { eventLine } from '../../analyze/event-lines.ts';
 import { chooseInputs, countLines, type Input } from '../../analyze/inputs.ts';
 import { offlineProvider, recordedKernelLog } from '../../analyze/offline-ports.ts';
 import { readRecords, type ScanOutcome } from '../../analyze/records.ts';
@@ -40,7 +41,7 @@ async function printEvents(
       for await (const record of readRecords(input, host.stdin, outcome)) {
         const event = parseKernelEvent(record);
         if (!event) continue;
-        verdicts.add(verdictBySeverity[event.severity]);
+        verdicts.add(verdictOfEvent(event));
         batch += eventLine(event, input.name);
         if (batch.length < batchLength) continue;
         await terminal.write(batch);

@@ -1,3 +1,4 @@
+import type { GpuErrorCode } from '@k8s-gpu-mcp/core';
 import { composeAgent } from '../../composition/compose-agent.ts';
 import { UsageError } from '../../usage-error.ts';
 import type { CommandContext } from '../command.ts';
@@ -23,7 +24,7 @@ export async function call({
     const result = await tool.call(input);
     if (result.isError) {
       note(result.text);
-      return exitCodeOfError(result.text);
+      return exitCodeOfError(result.code);
     }
     await terminal.write(`${result.text}\n`);
     return exitCodeOf(result.structuredContent);
@@ -41,9 +42,8 @@ function parseArguments(text: string): unknown {
   }
 }
 
-/** An error result begins with its code. What the caller asked wrongly is a usage error; what could not be had is unknown. */
-export function exitCodeOfError(text: string): number {
-  const code = /^[A-Z_]+(?=:)/.exec(text)?.[0];
+/** What the caller asked wrongly is a usage error; what could not be had is unknown. */
+export function exitCodeOfError(code: GpuErrorCode): number {
   if (code === 'INVALID_INPUT' || code === 'GPU_NOT_FOUND') return exitCodes.usage;
   return code === 'INTERNAL' ? exitCodes.internal : exitCodeOf({ verdict: 'unknown' });
 }

@@ -28,7 +28,7 @@ async function diagnose(toolName: string, render: Render, context: CommandContex
     });
     if (result.isError) {
       note(result.text);
-      return exitCodeOfError(result.text);
+      return exitCodeOfError(result.code);
     }
     const { structuredContent: answer, text } = result;
     await terminal.write(config.json ? `${text}\n` : render(answer, terminal));
