@@ -50,12 +50,25 @@ export class GpuReader {
   }
 
   /** One reading per GPU, in the order given, whatever became of it. What was not read when `signal` aborts is a state and a gap. */
-  readGpus(
+  async readGpus(
     gpus: readonly GpuRef[],
     sections: readonly GpuSection[],
     signal: AbortSignal,
   ): Promise<readonly GpuReading[]> {
-    return Promise.all(gpus.map((gpu) => this.#readOne(gpu, sections, signal)));
+    // A signal for each GPU: one for all would gather more listeners than the runtime thinks sane.
+    const reads = gpus.map((gpu) => ({ gpu, controller: new AbortController() }));
+    const abort = () => {
+      for (const { controller } of reads) controller.abort();
+    };
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    try {
+      return await Promise.all(
+        reads.map(({ gpu, controller }) => this.#readOne(gpu, sections, controller.signal)),
+      );
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
   }
 
   async #readOne(gpu: GpuRef, sections: readonly GpuSection[], signal: AbortSignal): Promise<GpuReading> {
