@@ -43,7 +43,7 @@ export {
   sniffKernelLogFormat,
 } from './xid/container.ts';
 export type { SxidEntry, XidEntry } from './xid/entries.ts';
-export { type GroupIncidentsOptions, groupIncidents, verdictOfEvent } from './xid/incidents.ts';
+export { type GroupIncidentsOptions, groupIncidents, isContext, verdictOfEvent } from './xid/incidents.ts';
 export { parseJournalEntry } from './xid/journal.ts';
 export { type BootOptions, parseKmsgRecord, parsePrintkLine } from './xid/kmsg.ts';
 export { isKernelLogCandidate, kernelLogNeedles } from './xid/needles.ts';

@@ -9,7 +9,7 @@ import { GpuError, isGpuError } from '../errors.ts';
 import { gapReasonOf } from '../gpu-reader.ts';
 import type { KernelLogCoverage } from '../ports/kernel-log.ts';
 import { parseGpuSelector, resolveGpu } from '../selector.ts';
-import { groupIncidents } from '../xid/incidents.ts';
+import { groupIncidents, isContext } from '../xid/incidents.ts';
 import { answerSchema, gpuBackendCoverage, makeAnswer, type NextStep } from './answer.ts';
 import { detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
 import {
@@ -91,7 +91,7 @@ export function analyzeXidErrors(toolkit: Toolkit) {
         verdict,
         summary: summarise(asked, log, verdict),
         payload: {
-          eventCount: log.events.length,
+          eventCount: log.events.filter((event) => !isContext(event)).length,
           incidents: page.map((incident) => presentIncident(incident, detail)),
         },
         gaps: [...log.gaps, ...attributionGaps(gpus)],

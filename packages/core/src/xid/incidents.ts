@@ -76,7 +76,7 @@ export function groupIncidents(
   for (const event of events) {
     if (event.gpuUuid && event.pciAddress && event.trusted !== false)
       uuids.set(event.pciAddress, event.gpuUuid);
-    if (event.kind === 'gpu-identity' || event.kind === 'driver-load') continue;
+    if (isContext(event)) continue;
     now = timeOf(event) ?? now;
     const companion = event.kind === 'bus-loss' ? open.get(keyOf(event, 'xid', 79)) : undefined;
     if (companion && event.pciAddress && isWithin(companion.last, event, windowSeconds)) {
@@ -297,6 +297,11 @@ function present(group: Group, attribute: Attribute): Incident {
     raw: group.raw,
     source,
   };
+}
+
+/** Whether an event only tells which GPU or driver the others are about: nothing went wrong. */
+export function isContext({ kind }: KernelEvent): boolean {
+  return kind === 'gpu-identity' || kind === 'driver-load';
 }
 
 /** The verdict that an event supports by itself; see `verdictOfIncident`. */

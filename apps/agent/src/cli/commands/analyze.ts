@@ -1,5 +1,6 @@
 import {
   createGpuTools,
+  isContext,
   type KernelLogRecord,
   parseKernelEvent,
   type StructuredContent,
@@ -40,7 +41,7 @@ async function printEvents(
     try {
       for await (const record of readRecords(input, host.stdin, outcome)) {
         const event = parseKernelEvent(record);
-        if (!event) continue;
+        if (!event || isContext(event)) continue;
         verdicts.add(verdictOfEvent(event));
         batch += eventLine(event, input.name);
         if (batch.length < batchLength) continue;
