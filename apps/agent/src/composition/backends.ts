@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type GpuProvider, type KernelLog, type Logger, systemClock } from '@k8s-gpu-mcp/core';
 import type { MockScenarioName } from '@k8s-gpu-mcp/nvml-mock';
 import type { AgentConfig } from '../config.ts';
@@ -17,8 +19,13 @@ export async function openGpuProvider(config: AgentConfig, logger: Logger): Prom
   const { createNvmlProvider } = await import('@k8s-gpu-mcp/nvml');
   return createNvmlProvider({
     logger,
-    ...(config.nvmlLibrary === undefined ? {} : { library: config.nvmlLibrary }),
+    ...(config.nvmlLibrary === undefined ? {} : { library: libraryPath(config.nvmlLibrary) }),
   });
+}
+
+/** The loader takes a name without a slash for one to search for, so a file in the working directory is given in full. */
+function libraryPath(file: string): string {
+  return existsSync(file) ? resolve(file) : file;
 }
 
 /** The kernel log asked for. Simulated GPUs have a simulated log, unless a real one is named. */
