@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
+import { freePort } from '../../apps/agent/test/run-agent.ts';
 
 const run = promisify(execFile);
 const path = (relative: string) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));
@@ -43,8 +44,9 @@ test('third-party-adapter: passes the contract suite', async () => {
 });
 
 test('http-client: prints the verdict of an agent over HTTP', async () => {
-  const agent = startAgent('--scenario', 'healthy-8xh100', '--port', '18431');
-  const url = 'http://127.0.0.1:18431';
+  const port = await freePort();
+  const agent = startAgent('--scenario', 'healthy-8xh100', '--port', String(port));
+  const url = `http://127.0.0.1:${port}`;
   await expect
     .poll(
       () =>
