@@ -17,6 +17,8 @@ export interface ExecutorOptions {
   /** Hardware deadline of a read, to which `readDeadlinePerGpuMilliseconds` is added for each GPU of the node. */
   readonly readDeadlineMilliseconds: number;
   readonly readDeadlinePerGpuMilliseconds: number;
+  /** Without progress for this long, an operation counts as hung; before, it is only not done in time. */
+  readonly hungAfterMilliseconds: number;
   readonly idleExitMilliseconds: number;
   /** Called with true while a caller waits: the event loop must live until it has its answer, and not a moment longer. */
   readonly keepAlive: (isNeeded: boolean) => void;
@@ -235,7 +237,7 @@ export class NvmlExecutor {
 
   #onStall(slot: HelperSlot, job: Job): void {
     this.#options.logger.warn('nvml helper does not answer', {
-      pid: slot.pid,
+      helperPid: slot.pid,
       operation: job.stage,
       gpu: job.suspect,
     });
@@ -264,7 +266,7 @@ export class NvmlExecutor {
     const { job, state, pid } = slot;
     const { clock, logger } = this.#options;
     this.#slots = this.#slots.filter((other) => other !== slot);
-    const fields = { pid, code: exit.code, signal: exit.signal };
+    const fields = { helperPid: pid, code: exit.code, signal: exit.signal };
     if (job !== undefined && state === 'ready') {
       logger.warn('nvml helper died', { ...fields, operation: job.stage, gpu: job.suspect });
       const incident = incidentOf(slot, job);
@@ -289,10 +291,16 @@ export class NvmlExecutor {
     if (own?.job) own.job.task = undefined;
     this.#queue = this.#queue.filter((other) => other !== task);
     const suspicion = gpu && this.#suspicions.get(gpu.index);
-    if (gpu && busy?.incident) task.settle({ error: gpuHung(busy.incident, now, gpu) });
+    const hung = busy?.job && this.#isHung(busy.job) ? busy.incident : undefined;
+    if (hung) task.settle({ error: gpu ? gpuHung(hung, now, gpu) : driverUnresponsive(hung, now) });
     else if (gpu && suspicion?.kind === 'hung') task.settle({ error: suspectError(suspicion, now, gpu) });
     else task.settle({ error: timedOut(this.#whatHolds(now), gpu) });
     this.#holdAbandoned();
+  }
+
+  /** A driver that is slow makes progress; one that hangs makes none. */
+  #isHung({ progressAt }: Job): boolean {
+    return this.#options.clock.now() - progressAt >= this.#options.hungAfterMilliseconds;
   }
 
   /** Opening is for everybody in the queue. */
@@ -304,7 +312,7 @@ export class NvmlExecutor {
   #holdAbandoned(): void {
     for (const slot of this.#slots) {
       const { job, state } = slot;
-      if (state !== 'ready' || !job?.isStalled || this.#hasCaller(job)) continue;
+      if (state !== 'ready' || !job?.isStalled || this.#hasCaller(job) || !this.#isHung(job)) continue;
       this.#suspicions.hold(job.suspect, incidentOf(slot, job));
     }
   }

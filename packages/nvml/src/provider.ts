@@ -28,12 +28,18 @@ export interface NvmlProviderOptions {
   readonly logger?: Logger;
   /** Without an answer for this long, the other GPUs are served by a second helper process. Default 2,000. */
   readonly stallMilliseconds?: number;
+  /**
+   * What makes no progress for this long counts as hung when its caller gives up; before, it was only not done in time. Default 5,000.
+   */
+  readonly hungAfterMilliseconds?: number;
   /** Hardware deadline for opening the driver and for finding a GPU; the process is killed past it. Default 15,000. */
   readonly openDeadlineMilliseconds?: number;
   /** Hardware deadline for reading a GPU, plus `readDeadlinePerGpuMilliseconds` for each GPU of the node. Default 5,000. */
   readonly readDeadlineMilliseconds?: number;
   /** Default 1,000. */
   readonly readDeadlinePerGpuMilliseconds?: number;
+  /** How long the index, UUID and address of a GPU are taken as known. Default 10,000. */
+  readonly identityMilliseconds?: number;
   /** The helper process shuts NVML down and exits after this long without a call. Default 30,000. */
   readonly idleExitMilliseconds?: number;
   /** The built helper.js; only needed when the package is bundled. */
@@ -63,20 +69,25 @@ class NvmlProvider implements GpuProvider {
   readonly manifest = manifest;
   readonly #executor: NvmlExecutor;
   readonly #stallMilliseconds: number;
-  /** What was last known of each GPU, to name one that no longer answers. */
-  #known: readonly GpuRef[] = [];
+  readonly #clock: Clock;
+  readonly #identityMilliseconds: number;
+  /** What was last known of each GPU, and until when it need not be asked again. Names one that no longer answers. */
+  #known: readonly Identity[] = [];
 
   constructor(options: NvmlProviderOptions) {
     this.#stallMilliseconds = options.stallMilliseconds ?? 2_000;
+    this.#clock = options.clock ?? unreferencedClock;
+    this.#identityMilliseconds = options.identityMilliseconds ?? 10_000;
     this.#executor = new NvmlExecutor({
       startHelper: helperStarter(options.helperPath ?? defaultHelperPath(), options.environment),
       library: options.library ?? null,
-      clock: options.clock ?? unreferencedClock,
+      clock: this.#clock,
       logger: options.logger ?? silentLogger,
       stallMilliseconds: this.#stallMilliseconds,
       openDeadlineMilliseconds: options.openDeadlineMilliseconds ?? 15_000,
       readDeadlineMilliseconds: options.readDeadlineMilliseconds ?? 5_000,
       readDeadlinePerGpuMilliseconds: options.readDeadlinePerGpuMilliseconds ?? 1_000,
+      hungAfterMilliseconds: options.hungAfterMilliseconds ?? 5_000,
       idleExitMilliseconds: options.idleExitMilliseconds ?? 30_000,
       keepAlive: eventLoopHold(),
     });
@@ -84,12 +95,13 @@ class NvmlProvider implements GpuProvider {
 
   async describeNode(signal: AbortSignal): Promise<NodeDescription> {
     const node = await this.#executor.submit({ kind: 'describe' }, { signal });
-    const known = this.#known.length === node.gpuCount ? this.#known : [];
-    const indexes = Array.from({ length: node.gpuCount }, (_, index) => index);
-    const found = await Promise.all(
-      indexes.map((index) => this.#identify(known[index] ?? unknownGpu(index), node.gpuCount, signal)),
-    );
-    this.#known = found.map(({ gpu }) => gpu);
+    if (this.#known.length !== node.gpuCount) {
+      this.#known = Array.from({ length: node.gpuCount }, (_, index) => ({
+        gpu: unknownGpu(index),
+        validUntil: 0,
+      }));
+    }
+    const found = await Promise.all(this.#known.map((known) => this.#identify(known, node.gpuCount, signal)));
     const { driverVersion, libraryVersion, computeApiVersion } = node;
     return {
       driverVersion,
@@ -105,7 +117,7 @@ class NvmlProvider implements GpuProvider {
     if (!Number.isInteger(index) || index < 0 || index > 0xffff) {
       throw new GpuError('GPU_NOT_FOUND', `${index} is not the index of a GPU`, { gpuId: String(index) });
     }
-    const uuid = gpu.uuid ?? this.#known[index]?.uuid ?? null;
+    const uuid = gpu.uuid ?? this.#known[index]?.gpu.uuid ?? null;
     return this.#executor.submit(
       { kind: 'read', index, uuid: gpu.uuid, sections },
       { signal, gpu: { ...gpu, uuid } },
@@ -116,13 +128,14 @@ class NvmlProvider implements GpuProvider {
     return this.#executor.close();
   }
 
-  /** A GPU that cannot be identified is listed all the same, with what was known of it. */
+  /** A GPU that cannot be identified, or not in time, is listed all the same, with what was known of it. */
   async #identify(
-    known: GpuRef,
+    { gpu: known, validUntil }: Identity,
     gpuCount: number,
     signal: AbortSignal,
   ): Promise<{ gpu: GpuRef; gaps: readonly Gap[] }> {
     const { index } = known;
+    if (this.#clock.now() < validUntil) return { gpu: known, gaps: [] };
     // One that hangs is left to readGpu, which can say so; here it would only hold up the list.
     const patience = gpuCount > 1 ? { patienceMilliseconds: 2 * this.#stallMilliseconds } : {};
     try {
@@ -130,13 +143,26 @@ class NvmlProvider implements GpuProvider {
         { kind: 'identify', index },
         { signal, gpu: known, ...patience },
       );
-      return toGpuRef(index, result);
+      const found = toGpuRef(index, result);
+      const lifetime = found.gaps.length === 0 ? this.#identityMilliseconds : 0;
+      this.#remember(found.gpu, this.#clock.now() + lifetime);
+      return found;
     } catch (error) {
-      if (!isGpuError(error) || signal.aborted || error.code === 'CANCELLED') throw abortOf(error, signal);
+      if (!isGpuError(error) || error.code === 'CANCELLED') throw error;
       const reason = gapReasonByCode[error.code] ?? 'error';
       return { gpu: known, gaps: [{ gpu: index, field: 'identity', reason, detail: error.message }] };
     }
   }
+
+  #remember(gpu: GpuRef, validUntil: number): void {
+    this.#known = this.#known.map((known) => (known.gpu.index === gpu.index ? { gpu, validUntil } : known));
+  }
+}
+
+interface Identity {
+  readonly gpu: GpuRef;
+  /** Milliseconds since 1970. */
+  readonly validUntil: number;
 }
 
 const gapReasonByCode: Partial<Record<GpuErrorCode, GapReason>> = {
@@ -147,12 +173,6 @@ const gapReasonByCode: Partial<Record<GpuErrorCode, GapReason>> = {
   TIMEOUT: 'timeout',
   DRIVER_UNRESPONSIVE: 'timeout',
 };
-
-/** A node is not one GPU: cut off while one was busy, it is out of time. */
-function abortOf(error: unknown, signal: AbortSignal): unknown {
-  if (!isGpuError(error) || !signal.aborted || error.code === 'CANCELLED') return error;
-  return new GpuError('TIMEOUT', error.message, { cause: error });
-}
 
 function unknownGpu(index: number): GpuRef {
   return { index, uuid: null, pciAddress: null, name: null };

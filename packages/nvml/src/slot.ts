@@ -20,6 +20,8 @@ export interface Job {
   task: Task | undefined;
   /** What the helper said last that it was about to do. */
   stage: string;
+  /** When the helper last said that it got further. */
+  progressAt: number;
   isStalled: boolean;
 }
 
@@ -65,7 +67,7 @@ export class HelperSlot {
       const cause = error instanceof Error ? error : new Error(String(error));
       queueMicrotask(() => this.#onExit({ code: null, signal: null, error: cause }));
     }
-    options.logger.debug('nvml helper started', { pid: this.pid });
+    options.logger.debug('nvml helper started', { helperPid: this.pid });
   }
 
   get pid(): number | undefined {
@@ -106,6 +108,7 @@ export class HelperSlot {
       startedAt: clock.now(),
       task,
       stage: operation.kind,
+      progressAt: clock.now(),
       isStalled: false,
     };
     this.job = job;
@@ -151,7 +154,7 @@ export class HelperSlot {
       if (this.state !== 'dying') return;
       this.state = 'stuck';
       logger.error('nvml helper cannot be ended: it sleeps in the driver', {
-        pid: this.pid,
+        helperPid: this.pid,
         operation: this.job?.stage,
         gpu: this.job?.suspect,
         waitChannel: this.#helper.waitChannel(),
@@ -166,6 +169,7 @@ export class HelperSlot {
     if (this.state === 'dying' || this.state === 'stuck' || job?.id !== reply.id) return;
     if ('stage' in reply) {
       job.stage = reply.stage;
+      job.progressAt = this.#options.clock.now();
       if (this.#isStallPending) this.#watchForStall(job);
       return;
     }

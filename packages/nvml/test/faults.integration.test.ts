@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type GpuRef, isGpuError } from '@k8s-gpu-mcp/core';
+import { type GpuRef, gpuSections, isGpuError } from '@k8s-gpu-mcp/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createNvmlProvider, type NvmlProviderOptions } from '../src/index.ts';
 import {
@@ -22,7 +22,12 @@ import {
 
 let rig: Rig;
 const open = (config: NodeConfig = {}, options: NvmlProviderOptions = {}) => {
-  rig = createRig(config, { stallMilliseconds: 400, ...options });
+  rig = createRig(config, {
+    stallMilliseconds: 400,
+    hungAfterMilliseconds: 400,
+    identityMilliseconds: 0,
+    ...options,
+  });
   return rig.provider;
 };
 afterEach(async () => {
@@ -51,7 +56,59 @@ async function outcome(promise: Promise<unknown>) {
   return { ...ended, milliseconds: performance.now() - began };
 }
 
+describe.skipIf(noCompiler !== undefined)('a driver that is slow', () => {
+  // Each of some sixty calls takes 50 ms: a read takes seconds, but never stands still for half a second between two sections.
+  const slow: NodeConfig = { gpus: four, faults: ['mode * * slow:50'] };
+
+  it('is not called hung when the caller does not wait for it', async () => {
+    const provider = open(slow, { hungAfterMilliseconds: 1_500, identityMilliseconds: 60_000 });
+    const [gpu] = await gpusOf(provider);
+    if (!gpu) throw new Error('no GPU');
+    const read = await outcome(provider.readGpu(gpu, gpuSections, AbortSignal.timeout(1_000)));
+    expect(read.code).toBe('TIMEOUT');
+  });
+
+  it('lists what it could identify in time, and goes on from there at the next call', async () => {
+    const provider = open(slow, { hungAfterMilliseconds: 1_500, identityMilliseconds: 60_000 });
+    await gpusOf(provider);
+    const known = (gpus: readonly GpuRef[]) => gpus.filter(({ uuid }) => uuid !== null).length;
+    // What was identified before is not asked again: this would take far longer than the signal allows.
+    const { gpus } = await provider.describeNode(AbortSignal.timeout(1_000));
+    expect(known(gpus)).toBe(four.length);
+  });
+
+  it('answers with a gap for each GPU that it could not identify in time', async () => {
+    // Some four calls of 200 ms to describe the node, and again for each of twelve GPUs.
+    const many = { gpus: Array.from({ length: 12 }, () => ({})), faults: ['mode * * slow:200'] };
+    const provider = open(many, { hungAfterMilliseconds: 5_000, identityMilliseconds: 60_000 });
+    const first = await provider.describeNode(AbortSignal.timeout(4_000));
+    expect(first.gpus.map(({ index }) => index)).toEqual(many.gpus.map((_, index) => index));
+    const unnamed = first.gpus.filter(({ uuid }) => uuid === null).map(({ index }) => index);
+    expect(unnamed.length).toBeGreaterThan(0);
+    expect(first.gaps.filter(({ reason }) => reason === 'timeout').map(({ gpu }) => gpu)).toEqual(unnamed);
+  });
+});
+
 describe.skipIf(noCompiler !== undefined)('a GPU on which the driver hangs', () => {
+  it('does not keep a call that comes meanwhile from its siblings', async () => {
+    const provider = open(
+      { gpus: four, faults: [`mode ${temperature} 1 hang`] },
+      { identityMilliseconds: 60_000, hungAfterMilliseconds: 60_000 },
+    );
+    const gpus = await gpusOf(provider);
+    const controller = new AbortController();
+    const hung = provider.readGpu(gpus[1] as GpuRef, ['thermal'], controller.signal);
+    hung.catch(() => {});
+    await until(() => rig.calls(temperature) > 0);
+    const again = await gpusOf(provider);
+    const samples = await Promise.all(
+      [0, 2, 3].map((index) => provider.readGpu(again[index] as GpuRef, ['thermal'], deadline())),
+    );
+    expect(samples.map((sample) => sample.thermal?.temperatureCelsius)).toEqual([31, 33, 34]);
+    controller.abort();
+    await expect(hung).rejects.toMatchObject({ code: 'TIMEOUT' });
+  });
+
   it.each(['hang', 'spin', 'lock'])(
     '%s: siblings are answered before the abort, it is GPU_HUNG, and works again once it is mended',
     async (mode) => {

@@ -61,7 +61,7 @@ function createFixture(generation: Generation, when: keyof typeof faultLines, fa
     faults: fault === undefined ? [] : [faultLines[when][fault]],
   };
   // At the lookup a GPU already hangs while the node is described, which gives it up after twice the stall.
-  const rig = createRig(config, { stallMilliseconds: 400 }, generation);
+  const rig = createRig(config, { stallMilliseconds: 400, hungAfterMilliseconds: 0 }, generation);
   const { provider, calls } = rig;
   const stuckIn = when === 'opening' ? lookup : reading;
   return {

@@ -7,6 +7,7 @@ const provider = createNvmlProvider({
   library,
   environment: { FAKE_NVML_CONFIG: config },
   stallMilliseconds: 300,
+  hungAfterMilliseconds: 300,
   readDeadlineMilliseconds: 60_000,
 });
 const node = await provider.describeNode(AbortSignal.timeout(20_000));
