@@ -113,6 +113,17 @@ describe('analyze', () => {
     });
   });
 
+  it('an empty file is not a log without errors', async () => {
+    const empty = join(folder, 'empty.log');
+    await writeFile(empty, '');
+    const { code, stdout } = await runAgent(['analyze', '--json', empty]);
+    expect(code).toBe(3);
+    expect(JSON.parse(stdout)).toMatchObject({
+      verdict: 'unknown',
+      coverage: { kernelLog: { readable: false } },
+    });
+  });
+
   it('says when there is nothing, and how much was read', async () => {
     const { code, stdout } = await runAgent(['analyze', '-'], { input: 'one\ntwo\nthree' });
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'no GPU events found; 3 lines read\n' });

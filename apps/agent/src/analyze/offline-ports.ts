@@ -23,13 +23,16 @@ export function recordedKernelLog(
   source: string,
   records: readonly KernelLogRecord[],
   lostRecordCount: number,
+  /** What of the input could not be read; the whole of it when there are no records at all. */
+  unread: readonly { readonly source: string; readonly reason: string }[],
 ): KernelLog {
   const times = records.flatMap(({ at }) => at ?? []).sort();
   const coverage = {
     source,
-    readable: true,
+    readable: records.length > 0 || unread.length === 0,
     from: times[0] ?? null,
     to: times.at(-1) ?? null,
+    ...(unread.length > 0 ? { skipped: unread } : {}),
     ...(lostRecordCount > 0 ? { lostRecordCount } : {}),
   };
   return { read: () => Promise.resolve({ records, coverage }) };

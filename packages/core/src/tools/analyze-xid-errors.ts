@@ -171,9 +171,10 @@ function verdictOf(incidents: readonly Incident[], coverage: KernelLogCoverage):
 function summarise(incidents: readonly Incident[], log: KernelEventRead, verdict: Verdict): string {
   if (!log.coverage.readable) return 'The kernel log could not be read, so past GPU errors are not known.';
   if (incidents.length === 0) {
-    return log.events.length === 0
+    const errorCount = log.events.filter((event) => !isContext(event)).length;
+    return errorCount === 0
       ? 'No GPU errors in the part of the kernel log that was read.'
-      : `None of the ${log.events.length} GPU events in the kernel log match what was asked.`;
+      : `None of the ${errorCount} GPU events in the kernel log match what was asked.`;
   }
   const trusted = supporting(incidents);
   const forged = incidents.length - trusted.length;

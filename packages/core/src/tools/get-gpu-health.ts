@@ -157,11 +157,13 @@ function nextSteps(findings: readonly Finding[], verdict: Verdict, log: KernelEv
   if (first) {
     const alike = deciding.filter((finding) => finding.ruleId === first.ruleId && finding.action === action);
     steps.push({ action, reason: `${subjectOf(alike)}: ${first.what}` });
-    steps.push({
-      action: 'none',
-      reason: 'See the kernel-log errors behind it.',
-      tool: 'analyze_xid_errors',
-    });
+    if (findings.some(({ ruleId }) => ruleId.startsWith('log.'))) {
+      steps.push({
+        action: 'none',
+        reason: 'See the kernel-log errors behind it.',
+        tool: 'analyze_xid_errors',
+      });
+    }
   }
   if (verdict === 'unknown' || !log.coverage.readable) {
     steps.push({

@@ -69,6 +69,7 @@ const isDown = ({ state }: GpuReading) => state !== 'ok' && state !== 'unreadabl
 function summarise(readings: readonly GpuReading[]): string {
   const answered = readings.filter((reading) => reading.state === 'ok');
   const parts = [`${answered.length} of ${readings.length} GPU${readings.length === 1 ? '' : 's'} read`];
+  for (const { gpu, state } of readings) if (state !== 'ok') parts.push(`GPU ${gpu.index} is ${state}`);
   const range = (label: string, unit: string, values: readonly (number | null | undefined)[]) => {
     const known = values.filter((value) => typeof value === 'number');
     if (known.length === 0) return;

@@ -325,3 +325,43 @@ describe('a GPU that no longer tells its address', () => {
     for (const incident of groupIncidents(events, { gpus })) expect(incident.gpu).toBeUndefined();
   });
 });
+
+describe('what is over, and what is elsewhere', () => {
+  const advice = (seconds: number, to: 'reset' | 'none', changes: Partial<KernelEvent> = {}) =>
+    event(seconds, {
+      xid: 154,
+      severity: to === 'reset' ? 'fatal' : 'info',
+      action: to === 'reset' ? 'reset-gpu' : 'none',
+      ...changes,
+    });
+
+  test('a recovery action that the driver took back asks for nothing', () => {
+    const incidents = groupIncidents([advice(0, 'reset'), advice(900, 'none')]);
+    expect(incidents.map(({ verdict, action }) => [verdict, action])).toEqual([
+      ['ok', 'none'],
+      ['ok', 'none'],
+    ]);
+  });
+
+  test('one that came back stands, and another GPU or a forged line takes nothing back', () => {
+    const stands = (events: readonly KernelEvent[]) =>
+      groupIncidents(events).some(({ verdict, action }) => verdict === 'critical' && action === 'reset-gpu');
+    expect(stands([advice(0, 'none'), advice(900, 'reset')])).toBe(true);
+    expect(stands([advice(0, 'reset'), advice(900, 'none', { pciAddress: '0000:5e:00' })])).toBe(true);
+    expect(stands([advice(0, 'reset'), advice(900, 'none', { trusted: false })])).toBe(true);
+  });
+
+  test('the same address in two files is not one incident', () => {
+    const incidents = groupIncidents([
+      fallenOff(0, { file: 'node-a.log' }),
+      fallenOff(1, { file: 'node-b.log' }),
+    ]);
+    expect(incidents.map(({ count }) => count)).toEqual([1, 1]);
+  });
+
+  test('what the vendor wants looked at is a warning, also where applications commonly cause it', () => {
+    expect(verdictOfIncident('warning', true, true, 'contact-support')).toBe('warning');
+    expect(verdictOfIncident('warning', true, true, 'restart-app')).toBe('ok');
+    expect(verdictOfIncident('warning', true, false, 'contact-support')).toBe('unknown');
+  });
+});

@@ -2,7 +2,7 @@ import type { EventSeverity, KernelEvent, Trust } from '../domain/event.ts';
 import type { GpuRef } from '../domain/gpu.ts';
 import type { Incident } from '../domain/incident.ts';
 import { pciDeviceKey } from '../domain/pci-address.ts';
-import { strongestAction, type Verdict } from '../domain/verdict.ts';
+import { type Action, isDisruptive, strongestAction, type Verdict } from '../domain/verdict.ts';
 import { findSxid, findXid } from './catalogue.ts';
 import { type KindEntry, kindCatalogue } from './kinds.ts';
 
@@ -22,16 +22,17 @@ const severityRank: Readonly<Record<EventSeverity, number>> = { fatal: 3, critic
 /**
  * The verdict an incident supports by itself. `fatal` and `critical` are critical also when applications commonly cause the number: the
  * GPU needs an action either way. A `warning` that applications commonly cause says nothing bad about the GPU (`ok`); its action still
- * names the application. What a user-space program wrote to the log proves nothing: `unknown`.
+ * names the application, unless the vendor asks for more than that. What a user-space program wrote to the log proves nothing: `unknown`.
  */
 export function verdictOfIncident(
   severity: EventSeverity,
   applicationCommon: boolean,
   trusted: Trust,
+  action: Action = 'none',
 ): Verdict {
   if (trusted === false) return 'unknown';
   if (severity === 'fatal' || severity === 'critical') return 'critical';
-  return severity === 'warning' && !applicationCommon ? 'warning' : 'ok';
+  return severity === 'warning' && (!applicationCommon || isDisruptive(action)) ? 'warning' : 'ok';
 }
 
 /** An incident while it grows. */
@@ -55,6 +56,8 @@ interface Group {
   /** The GPU on the address when the events were logged, by an identity line. */
   uuid: string | undefined;
   isSympathetic: boolean;
+  /** The driver has taken its advice back. */
+  isSuperseded: boolean;
 }
 
 /**
@@ -100,6 +103,7 @@ export function groupIncidents(
   }
 
   markSympathetic(groups, windowSeconds);
+  markSuperseded(groups);
   const attribute = attribution(options.gpus ?? [], groups);
   return groups
     .filter((group) => group.count > 0)
@@ -109,7 +113,8 @@ export function groupIncidents(
 
 function keyOf(event: KernelEvent, kind: string, code: number | undefined): string {
   const device = event.pciAddress ?? (event.switchIndex === undefined ? '' : `switch ${event.switchIndex}`);
-  return `${kind} ${code ?? ''} ${device} ${event.trusted === false ? 'untrusted' : ''}`;
+  // Two files may be two machines, and the same address is in every machine of a fleet.
+  return `${kind} ${code ?? ''} ${device} ${event.trusted === false ? 'untrusted' : ''} ${event.file ?? ''}`;
 }
 
 function timeOf({ at }: KernelEvent): number | undefined {
@@ -147,6 +152,7 @@ function start(event: KernelEvent, order: number, lastTime: number, uuid: string
     actions: new Set(),
     uuid,
     isSympathetic: false,
+    isSuperseded: false,
   };
   grow(group, event);
   return group;
@@ -218,6 +224,18 @@ function markSympathetic(groups: readonly Group[], windowSeconds: number): void 
   }
 }
 
+/** Of several Xid 154 of a GPU the newest is the driver's word: earlier ones are history. A forged one takes nothing back. */
+function markSuperseded(groups: readonly Group[]): void {
+  const newest = new Map<string, Group>();
+  for (const group of groups) {
+    if (group.subject.xid !== 154 || !group.subject.pciAddress) continue;
+    const key = keyOf(group.subject, 'xid', 154);
+    const earlier = newest.get(key);
+    if (earlier) earlier.isSuperseded = true;
+    newest.set(key, group);
+  }
+}
+
 function overlaps(one: Group, other: Group, windowSeconds: number): boolean {
   return (
     secondsBetween(one.last, other.first) <= windowSeconds &&
@@ -270,7 +288,9 @@ function present(group: Group, attribute: Attribute): Incident {
   const { subject, first, last, worst, trusted } = group;
   const { kind, xid, sxid, switchIndex } = subject;
   const { title, explanation, applicationCommon, source } = describe(subject);
-  const severity = group.isSympathetic ? 'info' : worst.severity;
+  const isOver = group.isSympathetic || group.isSuperseded;
+  const severity = isOver ? 'info' : worst.severity;
+  const action = isOver ? 'none' : strongestAction(group.actions);
   const gpu = attribute(group);
   return {
     kind,
@@ -279,8 +299,8 @@ function present(group: Group, attribute: Attribute): Incident {
     title,
     explanation,
     severity,
-    verdict: verdictOfIncident(severity, applicationCommon, trusted),
-    action: group.isSympathetic ? 'none' : strongestAction(group.actions),
+    verdict: verdictOfIncident(severity, applicationCommon, trusted, action),
+    action,
     applicationCommon,
     pciAddress: subject.pciAddress,
     ...(gpu ? { gpu: { index: gpu.index, uuid: gpu.uuid } } : {}),
@@ -306,7 +326,7 @@ export function isContext({ kind }: KernelEvent): boolean {
 
 /** The verdict that an event supports by itself; see `verdictOfIncident`. */
 export function verdictOfEvent(event: KernelEvent): Verdict {
-  return verdictOfIncident(event.severity, describe(event).applicationCommon, event.trusted);
+  return verdictOfIncident(event.severity, describe(event).applicationCommon, event.trusted, event.action);
 }
 
 function describe(event: KernelEvent): KindEntry {

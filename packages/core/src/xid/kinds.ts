@@ -54,7 +54,7 @@ export const kindCatalogue = {
   'gpu-hang': {
     title: 'GPU seems locked',
     explanation: 'A watchdog saw no progress on the GPU. Often an Xid 8 follows.',
-    applicationCommon: true,
+    applicationCommon: false,
     source: driver,
   },
   'gsp-fault': {

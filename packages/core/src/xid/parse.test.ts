@@ -244,3 +244,19 @@ test('a weaker grammar would be seen', () => {
   expect(weak(lookalike)).toBe(true);
   expect(parse(lookalike)).toBeUndefined();
 });
+
+describe('driver text inside somebody else’s message', () => {
+  const text =
+    'bad[123]: segfault at 0 ip 00 sp 00 error 4 in NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus.[400000+1000]';
+  const record = { text, raw: text, at: null, uptimeSeconds: 1, trusted: 'unknown' } as const;
+
+  test('is not trusted where the container says where the message begins', () => {
+    expect(parseKernelEvent(record)).toMatchObject({ xid: 79, trusted: false });
+  });
+
+  test('is of unknown trust behind a prefix that was not understood', () => {
+    const quoted = 'kern.log.1:17:NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus.';
+    const pasted = { ...record, text: quoted, raw: quoted, uptimeSeconds: null };
+    expect(parseKernelEvent(pasted)).toMatchObject({ xid: 79, trusted: 'unknown' });
+  });
+});

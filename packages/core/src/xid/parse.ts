@@ -59,9 +59,12 @@ function severityOf(severity: EventSeverity, decoded: DecodedDetail | undefined)
  * The driver's messages begin with its name. Where it stands inside another message of the kernel, somebody else chose the words: the
  * product name of a USB device, for one.
  */
-function trustAt({ text, trusted }: KernelLogRecord, index: number): KernelLogRecord['trusted'] {
+function trustAt(record: KernelLogRecord, index: number): KernelLogRecord['trusted'] {
+  const { text, trusted, at, uptimeSeconds } = record;
   const isOwnMessage = /(?:^|\n)\s{0,32}$/.test(text.slice(Math.max(0, index - 33), index));
-  return trusted === true && !isOwnMessage ? false : trusted;
+  // Without a container that was understood, what stands before it may be one that was not.
+  const isMessageWhole = trusted === true || at !== null || uptimeSeconds !== null;
+  return isMessageWhole && !isOwnMessage ? false : trusted;
 }
 
 function common(record: KernelLogRecord, index: number) {

@@ -73,7 +73,10 @@ async function report(inputs: readonly Input[], context: CommandContext): Promis
   const source = inputs.map(({ name }) => `file:${name}`).join(', ');
   const [records, lostRecordCount] = kept.finish();
   const tools = createGpuTools(
-    { gpuProvider: offlineProvider, kernelLog: recordedKernelLog(source, records, lostRecordCount) },
+    {
+      gpuProvider: offlineProvider,
+      kernelLog: recordedKernelLog(source, records, lostRecordCount, unreadParts(inputs, outcomes)),
+    },
     { nodeName: config.nodeName, deadlineMilliseconds: 600_000 },
   );
   const result = await tools
@@ -85,6 +88,16 @@ async function report(inputs: readonly Input[], context: CommandContext): Promis
   else if (answer['eventCount'] === 0) await terminal.write(await nothingFound(inputs, outcomes));
   else await terminal.write(renderIncidents(answer, terminal));
   return exitCodeOf(isDamaged(outcomes) ? worseThanUnknown(answer) : answer);
+}
+
+/** Files with nothing in them, and what stands behind a damage: neither is a log without errors. */
+function unreadParts(inputs: readonly Input[], outcomes: readonly ScanOutcome[]) {
+  return inputs.flatMap(({ name, stats }, index) => {
+    const { damage, lineCount } = outcomes[index] ?? {};
+    const isEmpty = stats?.isFile() ? stats.size === 0 : lineCount === 0;
+    if (damage === undefined && !isEmpty) return [];
+    return [{ source: `file:${name}`, reason: damage ?? 'it is empty' }];
+  });
 }
 
 const isDamaged = (outcomes: readonly ScanOutcome[]) => outcomes.some(({ damage }) => damage !== undefined);
