@@ -1,15 +1,14 @@
 import { hostname } from 'node:os';
 import { describe, expect, it } from 'vitest';
+import { type GivenFlags, resolveConfig } from './config.ts';
 import {
   type CommandName,
   describeOptions,
   environmentNameOf,
-  type GivenFlags,
   type OptionName,
   optionEntries,
   optionTable,
-  resolveConfig,
-} from './config.ts';
+} from './options.ts';
 import { UsageError } from './usage-error.ts';
 
 /** One valid value per option with a feature behind it, what else must be chosen, and what must come out. */

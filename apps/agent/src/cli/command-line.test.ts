@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { builtCommands } from '../config.ts';
+import { builtCommands } from '../options.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseCommandLine } from './command-line.ts';
 

@@ -1,14 +1,14 @@
 import { Command, CommanderError, Option } from 'commander';
+import type { GivenFlags } from '../config.ts';
 import {
   builtCommands,
   type CommandName,
   environmentNameOf,
   flagText,
-  type GivenFlags,
   type OptionName,
   type OptionSpec,
   optionEntries,
-} from '../config.ts';
+} from '../options.ts';
 import { UsageError } from '../usage-error.ts';
 import { programName } from '../version.ts';
 

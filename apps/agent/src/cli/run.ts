@@ -1,4 +1,5 @@
-import { type AgentConfig, type CommandName, resolveConfig } from '../config.ts';
+import { type AgentConfig, resolveConfig } from '../config.ts';
+import type { CommandName } from '../options.ts';
 import { UsageError } from '../usage-error.ts';
 import { programName } from '../version.ts';
 import type { CommandAction, Host } from './command.ts';
