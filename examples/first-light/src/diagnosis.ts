@@ -70,9 +70,7 @@ export function renderDiagnosis({ inventory, health, xid }: Answers, emphasize: 
     const proof = worst?.evidence.map(({ field, value }) => `${field} = ${String(value)}`).join('; ');
     if (proof) lines.push(`         evidence: ${proof}`);
     if (others.length > 0)
-      lines.push(
-        `         and ${others.length} more finding${others.length === 1 ? '' : 's'} that agree${others.length === 1 ? 's' : ''}`,
-      );
+      lines.push(`         and ${others.length} more finding${others.length === 1 ? '' : 's'}`);
   }
   const healthy = health.gpus.filter(({ verdict }) => verdict === 'ok').map(({ index }) => index);
   if (healthy.length > 0) lines.push(`  GPU ${healthy.join(', ')}  ${word('ok')}`);

@@ -121,12 +121,19 @@ function summarise(
     assessments.length === 0
       ? 'The driver counts no GPUs on this node, so there is nothing to judge.'
       : `${total}: ${parts.join(', ')}.`;
-  const worst = findings.find((finding) => finding.verdict === verdict);
-  const first = worst ? ` ${subjectOf([worst])}: ${worst.what}` : '';
+  const lead = leadOf(findings, verdict);
+  const first = lead ? ` ${subjectOf([lead])}: ${lead.what}` : '';
   const blind = log.coverage.readable
     ? ''
     : ' The kernel log could not be read, so past errors are not weighed.';
   return `${counted}${first}${blind}`;
+}
+
+/** The finding that summary and next step are about: of those that make the verdict, the one with the strongest action. */
+function leadOf(findings: readonly Finding[], verdict: Verdict): Finding | undefined {
+  const deciding = findings.filter((finding) => finding.verdict === verdict);
+  const action = strongestAction(deciding.map((finding) => finding.action));
+  return deciding.find((finding) => finding.action === action);
 }
 
 /** The GPUs that findings are about, or the node. */
@@ -151,11 +158,10 @@ function present(assessment: GpuAssessment, reading: GpuReading | undefined, det
 
 function nextSteps(findings: readonly Finding[], verdict: Verdict, log: KernelEventRead): NextStep[] {
   const steps: NextStep[] = [];
-  const deciding = findings.filter((finding) => finding.verdict === verdict);
-  const action = strongestAction(deciding.map((finding) => finding.action));
-  const first = deciding.find((finding) => finding.action === action);
+  const first = leadOf(findings, verdict);
   if (first) {
-    const alike = deciding.filter((finding) => finding.ruleId === first.ruleId && finding.action === action);
+    const { action, ruleId } = first;
+    const alike = findings.filter((finding) => finding.ruleId === ruleId && finding.action === action);
     steps.push({ action, reason: `${subjectOf(alike)}: ${first.what}` });
     if (findings.some(({ ruleId }) => ruleId.startsWith('log.'))) {
       steps.push({

@@ -65,9 +65,10 @@ export function renderFindings(findings: readonly Finding[], terminal: Terminal)
     const { verdict, gpu, what, action, confidence, evidence, ruleId, source } = finding;
     const where = gpu === undefined ? '' : `GPU ${gpu}  `;
     const proof = evidence
-      .map(({ field, value, threshold }) => {
+      .map(({ field, value, threshold, at }) => {
         const limit = threshold === undefined ? '' : ` (threshold ${clean(threshold)})`;
-        return `${clean(field)} = ${clean(value)}${limit}`;
+        const when = at === undefined ? '' : `, last at ${clean(at)}`;
+        return `${clean(field)} = ${clean(value)}${limit}${when}`;
       })
       .join('; ');
     const lines = [
