@@ -113,10 +113,17 @@ describe('analyze', () => {
     });
   });
 
-  it('an empty file is not a log without errors', async () => {
-    const empty = join(folder, 'empty.log');
-    await writeFile(empty, '');
-    const { code, stdout } = await runAgent(['analyze', '--json', empty]);
+  it.each([
+    ['an empty file', Buffer.alloc(0)],
+    // Every byte value, over and over: no text in any encoding.
+    [
+      'a file that is no text',
+      Buffer.from(Array.from({ length: 65_536 }, (_, index) => (index * 167) % 256)),
+    ],
+  ])('%s is not a log without errors', async (_, bytes) => {
+    const file = join(folder, 'nothing.log');
+    await writeFile(file, bytes);
+    const { code, stdout } = await runAgent(['analyze', '--json', file]);
     expect(code).toBe(3);
     expect(JSON.parse(stdout)).toMatchObject({
       verdict: 'unknown',

@@ -11,6 +11,8 @@ export interface Input {
   readonly name: string;
   /** Absent for standard input. */
   readonly stats?: Stats;
+  /** Its beginning is no text in any encoding that logs have. Not known of pipes. */
+  readonly isBinary?: true;
   /** Something the person should know about how it is read. */
   readonly remark?: string;
 }
@@ -43,13 +45,15 @@ export async function chooseInputs(
   for (const name of operands) {
     const stats = name === standardInput ? undefined : await statOf(name);
     // Looking into a pipe would take away what is to be read.
-    const found = stats?.isFile() ? await formatOf(name) : undefined;
+    const head = stats?.isFile() ? await headOf(name) : '';
+    const found = otherFormats.find(({ pattern }) => pattern.test(head));
     if (found && !found.isBuilt)
       refused.push(`${name}: reading ${found.format} is not built yet; kernel logs are`);
     else
       inputs.push({
         name,
         ...(stats ? { stats } : {}),
+        ...(isBinary(head) ? { isBinary: true } : {}),
         ...(found
           ? { remark: `${name}: only the kernel-log lines of this ${found.format} are read so far` }
           : {}),
@@ -69,9 +73,13 @@ async function statOf(name: string): Promise<Stats> {
   }
 }
 
-async function formatOf(name: string) {
-  const head = await headOf(name);
-  return otherFormats.find(({ pattern }) => pattern.test(head));
+/** What stands for a byte that is no text: a control character, or one that is not UTF-8. Logs hold some, and runs of NUL after a crash. */
+const notText = /[\u0001-\u0008\u000b\u000c\u000e-\u001a\u001c-\u001f\ufffd]/g;
+const binaryShare = 0.1;
+
+function isBinary(head: string): boolean {
+  const text = Buffer.from(head, 'latin1').toString('utf8');
+  return (text.match(notText)?.length ?? 0) > text.length * binaryShare;
 }
 
 async function headOf(name: string): Promise<string> {

@@ -90,13 +90,14 @@ async function report(inputs: readonly Input[], context: CommandContext): Promis
   return exitCodeOf(isDamaged(outcomes) ? worseThanUnknown(answer) : answer);
 }
 
-/** Files with nothing in them, and what stands behind a damage: neither is a log without errors. */
+/** Files with nothing in them, files that are no text, and what stands behind a damage: none of it is a log without errors. */
 function unreadParts(inputs: readonly Input[], outcomes: readonly ScanOutcome[]) {
-  return inputs.flatMap(({ name, stats }, index) => {
-    const { damage, lineCount } = outcomes[index] ?? {};
+  return inputs.flatMap(({ name, stats, isBinary }, index) => {
+    const { damage, lineCount, recordCount } = outcomes[index] ?? {};
     const isEmpty = stats?.isFile() ? stats.size === 0 : lineCount === 0;
-    if (damage === undefined && !isEmpty) return [];
-    return [{ source: `file:${name}`, reason: damage ?? 'it is empty' }];
+    const isUnread = isEmpty ? 'it is empty' : isBinary && recordCount === 0 ? 'it is not text' : undefined;
+    const reason = damage ?? isUnread;
+    return reason === undefined ? [] : [{ source: `file:${name}`, reason }];
   });
 }
 
