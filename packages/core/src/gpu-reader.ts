@@ -73,7 +73,9 @@ export class GpuReader {
 
   async #readOne(gpu: GpuRef, sections: readonly GpuSection[], signal: AbortSignal): Promise<GpuReading> {
     try {
+      const startedAt = this.#clock.now();
       const sample = await this.#within(signal, this.#provider.readGpu(gpu, sections, signal), gpu);
+      const probeMilliseconds = sample.probeMilliseconds ?? this.#clock.now() - startedAt;
       const { identity } = sample;
       const ref: GpuRef = {
         index: gpu.index,
@@ -81,12 +83,19 @@ export class GpuReader {
         pciAddress: gpu.pciAddress,
         name: identity?.name ?? gpu.name,
       };
-      return { ...sample, gpu: ref, state: 'ok', observedAt: this.#timestamp() };
+      return { ...sample, gpu: ref, state: 'ok', probeMilliseconds, observedAt: this.#timestamp() };
     } catch (thrown) {
       const error = this.#toGpuError(thrown, `readGpu ${gpu.index}`);
       const { state, reason } = stateByCode[error.code] ?? { state: 'unreadable', reason: 'error' };
       const gaps: Gap[] = sections.map((field) => ({ gpu: gpu.index, field, reason, detail: error.message }));
-      return { gpu, state, stateDetail: error.message, observedAt: this.#timestamp(), gaps };
+      return {
+        gpu,
+        state,
+        stateDetail: error.message,
+        errorCode: error.code,
+        observedAt: this.#timestamp(),
+        gaps,
+      };
     }
   }
 

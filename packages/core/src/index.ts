@@ -6,6 +6,20 @@ export * from './domain/gap.ts';
 export * from './domain/gpu.ts';
 export * from './domain/incident.ts';
 export * from './domain/pci-address.ts';
+export * from './domain/readings/clocks.ts';
+export * from './domain/readings/ecc.ts';
+export * from './domain/readings/events.ts';
+export * from './domain/readings/identity.ts';
+export * from './domain/readings/memory.ts';
+export * from './domain/readings/mig.ts';
+export * from './domain/readings/nvlink.ts';
+export * from './domain/readings/pcie.ts';
+export * from './domain/readings/power.ts';
+export * from './domain/readings/process.ts';
+export * from './domain/readings/recovery.ts';
+export * from './domain/readings/thermal.ts';
+export * from './domain/readings/topology.ts';
+export * from './domain/readings/utilization.ts';
 export * from './domain/verdict.ts';
 export * from './errors.ts';
 export { GpuReader } from './gpu-reader.ts';
@@ -14,8 +28,14 @@ export { assessGpu, type GpuAssessment, scoreOf } from './health/assess.ts';
 export type { HealthRule, RuleFinding, RuleOutcome } from './health/rule.ts';
 export { healthRules } from './health/rules.ts';
 // Ports
+export type * from './ports/audit-log.ts';
+export type * from './ports/gpu-control.ts';
+export type * from './ports/gpu-event-source.ts';
 export type * from './ports/gpu-provider.ts';
+export type * from './ports/host-devices.ts';
+export type * from './ports/host-processes.ts';
 export type * from './ports/kernel-log.ts';
+export * from './ports/process-control.ts';
 export * from './ports/runtime.ts';
 export {
   type GpuPrompt,

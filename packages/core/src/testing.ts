@@ -1,5 +1,11 @@
 import type { KernelLogRecord } from './domain/event.ts';
-import type { GpuRef, GpuSample, GpuSection, NodeDescription } from './domain/gpu.ts';
+import {
+  type GpuRef,
+  type GpuSample,
+  type GpuSection,
+  gpuSections,
+  type NodeDescription,
+} from './domain/gpu.ts';
 import { GpuError } from './errors.ts';
 import type { GpuProvider, ProviderManifest } from './ports/gpu-provider.ts';
 import type { KernelLog, KernelLogCoverage, KernelLogRequest } from './ports/kernel-log.ts';
@@ -55,19 +61,7 @@ export function stubProvider(options: StubProviderOptions = {}): GpuProvider & {
       backend: 'stub',
       vendor: 'nvidia',
       simulated: true,
-      sections: [
-        'identity',
-        'memory',
-        'thermal',
-        'power',
-        'clocks',
-        'utilization',
-        'ecc',
-        'rowRemap',
-        'pcie',
-        'mig',
-        'recovery',
-      ],
+      sections: gpuSections,
       mig: false,
       ...options.manifest,
     },
@@ -80,6 +74,8 @@ export function stubProvider(options: StubProviderOptions = {}): GpuProvider & {
         driverVersion: '580.159.04',
         libraryVersion: '13.580.159.04',
         computeApiVersion: '13.0',
+        driverBranch: 'r580_00',
+        confidentialComputingEnabled: false,
         gpus: refs,
         gaps: [],
         ...describe,

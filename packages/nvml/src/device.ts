@@ -2,7 +2,7 @@ import type { Gap, GpuSection, GpuSectionReadings } from '@k8s-gpu-mcp/core';
 import { allocate, readText } from './abi/codec.ts';
 import { rc } from './abi/constants.ts';
 import type { Arguments, FunctionName } from './abi/functions.ts';
-import { decodeText, decodeU32, decodeU64, missingFrom, type Reading } from './decode.ts';
+import { decodeFlag, decodeText, decodeU32, decodeU64, missingFrom, type Reading } from './decode.ts';
 import type { NvmlLibrary } from './library.ts';
 
 /** The GPU dropped off its bus while it was read: nothing more can come of this read. */
@@ -58,6 +58,11 @@ export class Device {
     return code === rc.success ? decodeU32(call, out.readUInt32LE(0)) : missingFrom(call, code);
   }
 
+  /** For functions whose out value is 0 or 1. */
+  flag(name: FunctionsWith<[Buffer]>): Reading<boolean> {
+    return mapReading(this.u32(name), (value) => decodeFlag(name, value));
+  }
+
   u64(name: FunctionsWith<[Buffer]>): Reading<number> {
     const out = allocate(8);
     const code = this.call(name, out);
@@ -86,6 +91,24 @@ export function mapReading<From, To>(
   decode: (value: From) => Reading<To>,
 ): Reading<To> {
   return 'reason' in reading ? reading : decode(reading.value);
+}
+
+/** What a section may need beside its own GPU. */
+export interface ReadContext {
+  readonly index: number;
+  /** Indexes of the other GPUs that may be asked about. One that hangs is not among them. */
+  readonly peers: readonly number[];
+  /** The profiling sample taken by the previous read of each GPU, by index. Lives as long as the library is open. */
+  readonly profilingSamples: Map<number, ProfilingSample>;
+  /** Says what is about to be done, so that a hang can be named. */
+  readonly onStage: (stage: string) => void;
+}
+
+export interface ProfilingSample {
+  /** `nvmlGpmSample_t`; belongs to the library. */
+  readonly handle: bigint;
+  /** Milliseconds, monotonic. */
+  readonly takenAt: number;
 }
 
 /** What one section's reader returns: a Reading for every leaf of the core's type, none forgotten. */

@@ -1,6 +1,12 @@
 import { existsSync } from 'node:fs';
 import { rc } from './abi/constants.ts';
-import { type Arguments, essentialFunctions, type FunctionName, functions } from './abi/functions.ts';
+import {
+  type Arguments,
+  essentialFunctions,
+  type FunctionName,
+  functions,
+  type ParameterKind,
+} from './abi/functions.ts';
 
 /**
  * Finding, loading and calling libnvidia-ml. Runs in the helper process only: dlopen matches by SONAME, so a process can hold one
@@ -42,8 +48,8 @@ export class LibraryError extends Error {
   }
 }
 
-const nativeTypes = { handle: 'uint64', u32: 'uint32', pointer: 'void *' } as const;
-const jsTypes = { handle: 'bigint', u32: 'number', pointer: 'object' } as const;
+const nativeTypes = { handle: 'uint64', u32: 'uint32', u64: 'uint64', pointer: 'void *' } as const;
+const jsTypes = { handle: 'bigint', u32: 'number', u64: 'bigint', pointer: 'object' } as const;
 
 export class NvmlLibrary {
   readonly path: string;
@@ -63,7 +69,7 @@ export class NvmlLibrary {
   call<Name extends FunctionName>(name: Name, ...values: Arguments<Name>): number {
     const bound = this.#bind(name);
     if (bound === null) return rc.functionNotFound;
-    const kinds = functions[name];
+    const kinds: readonly ParameterKind[] = functions[name].parameters;
     // The FFI turns a value of the wrong type into a wild address, so nothing unchecked reaches it.
     const given: readonly unknown[] = values;
     kinds.forEach((kind, position) => {
@@ -93,7 +99,7 @@ export class NvmlLibrary {
       bound = this.#native.func(
         name,
         'int',
-        functions[name].map((kind) => nativeTypes[kind]),
+        functions[name].parameters.map((kind) => nativeTypes[kind]),
       );
     } catch {
       bound = null;

@@ -15,6 +15,8 @@ export type Operation =
       /** When known, the device found at the index must have it. */
       readonly uuid: string | null;
       readonly sections: readonly GpuSection[];
+      /** Indexes of the other GPUs that may be asked about. */
+      readonly peers: readonly number[];
     };
 
 export interface OpenResult {
@@ -25,6 +27,8 @@ export interface DescribeResult {
   readonly driverVersion: string | null;
   readonly libraryVersion: string | null;
   readonly computeApiVersion: string | null;
+  readonly driverBranch: string | null;
+  readonly confidentialComputingEnabled: boolean | null;
   readonly gpuCount: number;
   readonly gaps: readonly Gap[];
 }

@@ -102,11 +102,14 @@ class NvmlProvider implements GpuProvider {
       }));
     }
     const found = await Promise.all(this.#known.map((known) => this.#identify(known, node.gpuCount, signal)));
-    const { driverVersion, libraryVersion, computeApiVersion } = node;
+    const { driverVersion, libraryVersion, computeApiVersion, driverBranch, confidentialComputingEnabled } =
+      node;
     return {
       driverVersion,
       libraryVersion,
       computeApiVersion,
+      driverBranch,
+      confidentialComputingEnabled,
       gpus: found.map(({ gpu }) => ({ ...gpu })),
       gaps: [...node.gaps, ...found.flatMap(({ gaps }) => gaps)],
     };
@@ -119,7 +122,7 @@ class NvmlProvider implements GpuProvider {
     }
     const uuid = gpu.uuid ?? this.#known[index]?.gpu.uuid ?? null;
     return this.#executor.submit(
-      { kind: 'read', index, uuid: gpu.uuid, sections },
+      { kind: 'read', index, uuid: gpu.uuid, sections, peers: [] },
       { signal, gpu: { ...gpu, uuid } },
     );
   }

@@ -3,6 +3,7 @@ import { allocate, allocateStruct, readField, readText } from './abi/codec.ts';
 import { bufferSizes, rc } from './abi/constants.ts';
 import {
   decodeCudaVersion,
+  decodeFlag,
   decodeText,
   describeReturn,
   errorCodeOf,
@@ -11,10 +12,10 @@ import {
   missingFrom,
   type Reading,
 } from './decode.ts';
-import { Device, GpuLostDuringRead } from './device.ts';
+import { Device, GpuLostDuringRead, type ProfilingSample, type ReadContext } from './device.ts';
 import { LibraryError, type LoadNative, type NvmlLibrary, openLibrary } from './library.ts';
 import type { Failure, Operation, OperationResults } from './protocol.ts';
-import { sectionReaders } from './sections.ts';
+import { sectionReaders } from './sections/index.ts';
 
 /** An NVML call on which everything else depends failed. */
 class CallFailed extends Error {
@@ -32,6 +33,7 @@ export class NvmlSession {
   readonly #load: () => Promise<LoadNative>;
   readonly #onStage: (stage: string) => void;
   #library: NvmlLibrary | undefined;
+  readonly #profilingSamples = new Map<number, ProfilingSample>();
 
   constructor(load: () => Promise<LoadNative>, onStage: (stage: string) => void) {
     this.#load = load;
@@ -84,7 +86,7 @@ export class NvmlSession {
     const library = this.#opened;
     this.#onStage('read versions');
     const gaps: Gap[] = [];
-    const take = (field: string, reading: Reading<string>) => {
+    const take = <T>(field: string, reading: Reading<T>): T | null => {
       if (!('reason' in reading)) return reading.value;
       gaps.push({ field, reason: reading.reason, detail: reading.detail });
       return null;
@@ -98,12 +100,25 @@ export class NvmlSession {
     const driverVersion = take('driverVersion', version('nvmlSystemGetDriverVersion'));
     const libraryVersion = take('libraryVersion', version('nvmlSystemGetNVMLVersion'));
     const computeApiVersion = take('computeApiVersion', this.#cudaVersion());
+    const driverBranch = take('driverBranch', readDriverBranch(library));
+    const confidentialComputingEnabled = take(
+      'confidentialComputingEnabled',
+      readConfidentialComputing(library),
+    );
     const count = allocate(4);
     const code = library.call('nvmlDeviceGetCount_v2', count);
     if (code !== rc.success) {
       throw new CallFailed('the GPUs cannot be counted', 'nvmlDeviceGetCount_v2', code);
     }
-    return { driverVersion, libraryVersion, computeApiVersion, gpuCount: count.readUInt32LE(0), gaps };
+    return {
+      driverVersion,
+      libraryVersion,
+      computeApiVersion,
+      driverBranch,
+      confidentialComputingEnabled,
+      gpuCount: count.readUInt32LE(0),
+      gaps,
+    };
   }
 
   #cudaVersion(): Reading<string> {
@@ -139,12 +154,18 @@ export class NvmlSession {
   #read(operation: Extract<Operation, { kind: 'read' }>): GpuSample {
     const { index, uuid } = operation;
     const device = this.#deviceAt(index, uuid);
+    const context: ReadContext = {
+      index,
+      peers: operation.peers,
+      profilingSamples: this.#profilingSamples,
+      onStage: this.#onStage,
+    };
     const gaps: Gap[] = [];
     const sample: Record<string, unknown> = {};
     for (const section of new Set(operation.sections)) {
       const read = sectionReaders[section];
       this.#onStage(`read ${section}`);
-      const { leaves, gaps: inner = [] } = read(device);
+      const { leaves, gaps: inner = [] } = read(device, context);
       const values: Record<string, unknown> = {};
       for (const [leaf, reading] of Object.entries<Reading<unknown>>(leaves)) {
         values[leaf] = reading.value;
@@ -178,6 +199,22 @@ export class NvmlSession {
     }
     return new Device(library, handle.readBigUInt64LE(0));
   }
+}
+
+function readDriverBranch(library: NvmlLibrary): Reading<string> {
+  const call = 'nvmlSystemGetDriverBranch';
+  const info = allocateStruct('nvmlSystemDriverBranchInfo_v1_t');
+  const code = library.call(call, info, bufferSizes.systemVersion);
+  if (code !== rc.success) return missingFrom(call, code);
+  return decodeText(call, readField(info, 'nvmlSystemDriverBranchInfo_v1_t', 'branch'));
+}
+
+function readConfidentialComputing(library: NvmlLibrary): Reading<boolean> {
+  const call = 'nvmlSystemGetConfComputeState';
+  const state = allocateStruct('nvmlConfComputeSystemState_t');
+  const code = library.call(call, state);
+  if (code !== rc.success) return missingFrom(call, code);
+  return decodeFlag(call, readField(state, 'nvmlConfComputeSystemState_t', 'ccFeature'));
 }
 
 /** The 8-digit domain form, which is the only one that is not truncated. */

@@ -1,4 +1,6 @@
-import type { ClockEventReason, GpuReading, RecoveryAction } from '../domain/gpu.ts';
+import type { GpuReading } from '../domain/gpu.ts';
+import type { ClockEventReason } from '../domain/readings/clocks.ts';
+import type { RecoveryAction } from '../domain/readings/recovery.ts';
 import type { Action, Verdict } from '../domain/verdict.ts';
 import {
   evidence,

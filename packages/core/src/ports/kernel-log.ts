@@ -1,4 +1,5 @@
 import type { KernelLogRecord } from '../domain/event.ts';
+import type { WatchNotice } from './gpu-event-source.ts';
 
 export interface KernelLogRequest {
   /** ISO 8601: records known to be older are left out. */
@@ -32,4 +33,13 @@ export interface KernelLogRead {
 export interface KernelLog {
   /** Never rejects for an unreadable source: coverage says so. Rejects with `GpuError` TIMEOUT or CANCELLED when `signal` aborts. */
   read(request: KernelLogRequest): Promise<KernelLogRead>;
+}
+
+/** The port to the kernel's messages as they are written. */
+export interface KernelLogFollower {
+  /**
+   * GPU-related records (`isKernelLogCandidate`) from now on, each once. Ends when `signal` aborts and never throws: a source that cannot be
+   * read, or that lost records, is a notice.
+   */
+  follow(signal: AbortSignal): AsyncIterable<KernelLogRecord | WatchNotice>;
 }

@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import { GpuReader } from '../gpu-reader.ts';
 import type { GpuProvider } from '../ports/gpu-provider.ts';
+import type { HostDevices } from '../ports/host-devices.ts';
+import type { HostProcesses } from '../ports/host-processes.ts';
 import type { KernelLog } from '../ports/kernel-log.ts';
 import { type Clock, type Logger, silentLogger, systemClock } from '../ports/runtime.ts';
 import { analyzeXidErrors } from './analyze-xid-errors.ts';
@@ -14,6 +16,10 @@ import type { Toolkit } from './toolkit.ts';
 export interface GpuToolPorts {
   readonly gpuProvider: GpuProvider;
   readonly kernelLog: KernelLog;
+  /** PCI bus and device files, for the cross-check with the driver and for answers while the driver hangs. */
+  readonly hostDevices?: HostDevices;
+  /** Names, users and containers of the processes that hold a GPU. */
+  readonly hostProcesses?: HostProcesses;
   readonly clock?: Clock;
   readonly logger?: Logger;
 }
@@ -33,6 +39,8 @@ export function createToolkit(ports: GpuToolPorts, options: GpuToolOptions): Too
     nodeName: options.nodeName,
     reader: new GpuReader(ports.gpuProvider, clock, logger),
     kernelLog: ports.kernelLog,
+    hostDevices: ports.hostDevices ?? null,
+    hostProcesses: ports.hostProcesses ?? null,
     clock,
     logger,
   };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { GpuReading, MigDevice } from '../domain/gpu.ts';
+import type { GpuReading } from '../domain/gpu.ts';
+import type { MigDevice } from '../domain/readings/mig.ts';
 import {
   answerSchema,
   backendUnreadable,

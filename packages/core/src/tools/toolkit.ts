@@ -1,6 +1,8 @@
 import type { GpuReading, GpuSection, NodeDescription } from '../domain/gpu.ts';
 import { type GpuError, isGpuError } from '../errors.ts';
 import type { GpuReader } from '../gpu-reader.ts';
+import type { HostDevices } from '../ports/host-devices.ts';
+import type { HostProcesses } from '../ports/host-processes.ts';
 import type { KernelLog } from '../ports/kernel-log.ts';
 import type { Clock, Logger } from '../ports/runtime.ts';
 import { resolveGpu } from '../selector.ts';
@@ -10,6 +12,9 @@ export interface Toolkit {
   readonly nodeName: string;
   readonly reader: GpuReader;
   readonly kernelLog: KernelLog;
+  /** Null where the embedder gave none: answers that need it say so with a gap. */
+  readonly hostDevices: HostDevices | null;
+  readonly hostProcesses: HostProcesses | null;
   readonly clock: Clock;
   readonly logger: Logger;
 }

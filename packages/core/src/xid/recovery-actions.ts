@@ -1,5 +1,5 @@
 import type { EventSeverity } from '../domain/event.ts';
-import type { RecoveryAction } from '../domain/gpu.ts';
+import type { RecoveryAction } from '../domain/readings/recovery.ts';
 import type { Action } from '../domain/verdict.ts';
 
 /** What a new recovery action, as Xid 154 prints it, asks for. */

@@ -19,7 +19,13 @@ type FieldTypeOf<
   Name extends StructName,
   Field extends FieldName<Name>,
 > = (typeof structs)[Name]['fields'][Field] extends { readonly type: infer Type } ? Type : never;
-type DecodedField<Type> = Type extends 'text' ? string : Type extends 'u64' | 'i64' ? bigint : number;
+type DecodedField<Type> = Type extends 'text'
+  ? string
+  : Type extends 'bytes'
+    ? Buffer
+    : Type extends 'u64' | 'i64' | 'address'
+      ? bigint
+      : number;
 
 /** One member of one struct. 64-bit members are always bigint, never "number when it happens to fit". */
 export function readField<Name extends StructName, Field extends FieldName<Name>>(
@@ -35,18 +41,25 @@ export function readField<Name extends StructName, Field extends FieldName<Name>
   return decodeMember(buffer, layout, at) as DecodedField<FieldTypeOf<Name, Field>>;
 }
 
-function decodeMember(buffer: Buffer, layout: FieldLayout, at: number): string | number | bigint {
+function decodeMember(buffer: Buffer, layout: FieldLayout, at: number): string | number | bigint | Buffer {
   switch (layout.type) {
+    case 'u8':
+      return buffer.readUInt8(at);
     case 'u32':
       return buffer.readUInt32LE(at);
     case 'i32':
       return buffer.readInt32LE(at);
+    case 'f64':
+      return buffer.readDoubleLE(at);
     case 'u64':
+    case 'address':
       return buffer.readBigUInt64LE(at);
     case 'i64':
       return buffer.readBigInt64LE(at);
     case 'text':
       return readText(buffer, at, layout.length);
+    case 'bytes':
+      return buffer.subarray(at, at + layout.length);
   }
 }
 

@@ -14,6 +14,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createNvmlProvider, type NvmlProviderOptions } from '../../src/index.ts';
+import { type Generation, versionScript } from './exports.ts';
+
+export type { Generation } from './exports.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const packageRoot = join(here, '../..');
@@ -71,16 +74,21 @@ export function compile(source: string, flags: readonly string[]): string {
   return output;
 }
 
-/** The driver branch whose exported symbols the library has. */
-export type Generation = 470 | 535 | 580;
-export function compileFakeLibrary(generation: Generation = 580): string {
-  return compile('fake_nvml.c', [
-    '-shared',
-    '-fPIC',
-    '-fvisibility=hidden',
-    `-DFAKE_GENERATION=${generation}`,
-  ]);
+/** The fake library with the exported symbols of a driver branch, less those in `without`. */
+export function compileFakeLibrary(generation: Generation = 580, without: readonly string[] = []): string {
+  const script = join(mkdtempSync(join(tmpdir(), 'fake-nvml-')), 'exports.map');
+  const text = versionScript(generation, without);
+  const known = linked.get(text);
+  if (known !== undefined) return known;
+  writeFileSync(script, text);
+  const parts = readdirSync(here).filter((name) => /^fake_.*\.c$/.test(name));
+  const output = join(dirname(script), `libnvidia-ml-${generation}.so`);
+  const objects = parts.map((part) => compile(part, ['-c', '-fPIC', '-Wall', '-Werror']));
+  execFileSync('cc', ['-shared', `-Wl,--version-script=${script}`, '-o', output, ...objects, '-lpthread']);
+  linked.set(text, output);
+  return output;
 }
+const linked = new Map<string, string>();
 
 export type Values = Readonly<Record<string, string | number | null>>;
 

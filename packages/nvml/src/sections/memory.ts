@@ -1,7 +1,7 @@
-import { allocateStruct, readField } from './abi/codec.ts';
-import { rc } from './abi/constants.ts';
-import { decodeU64, missing, missingFrom, type Reading } from './decode.ts';
-import type { Device, Leaves } from './device.ts';
+import { allocateStruct, readField } from '../abi/codec.ts';
+import { rc } from '../abi/constants.ts';
+import { decodeU64, missing, missingFrom, type Reading } from '../decode.ts';
+import type { Device, Leaves } from '../device.ts';
 
 /** v2 tells driver-reserved memory apart; v1 counts it as used. */
 export function readMemory(device: Device): Leaves<'memory'> {
@@ -29,5 +29,5 @@ export function readMemory(device: Device): Leaves<'memory'> {
     usedBytes: bytes('used'),
     freeBytes: bytes('free'),
     reservedBytes: reserved(),
-  };
+  } as Leaves<'memory'>;
 }

@@ -1,8 +1,8 @@
 import type { Gap, MigDevice } from '@k8s-gpu-mcp/core';
-import { allocate, allocateStruct, readField } from './abi/codec.ts';
-import { bufferSizes, rc } from './abi/constants.ts';
-import { decodeFlag, decodeU64, migProfile, missingFrom, type Reading } from './decode.ts';
-import { Device, mapReading, type SectionResult } from './device.ts';
+import { allocate, allocateStruct, readField } from '../abi/codec.ts';
+import { bufferSizes, rc } from '../abi/constants.ts';
+import { decodeFlag, decodeU64, migProfile, missingFrom, type Reading } from '../decode.ts';
+import { Device, type Leaves, mapReading, type SectionResult } from '../device.ts';
 import { readMemory } from './memory.ts';
 
 const list = 'nvmlDeviceGetMigDeviceHandleByIndex';
@@ -17,7 +17,7 @@ export function readMig(device: Device): SectionResult<'mig'> {
       enabled,
       pendingEnabled: mapReading(pending, (value) => decodeFlag(mode, value)),
       devices: mapReading(enabled, (isOn) => (isOn ? readMigDevices(device, gaps) : { value: [] })),
-    },
+    } as Leaves<'mig'>,
     gaps,
   };
 }
@@ -43,7 +43,7 @@ function readMigDevices(parent: Device, gaps: Gap[]): Reading<readonly MigDevice
   // Beside devices that could be read, one that could not be opened is listed with its index alone.
   for (const { index, reading } of failures) {
     gaps.push({ field: 'mig.devices', reason: reading.reason, detail: reading.detail });
-    devices.push({ index, ...unopened });
+    devices.push({ index, ...unopened } as MigDevice);
   }
   return { value: devices.sort((a, b) => a.index - b.index) };
 }
@@ -78,7 +78,7 @@ function readMigDevice(
     profile: take('profile', readProfile(device, parentTotalBytes)),
     memoryTotalBytes: take('memoryTotalBytes', memory.totalBytes),
     memoryUsedBytes: take('memoryUsedBytes', memory.usedBytes),
-  };
+  } as MigDevice;
 }
 
 function readProfile(device: Device, parentTotalBytes: number | null): Reading<string> {
