@@ -19,18 +19,28 @@ interface Sample {
   readonly context?: GivenFlags;
 }
 const http: GivenFlags = { port: ['8080'] };
+const operator: GivenFlags = { mode: ['operator'] };
 const samples: Partial<Record<OptionName, Sample>> = {
   port: { command: 'serve', texts: ['8080'], expected: 8080 },
   address: { command: 'serve', texts: ['0.0.0.0'], expected: '0.0.0.0', context: http },
-  mode: { command: 'health', texts: ['read-only'], expected: 'read-only' },
+  mode: { command: 'serve', texts: ['operator'], expected: 'operator' },
   backend: { command: 'health', texts: ['nvml'], expected: 'nvml' },
   scenario: { command: 'health', texts: ['mig'], expected: 'mig', context: { backend: ['mock'] } },
   kernelLog: { command: 'xid', texts: ['file:/var/log/kern.log'], expected: 'file:/var/log/kern.log' },
   nvmlLibrary: { command: 'doctor', texts: ['/opt/x.so'], expected: '/opt/x.so' },
+  nvmlIdleExitSeconds: { command: 'serve', texts: ['60'], expected: 60 },
   nodeName: { command: 'serve', texts: ['gpu-7'], expected: 'gpu-7' },
   logLevel: { command: 'serve', texts: ['debug'], expected: 'debug' },
   oneshot: { command: 'serve', texts: ['3'], expected: 3 },
   authTokenFile: { command: 'serve', texts: ['/t'], expected: '/t', context: http },
+  operatorTokenFile: {
+    command: 'serve',
+    texts: ['/o'],
+    expected: '/o',
+    context: { ...http, ...operator },
+  },
+  confirmWithoutElicitation: { command: 'serve', texts: ['true'], expected: true, context: operator },
+  auditFile: { command: 'serve', texts: ['/a'], expected: '/a', context: operator },
   tlsCertificateFile: {
     command: 'serve',
     texts: ['/c'],
@@ -105,7 +115,8 @@ describe('every option', () => {
 
     it(`${name}: an empty variable is as good as none`, () => {
       const flagless = name === 'port' ? {} : context;
-      const needed = name === 'tlsCertificateFile' || name === 'tlsKeyFile' ? http : flagless;
+      const pairs: readonly OptionName[] = ['tlsCertificateFile', 'tlsKeyFile', 'operatorTokenFile'];
+      const needed = pairs.includes(name) ? http : flagless;
       const value = resolvedValue(name, command, needed, inEnvironment(name, ['']));
       expect(value).toEqual(resolvedValue(name, command, needed, {}));
     });
@@ -195,7 +206,6 @@ describe('what is planned but not built', () => {
   it.each([
     ['backend', 'rocm'],
     ['backend', 'replay'],
-    ['mode', 'operator'],
   ] as const)('--%s %s says so', (name, text) => {
     expect(messageOf(() => resolveConfig('serve', { [name]: [text] }, {}))).toContain('not built yet');
   });
@@ -209,6 +219,17 @@ describe('options together', () => {
     [{ oneshot: ['1'], port: ['1'] }, '--oneshot works with MCP over stdio only'],
     [{ nvmlLibrary: ['x'], backend: ['mock'] }, '--nvml-library has no effect'],
     [{ nvmlMode: ['mock'], backend: ['nvml'] }, 'contradicts'],
+    [{ auditFile: ['x'] }, '--audit-file needs --mode operator'],
+    [{ confirmWithoutElicitation: ['true'] }, '--confirm-without-elicitation needs --mode operator'],
+    [{ operatorTokenFile: ['x'], port: ['1'] }, '--operator-token-file needs --mode operator'],
+    [{ operatorTokenFile: ['x'], mode: ['operator'] }, '--operator-token-file needs --mode operator and'],
+    [{ mode: ['operator'], port: ['1'] }, '--mode operator with --port needs --operator-token-file'],
+    [{ mode: ['operator'], port: ['1'], allowUnauthenticated: ['true'] }, 'exclude each other'],
+    [{ mode: ['operator'], backend: ['mock'] }, 'does not go with --backend mock'],
+    [
+      { mode: ['operator'], port: ['1'], operatorTokenFile: ['t'], authTokenFile: ['t'] },
+      'two files with two tokens',
+    ],
   ] satisfies readonly (readonly [GivenFlags, string])[])('%o is refused', (flags, message) => {
     expect(messageOf(() => resolveConfig('serve', flags, {}))).toContain(message);
   });

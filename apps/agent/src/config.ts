@@ -107,12 +107,16 @@ function checkTogether(config: AgentConfig, origins: Partial<Record<OptionName, 
     stdio: config.port === 0,
     mock: config.backend === 'mock',
     nvml: config.backend !== 'mock',
+    operator: config.mode === 'operator',
+    operatorHttp: config.mode === 'operator' && config.port > 0,
   };
   const remedy = {
     http: 'needs --port N (MCP over HTTP)',
     stdio: 'works with MCP over stdio only, not with --port',
     mock: 'needs --backend mock',
     nvml: 'has no effect with --backend mock',
+    operator: 'needs --mode operator',
+    operatorHttp: 'needs --mode operator and --port N (MCP over HTTP)',
   };
   for (const [name, { flag, needs }] of optionEntries) {
     if (needs && !isMet[needs] && origins[name] === 'flag')
@@ -120,5 +124,21 @@ function checkTogether(config: AgentConfig, origins: Partial<Record<OptionName, 
   }
   if (config.port > 0 && (config.tlsCertificateFile === undefined) !== (config.tlsKeyFile === undefined))
     throw new UsageError('--tls-cert and --tls-key go together');
+  if (config.mode === 'operator') checkOperator(config);
   if (config.json && config.events) throw new UsageError('--json and --events exclude each other');
+}
+
+/** Whoever can change things must be known, and must not be let in by the token for reading. */
+function checkOperator(config: AgentConfig): void {
+  if (config.backend === 'mock')
+    throw new UsageError(
+      '--mode operator acts on real GPUs and processes: it does not go with --backend mock',
+    );
+  if (config.allowUnauthenticated)
+    throw new UsageError('--mode operator and --allow-unauthenticated exclude each other');
+  if (config.port === 0) return;
+  if (config.operatorTokenFile === undefined)
+    throw new UsageError('--mode operator with --port needs --operator-token-file');
+  if (config.operatorTokenFile === config.authTokenFile)
+    throw new UsageError('--operator-token-file and --auth-token-file must be two files with two tokens');
 }

@@ -14,6 +14,9 @@ export const builtCommands = [
   'inventory',
   'health',
   'xid',
+  'topology',
+  'processes',
+  'watch',
   'analyze',
   'call',
   'tools',
@@ -22,7 +25,17 @@ export const builtCommands = [
 ] as const;
 export type CommandName = (typeof builtCommands)[number];
 
-const backendCommands: readonly CommandName[] = ['serve', 'inventory', 'health', 'xid', 'call', 'doctor'];
+const backendCommands: readonly CommandName[] = [
+  'serve',
+  'inventory',
+  'health',
+  'xid',
+  'topology',
+  'processes',
+  'watch',
+  'call',
+  'doctor',
+];
 const serveOnly: readonly CommandName[] = ['serve'];
 
 /** One option: the command line, the environment, `--help` and the docs table are all made from it. */
@@ -42,7 +55,7 @@ export interface OptionSpec<T> {
   /** False for what belongs to one question and not to an installation. */
   readonly hasEnvironment?: false;
   /** What must be chosen for this option to have any effect. */
-  readonly needs?: 'http' | 'stdio' | 'mock' | 'nvml';
+  readonly needs?: 'http' | 'stdio' | 'mock' | 'nvml' | 'operator' | 'operatorHttp';
   /** Known, but its feature is not built yet. */
   readonly isPlanned?: true;
 }
@@ -88,13 +101,13 @@ export const optionTable = {
     commands: serveOnly,
     needs: 'http',
   }),
-  mode: option({
+  mode: option<'read-only' | 'operator'>({
     flag: 'mode',
     value: 'MODE',
-    parse: single(oneOf(['read-only'], { planned: ['operator'] })),
-    fallback: 'read-only' as const,
-    description: 'What tools may do',
-    commands: backendCommands,
+    parse: single(oneOf(['read-only', 'operator'])),
+    fallback: 'read-only',
+    description: 'What tools may do: read-only, or operator, which can end processes and reset GPUs',
+    commands: ['serve', 'tools'],
   }),
   backend: option({
     flag: 'backend',
@@ -141,6 +154,16 @@ export const optionTable = {
     commands: backendCommands,
     needs: 'nvml',
   }),
+  nvmlIdleExitSeconds: option({
+    flag: 'nvml-idle-exit',
+    value: 'SECONDS',
+    parse: single(wholeNumber(1, 3_600)),
+    fallback: 10,
+    description:
+      'Let go of the driver after this long without a call, so that it can be unloaded and GPUs reset',
+    commands: backendCommands,
+    needs: 'nvml',
+  }),
   nodeName: option({
     flag: 'node-name',
     value: 'NAME',
@@ -177,6 +200,33 @@ export const optionTable = {
     description: 'Bearer token that callers must present; re-read when it changes',
     commands: serveOnly,
     needs: 'http',
+  }),
+  operatorTokenFile: option<string | undefined>({
+    flag: 'operator-token-file',
+    value: 'FILE',
+    parse: single(file()),
+    fallback: undefined,
+    description: 'Bearer token of callers that may change things; another one than for reading',
+    commands: serveOnly,
+    needs: 'operatorHttp',
+  }),
+  confirmWithoutElicitation: option({
+    flag: 'confirm-without-elicitation',
+    parse: toggle,
+    fallback: false,
+    description: 'Let a plan id alone act where the client cannot ask a person',
+    commands: serveOnly,
+    needs: 'operator',
+  }),
+  auditFile: option<string | undefined>({
+    flag: 'audit-file',
+    value: 'FILE',
+    parse: single(file()),
+    fallback: undefined,
+    fallbackText: 'stderr only',
+    description: 'Append a record of every attempt to change something, refused or done',
+    commands: serveOnly,
+    needs: 'operator',
   }),
   tlsCertificateFile: option<string | undefined>({
     flag: 'tls-cert',
@@ -231,7 +281,7 @@ export const optionTable = {
     fallback: undefined,
     fallbackText: 'all',
     description: 'One GPU: index, UUID or unique prefix, PCI address, MIG UUID',
-    commands: ['inventory', 'health', 'xid'],
+    commands: ['inventory', 'health', 'xid', 'topology', 'processes', 'watch'],
     hasEnvironment: false,
   }),
   since: option<string | undefined>({
@@ -249,7 +299,18 @@ export const optionTable = {
     parse: toggle,
     fallback: false,
     description: 'Print the structured answer, one line of JSON',
-    commands: ['inventory', 'health', 'xid', 'analyze', 'tools', 'doctor', 'version'],
+    commands: [
+      'inventory',
+      'health',
+      'xid',
+      'topology',
+      'processes',
+      'watch',
+      'analyze',
+      'tools',
+      'doctor',
+      'version',
+    ],
     hasEnvironment: false,
   }),
   events: option({
@@ -262,9 +323,6 @@ export const optionTable = {
   }),
   record: planned('record', 'flight recorder'),
   input: { ...planned('input', 'replay files', 'FILE'), isRepeatable: true },
-  operatorTokenFile: planned('operator-token-file', 'operator mode', 'FILE'),
-  confirmWithoutElicitation: planned('confirm-without-elicitation', 'operator mode'),
-  auditFile: planned('audit-file', 'operator mode', 'FILE'),
 } as const satisfies Record<string, OptionSpec<unknown>>;
 
 export type OptionName = keyof typeof optionTable;

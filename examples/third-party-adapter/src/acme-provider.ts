@@ -41,8 +41,15 @@ export function createAcmeProvider(root: string): GpuProvider {
         driverVersion: '1.2.3',
         libraryVersion: null,
         computeApiVersion: null,
+        driverBranch: null,
+        confidentialComputingEnabled: null,
         gpus: await list(),
-        gaps: [unsupported('libraryVersion'), unsupported('computeApiVersion')],
+        gaps: [
+          unsupported('libraryVersion'),
+          unsupported('computeApiVersion'),
+          unsupported('driverBranch'),
+          unsupported('confidentialComputingEnabled'),
+        ],
       };
     },
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { type GpuSection, gpuSections } from '@k8s-gpu-mcp/core';
+import { type GpuRef, type GpuSample, type GpuSection, gpuSections } from '@k8s-gpu-mcp/core';
+import { findDisagreements, findFallenCounters, findPeerFaults } from './agreement-checks.ts';
 import {
   describe,
   eachSample,
@@ -19,7 +20,12 @@ import {
   findPciFaults,
   findRepeatedGpus,
 } from './node-checks.ts';
+import { pause } from './outcomes.ts';
+import type { GpuProviderFixture } from './rig.ts';
 import * as check from './sample-checks.ts';
+import { gapsOf } from './sample-leaves.ts';
+
+const passTime = (fixture: GpuProviderFixture) => fixture.passTime?.() ?? pause(300);
 
 proves('GP-MANIFEST', async ({ provider }) => none(findManifestFaults(provider.manifest)));
 
@@ -72,7 +78,10 @@ proves('GP-SECTION-NOT-ASKED', async (fixture) => {
 });
 
 proves('GP-CLAIMED', async (fixture) => {
-  const samples = await readAll(fixture);
+  // Some sections tell what happened since the reading before.
+  const samples = [...(await readAll(fixture))];
+  await passTime(fixture);
+  samples.push(...(await readAll(fixture)));
   const silent = fixture.provider.manifest.sections.filter(
     (section) =>
       !fixture.unseenSections?.includes(section) &&
@@ -92,8 +101,56 @@ proves('GP-UNCLAIMED', (fixture) => {
 proves('GP-TYPE', (fixture) => eachSample(fixture, check.findTypeFaults));
 proves('GP-RANGE', (fixture) => eachSample(fixture, check.findRangeFaults));
 proves('GP-SPELLING', (fixture) => eachSample(fixture, check.findSpellingFaults));
-proves('GP-AGREEMENT', (fixture) => eachSample(fixture, check.findDisagreements));
+proves('GP-AGREEMENT', (fixture) => eachSample(fixture, findDisagreements));
+proves('GP-MEMBER-UNIQUE', (fixture) => eachSample(fixture, check.findRepeatedMembers));
+proves('GP-PROBE-TIME', (fixture) => eachSample(fixture, check.findProbeTimeFaults));
+
+proves('GP-PEERS', async (fixture) => {
+  const { gpus } = await describe(fixture);
+  await eachSample(fixture, (sample, gpu) => findPeerFaults(sample, gpu, gpus));
+});
+
+proves('GP-MONOTONIC', async (fixture) => {
+  const earlier = new Map(
+    (await readAll(fixture)).map(([gpu, sample]) => [gpu.index, structuredClone(sample)]),
+  );
+  await passTime(fixture);
+  await eachSample(fixture, (sample, gpu) => {
+    const before = earlier.get(gpu.index);
+    return before ? findFallenCounters(before, sample) : [];
+  });
+});
+
+proves('GP-PROFILING', async (fixture) => {
+  if (!fixture.provider.manifest.sections.includes('profiling')) return;
+  const observed: GpuRef[] = [];
+  for (const gpu of soundGpus(fixture, await describe(fixture))) {
+    const first = await read(fixture, gpu, ['profiling']);
+    const told = Object.entries(first.profiling ?? {}).filter(([, value]) => value !== null);
+    assert.deepEqual(told, [], `GPU ${gpu.index}: a first reading has nothing to compare with`);
+    if (gapsOf(first).some((gap) => gap['reason'] === 'not-observable')) observed.push(gpu);
+    else
+      assert.ok(
+        gapsOf(first).every((gap) => gap['reason'] !== 'error'),
+        `GPU ${gpu.index}: not read`,
+      );
+  }
+  await passTime(fixture);
+  for (const gpu of observed) {
+    const { profiling } = await read(fixture, gpu, ['profiling']);
+    const { intervalMilliseconds, ...activity } = profiling ?? { intervalMilliseconds: null };
+    assert.ok(
+      typeof intervalMilliseconds === 'number' && intervalMilliseconds > 0,
+      `GPU ${gpu.index}: no interval between two readings`,
+    );
+    assert.ok(
+      Object.values(activity).some((value) => value !== null),
+      `GPU ${gpu.index}: a second reading tells nothing`,
+    );
+  }
+});
 proves('GP-NULL-GAP', (fixture) => eachSample(fixture, check.findNullsWithoutGap));
+proves('GP-MEMBER-GAP', (fixture) => eachSample(fixture, check.findMemberGapFaults));
 proves('GP-GAP-NULL', (fixture) => eachSample(fixture, check.findGapsWithoutNull));
 
 proves('GP-GAP-SHAPE', async (fixture) => {
@@ -112,12 +169,18 @@ proves('GP-IDENTITY', (fixture) =>
   ),
 );
 
+/** What is the same at every reading of it, whatever else the answer holds. */
+const identityOf = ({ identity, gaps }: GpuSample) => ({
+  identity,
+  gaps: gaps.filter(({ field }) => field.startsWith('identity')),
+});
+
 proves('GP-CONCURRENT', async (fixture) => {
   const gpus = soundGpus(fixture, await describe(fixture));
+  const readIdentity = async (gpu: GpuRef) => identityOf(await read(fixture, gpu, ['identity']));
   const alone: unknown[] = [];
-  for (const gpu of gpus) alone.push(structuredClone(await read(fixture, gpu, ['identity'])));
-  const together = await Promise.all(gpus.map((gpu) => read(fixture, gpu, ['identity'])));
-  assert.deepEqual(together, alone);
+  for (const gpu of gpus) alone.push(structuredClone(await readIdentity(gpu)));
+  assert.deepEqual(await Promise.all(gpus.map(readIdentity)), alone);
 });
 
 proves('GP-FRESH', async (fixture) => {
@@ -128,9 +191,9 @@ proves('GP-FRESH', async (fixture) => {
   const [gpu] = soundGpus(fixture, before);
   assert.ok(gpu);
   const sample = await read(fixture, gpu, ['identity']);
-  const sampleBefore = structuredClone(sample);
+  const identityBefore = structuredClone(identityOf(sample));
   overwrite(sample);
-  assert.deepEqual(await read(fixture, gpu, ['identity']), sampleBefore);
+  assert.deepEqual(identityOf(await read(fixture, gpu, ['identity'])), identityBefore);
 });
 
 /** Changes all that can be changed in an answer; what is frozen stays. */

@@ -16,13 +16,13 @@ import {
   abortLimitMilliseconds,
   answerOf,
   attempt,
-  type GpuProviderFixture,
   ignore,
   type Outcome,
   outcomeOf,
   outcomeWithin,
   pause,
-} from './rig.ts';
+} from './outcomes.ts';
+import type { GpuProviderFixture } from './rig.ts';
 
 proves('GP-ERROR-CLASS', async (fixture) => {
   const { provider } = fixture;

@@ -7,23 +7,18 @@ import {
   isGpuError,
   type NodeDescription,
 } from '@k8s-gpu-mcp/core';
+import { createContractSuite } from './contract-suite.ts';
 import type { Problems } from './inspect.ts';
-import type { GpuFault, RequirementId } from './requirements.ts';
-import { answerOf, type GpuProviderFixture, type Outcome } from './rig.ts';
+import { answerOf, type Outcome } from './outcomes.ts';
+import { type GpuFault, gpuProviderRequirements, type RequirementId } from './requirements.ts';
+import type { GpuProviderFixture } from './rig.ts';
 
-export interface ContractCase {
-  readonly cites: readonly RequirementId[];
-  run(fixture: GpuProviderFixture): Promise<void>;
-}
-
-const cases: ContractCase[] = [];
-/** All tests that were added; complete once the modules that add them are loaded. */
-export const contractCases: readonly ContractCase[] = cases;
-
-/** The one way to add a test: it names the requirements that it proves. */
-export function proves(cites: RequirementId | readonly RequirementId[], run: ContractCase['run']): void {
-  cases.push({ cites: typeof cites === 'string' ? [cites] : cites, run });
-}
+export const gpuProviderSuite = createContractSuite<RequirementId, GpuFault, GpuProviderFixture>(
+  gpuProviderRequirements,
+  // A failing close is a failure of GP-CLOSE, not of whatever test happens to end here.
+  (fixture) => fixture.provider.close(),
+);
+export const { proves } = gpuProviderSuite;
 
 export const unaborted = (): AbortSignal => new AbortController().signal;
 export const describe = (fixture: GpuProviderFixture) =>

@@ -1,53 +1,175 @@
-import type {
-  ClockEventReason,
-  GpuSection,
-  GpuSectionReadings,
-  MigDevice,
-  RecoveryAction,
+import {
+  addressingModes,
+  clockEventReasons,
+  commonAncestors,
+  computeModes,
+  eccLocations,
+  fabricHealthSummaries,
+  fabricMisconfigurations,
+  fabricStates,
+  type GpuSection,
+  type GpuSectionReadings,
+  gpuEventTypes,
+  gpuProcessKinds,
+  nvlinkRemoteDeviceTypes,
+  peerAccessStatuses,
+  recoveryActions,
+  virtualizationModes,
 } from '@k8s-gpu-mcp/core';
+import { always, type KindTable, list, type NeverNull, oneOf, record } from './kinds.ts';
 
-/** What a number may be. Bounds are those of the unit, wide enough for any product, narrow enough to show a wrong unit. */
-export const numberKinds = {
-  percent: { minimum: 0, maximum: 100, integer: false },
-  celsius: { minimum: -60, maximum: 200, integer: false },
-  /** Signed distance to a temperature limit. */
-  marginCelsius: { minimum: -100, maximum: 200, integer: false },
-  watts: { minimum: 0, maximum: 20_000, integer: false },
-  joules: { minimum: 0, maximum: 1e15, integer: false },
-  megahertz: { minimum: 0, maximum: 50_000, integer: true },
-  bytes: { minimum: 0, maximum: Number.MAX_SAFE_INTEGER, integer: true },
-  count: { minimum: 0, maximum: Number.MAX_SAFE_INTEGER, integer: true },
-  /** A position or an instance number. */
-  ordinal: { minimum: 0, maximum: 65_535, integer: true },
-  pcieGeneration: { minimum: 1, maximum: 10, integer: true },
-  lanes: { minimum: 1, maximum: 32, integer: true },
-} as const satisfies Record<string, { minimum: number; maximum: number; integer: boolean }>;
-export type NumberKind = keyof typeof numberKinds;
-
-/** How a text must be spelled. */
-export const textKinds = {
-  text: /\S/,
-  lowerCaseName: /^[a-z0-9][a-z0-9 _.-]*$/,
-  version: /^\d+\.\d+$/,
-  performanceState: /^P(?:\d|1[0-5])$/,
-} as const satisfies Record<string, RegExp>;
-export type TextKind = keyof typeof textKinds;
-
-export type LeafKind = NumberKind | TextKind | 'flag' | 'eventReasons' | 'recoveryAction' | 'migDevices';
-
-type KindOf<Value> = [Exclude<Value, null>] extends [RecoveryAction]
-  ? 'recoveryAction'
-  : [Exclude<Value, null>] extends [readonly ClockEventReason[]]
-    ? 'eventReasons'
-    : [Exclude<Value, null>] extends [readonly MigDevice[]]
-      ? 'migDevices'
-      : [Exclude<Value, null>] extends [boolean]
-        ? 'flag'
-        : [Exclude<Value, null>] extends [number]
-          ? NumberKind
-          : TextKind;
-type KindTable<Readings> = { readonly [Leaf in keyof Readings]: KindOf<Readings[Leaf]> };
 type Sections = Required<GpuSectionReadings>;
+type Member<List> = Exclude<List, null> extends readonly (infer Item)[] ? Item : never;
+/** Checks the table of what is inside a list or a nested object: its kinds, and which of them are never null. */
+const membersOf =
+  <Item>() =>
+  <const Kinds extends KindTable<Item>>(kinds: Kinds, neverNull: NeverNull<Item>) =>
+    record(kinds, neverNull);
+
+const fan = membersOf<Member<Sections['thermal']['fans']>>()(
+  {
+    index: 'ordinal',
+    speedPercent: 'fanPercent',
+    targetSpeedPercent: 'fanPercent',
+    speedRevolutionsPerMinute: 'revolutionsPerMinute',
+  },
+  { index: always },
+);
+
+const eccLocation = membersOf<Member<Sections['ecc']['locations']>>()(
+  {
+    location: oneOf(eccLocations),
+    correctableVolatileCount: 'count',
+    uncorrectableVolatileCount: 'count',
+    correctableAggregateCount: 'count',
+    uncorrectableAggregateCount: 'count',
+  },
+  { location: always },
+);
+
+const rowRemapHistogram = membersOf<Exclude<Sections['rowRemap']['histogram'], null>>()(
+  {
+    maxBankCount: 'count',
+    highBankCount: 'count',
+    partialBankCount: 'count',
+    lowBankCount: 'count',
+    noneBankCount: 'count',
+  },
+  {
+    maxBankCount: always,
+    highBankCount: always,
+    partialBankCount: always,
+    lowBankCount: always,
+    noneBankCount: always,
+  },
+);
+
+const nvlink = membersOf<Member<Sections['nvlink']['links']>>()(
+  {
+    link: 'ordinal',
+    active: 'flag',
+    version: 'nvlinkVersion',
+    speedMegabytesPerSecond: 'megabytesPerSecond',
+    remoteDeviceType: oneOf(nvlinkRemoteDeviceTypes),
+    remotePciAddress: 'pciAddress',
+    remoteLink: 'ordinal',
+    replayErrorCount: 'count',
+    recoveryErrorCount: 'count',
+    crcFlitErrorCount: 'count',
+    crcDataErrorCount: 'count',
+    eccDataErrorCount: 'count',
+    receiveErrorCount: 'count',
+    malformedPacketErrorCount: 'count',
+    bufferOverrunErrorCount: 'count',
+    linkIntegrityErrorCount: 'count',
+    linkRecoverySuccessCount: 'count',
+    linkRecoveryFailureCount: 'count',
+    effectiveErrorCount: 'count',
+    effectiveBitErrorRate: 'bitErrorRate',
+    symbolErrorCount: 'count',
+    symbolBitErrorRate: 'bitErrorRate',
+  },
+  { link: always },
+);
+
+const peer = membersOf<Member<Sections['topology']['peers']>>()(
+  {
+    index: 'ordinal',
+    commonAncestor: oneOf(commonAncestors),
+    read: oneOf(peerAccessStatuses),
+    write: oneOf(peerAccessStatuses),
+    nvlink: oneOf(peerAccessStatuses),
+    atomics: oneOf(peerAccessStatuses),
+    pcie: oneOf(peerAccessStatuses),
+  },
+  { index: always },
+);
+
+const runningProcess = membersOf<Member<Sections['processes']['running']>>()(
+  {
+    pid: 'pid',
+    kinds: list(oneOf(gpuProcessKinds)),
+    memoryUsedBytes: 'bytes',
+    gpuInstanceId: 'ordinal',
+    computeInstanceId: 'ordinal',
+    smPercent: 'percent',
+    memoryPercent: 'percent',
+    encoderPercent: 'percent',
+    decoderPercent: 'percent',
+  },
+  { pid: always, kinds: always },
+);
+
+const accountedProcess = membersOf<Member<Sections['processes']['accounted']>>()(
+  {
+    pid: 'pid',
+    running: 'flag',
+    gpuPercent: 'percent',
+    memoryPercent: 'percent',
+    maxMemoryUsedBytes: 'bytes',
+    startedAt: 'instant',
+    activeMilliseconds: 'milliseconds',
+  },
+  { pid: always, running: always },
+);
+
+const migDevice = membersOf<Member<Sections['mig']['devices']>>()(
+  {
+    index: 'ordinal',
+    uuid: 'text',
+    gpuInstanceId: 'ordinal',
+    computeInstanceId: 'ordinal',
+    profile: 'migProfile',
+    memoryTotalBytes: 'bytes',
+    memoryUsedBytes: 'bytes',
+    multiprocessorCount: 'count',
+    gpuSliceCount: 'count',
+    computeSliceCount: 'count',
+    placementStart: 'ordinal',
+    placementSize: 'ordinal',
+  },
+  { index: always },
+);
+
+const migProfile = membersOf<Member<Sections['mig']['profiles']>>()(
+  {
+    id: 'ordinal',
+    name: 'migProfile',
+    gpuSliceCount: 'count',
+    memoryTotalBytes: 'bytes',
+    multiprocessorCount: 'count',
+    maxInstanceCount: 'count',
+    remainingInstanceCount: 'count',
+    placementStarts: list('ordinal'),
+  },
+  {
+    id: always,
+    gpuSliceCount: always,
+    memoryTotalBytes: always,
+    multiprocessorCount: always,
+    maxInstanceCount: always,
+  },
+);
 
 /** Every leaf of every section with its kind. The compiler refuses a missing, an unknown or a wrongly typed leaf. */
 export const leafKinds = {
@@ -56,14 +178,40 @@ export const leafKinds = {
     uuid: 'text',
     serial: 'text',
     boardPartNumber: 'text',
+    boardId: 'hexId',
+    multiGpuBoard: 'flag',
+    moduleId: 'ordinal',
+    chassisSerial: 'text',
+    slotNumber: 'ordinal',
+    trayIndex: 'ordinal',
+    hostId: 'ordinal',
+    brand: 'lowerCaseName',
     vbiosVersion: 'text',
     inforomVersion: 'text',
+    inforomOemVersion: 'text',
+    inforomEccVersion: 'text',
+    inforomPowerVersion: 'text',
     architecture: 'lowerCaseName',
     computeCapability: 'version',
+    coreCount: 'count',
+    memoryBusWidthBits: 'bits',
     minorNumber: 'ordinal',
     persistenceModeEnabled: 'flag',
+    computeMode: oneOf(computeModes),
+    virtualizationMode: oneOf(virtualizationModes),
+    addressingMode: oneOf(addressingModes),
+    gspFirmwareVersion: 'text',
+    gspFirmwareEnabled: 'flag',
   },
-  memory: { totalBytes: 'bytes', usedBytes: 'bytes', freeBytes: 'bytes', reservedBytes: 'bytes' },
+  memory: {
+    totalBytes: 'bytes',
+    usedBytes: 'bytes',
+    freeBytes: 'bytes',
+    reservedBytes: 'bytes',
+    bar1TotalBytes: 'bytes',
+    bar1UsedBytes: 'bytes',
+    bar1FreeBytes: 'bytes',
+  },
   thermal: {
     temperatureCelsius: 'celsius',
     memoryTemperatureCelsius: 'celsius',
@@ -74,30 +222,73 @@ export const leafKinds = {
     marginCelsius: 'marginCelsius',
     slowdownMarginCelsius: 'marginCelsius',
     shutdownMarginCelsius: 'marginCelsius',
-    fanSpeedPercent: 'percent',
+    memoryMaxMarginCelsius: 'marginCelsius',
+    maxOperatingMarginCelsius: 'marginCelsius',
+    fanSpeedPercent: 'fanPercent',
+    fans: list(fan, ['index']),
   },
   power: {
     drawWatts: 'watts',
     instantDrawWatts: 'watts',
+    averageDrawWatts: 'watts',
     enforcedLimitWatts: 'watts',
+    requestedLimitWatts: 'watts',
     defaultLimitWatts: 'watts',
     minLimitWatts: 'watts',
     maxLimitWatts: 'watts',
     energyJoules: 'joules',
   },
   clocks: {
+    graphicsClockMegahertz: 'megahertz',
     smClockMegahertz: 'megahertz',
     memoryClockMegahertz: 'megahertz',
+    videoClockMegahertz: 'megahertz',
+    maxGraphicsClockMegahertz: 'megahertz',
     maxSmClockMegahertz: 'megahertz',
     maxMemoryClockMegahertz: 'megahertz',
+    maxVideoClockMegahertz: 'megahertz',
+    applicationGraphicsClockMegahertz: 'megahertz',
+    applicationMemoryClockMegahertz: 'megahertz',
+    defaultApplicationGraphicsClockMegahertz: 'megahertz',
+    defaultApplicationMemoryClockMegahertz: 'megahertz',
+    maxBoostGraphicsClockMegahertz: 'megahertz',
     performanceState: 'performanceState',
-    eventReasons: 'eventReasons',
+    eventReasons: list(oneOf(clockEventReasons)),
+    supportedEventReasons: list(oneOf(clockEventReasons)),
+  },
+  violations: {
+    powerMicroseconds: 'microseconds',
+    thermalMicroseconds: 'microseconds',
+    syncBoostMicroseconds: 'microseconds',
+    boardLimitMicroseconds: 'microseconds',
+    lowUtilizationMicroseconds: 'microseconds',
+    reliabilityMicroseconds: 'microseconds',
+    applicationClocksMicroseconds: 'microseconds',
+    baseClocksMicroseconds: 'microseconds',
   },
   utilization: {
     gpuPercent: 'percent',
     memoryPercent: 'percent',
     encoderPercent: 'percent',
     decoderPercent: 'percent',
+    jpegPercent: 'percent',
+    opticalFlowPercent: 'percent',
+  },
+  profiling: {
+    intervalMilliseconds: 'milliseconds',
+    graphicsActivePercent: 'percent',
+    smActivePercent: 'percent',
+    smOccupancyPercent: 'percent',
+    tensorActivePercent: 'percent',
+    memoryBandwidthPercent: 'percent',
+    integerActivePercent: 'percent',
+    fp64ActivePercent: 'percent',
+    fp32ActivePercent: 'percent',
+    fp16ActivePercent: 'percent',
+    pcieTransmitMegabytesPerSecond: 'megabytesPerSecond',
+    pcieReceiveMegabytesPerSecond: 'megabytesPerSecond',
+    nvlinkTransmitMegabytesPerSecond: 'megabytesPerSecond',
+    nvlinkReceiveMegabytesPerSecond: 'megabytesPerSecond',
   },
   ecc: {
     enabled: 'flag',
@@ -106,57 +297,96 @@ export const leafKinds = {
     uncorrectableVolatileCount: 'count',
     correctableAggregateCount: 'count',
     uncorrectableAggregateCount: 'count',
+    sramCorrectableVolatileCount: 'count',
+    sramCorrectableAggregateCount: 'count',
     sramUncorrectableVolatileCount: 'count',
     sramUncorrectableAggregateCount: 'count',
     sramThresholdExceeded: 'flag',
+    sramUncorrectableL2AggregateCount: 'count',
+    sramUncorrectableSmAggregateCount: 'count',
+    sramUncorrectablePcieAggregateCount: 'count',
+    sramUncorrectableMicrocontrollerAggregateCount: 'count',
+    sramUncorrectableOtherAggregateCount: 'count',
+    locations: list(eccLocation, ['location']),
   },
   rowRemap: {
     correctableRowCount: 'count',
     uncorrectableRowCount: 'count',
     pending: 'flag',
     failureOccurred: 'flag',
+    histogram: rowRemapHistogram,
     retiredPagesPending: 'flag',
     retiredPageCount: 'count',
+    singleBitRetiredPageCount: 'count',
+    doubleBitRetiredPageCount: 'count',
+    channelRepairPending: 'flag',
+    tpcRepairPending: 'flag',
+    memoryUnrepairable: 'flag',
   },
   pcie: {
     currentGeneration: 'pcieGeneration',
     maxGeneration: 'pcieGeneration',
+    deviceMaxGeneration: 'pcieGeneration',
     currentLinkWidthLanes: 'lanes',
     maxLinkWidthLanes: 'lanes',
+    currentSpeedMegatransfersPerSecond: 'megatransfersPerSecond',
+    maxSpeedMegatransfersPerSecond: 'megatransfersPerSecond',
+    transmitKilobytesPerSecond: 'kilobytesPerSecond',
+    receiveKilobytesPerSecond: 'kilobytesPerSecond',
     replayCount: 'count',
+    replayRolloverCount: 'count',
+    linkRecoveryCount: 'count',
+    correctableErrorCount: 'count',
+    nonFatalErrorCount: 'count',
+    fatalErrorCount: 'count',
+    unsupportedRequestCount: 'count',
+    badTlpCount: 'count',
+    badDllpCount: 'count',
+    lcrcErrorCount: 'count',
+    laneErrorCount: 'count',
+    receiverErrorCount: 'count',
+    naksSentCount: 'count',
+    naksReceivedCount: 'count',
   },
-  mig: { enabled: 'flag', pendingEnabled: 'flag', devices: 'migDevices' },
-  recovery: { action: 'recoveryAction' },
+  nvlink: { links: list(nvlink, ['link']) },
+  fabric: {
+    state: oneOf(fabricStates),
+    status: 'text',
+    clusterUuid: 'text',
+    cliqueId: 'count',
+    degradedBandwidth: 'flag',
+    routeRecovery: 'flag',
+    routeUnhealthy: 'flag',
+    accessTimeoutRecovery: 'flag',
+    misconfiguration: oneOf(fabricMisconfigurations),
+    healthSummary: oneOf(fabricHealthSummaries),
+  },
+  topology: {
+    memoryNumaNode: 'ordinal',
+    cpuAffinity: 'ranges',
+    numaAffinity: 'ranges',
+    peers: list(peer, ['index']),
+  },
+  processes: {
+    running: list(runningProcess, ['pid', 'gpuInstanceId', 'computeInstanceId']),
+    accountingEnabled: 'flag',
+    // A pid can come back while its earlier life is still remembered.
+    accounted: list(accountedProcess, ['pid', 'startedAt']),
+  },
+  mig: {
+    enabled: 'flag',
+    pendingEnabled: 'flag',
+    maxDeviceCount: 'count',
+    devices: list(migDevice, ['index']),
+    profiles: list(migProfile, ['id']),
+  },
+  recovery: { action: oneOf(recoveryActions) },
+  events: { supportedTypes: list(oneOf(gpuEventTypes)) },
 } as const satisfies { readonly [Section in GpuSection]: KindTable<Sections[Section]> };
-
-/** Every key of a MIG device with its kind. */
-export const migDeviceKinds = {
-  index: 'ordinal',
-  uuid: 'text',
-  gpuInstanceId: 'ordinal',
-  computeInstanceId: 'ordinal',
-  profile: 'text',
-  memoryTotalBytes: 'bytes',
-  memoryUsedBytes: 'bytes',
-} as const satisfies KindTable<MigDevice>;
 
 export type LeafKeys = { readonly [Section in GpuSection]: readonly (keyof Sections[Section] & string)[] };
 
 /** The leaf keys of each section, in the order of the port: what a complete section must hold. */
-export const gpuSectionLeafKeys: LeafKeys = {
-  identity: keysOf(leafKinds.identity),
-  memory: keysOf(leafKinds.memory),
-  thermal: keysOf(leafKinds.thermal),
-  power: keysOf(leafKinds.power),
-  clocks: keysOf(leafKinds.clocks),
-  utilization: keysOf(leafKinds.utilization),
-  ecc: keysOf(leafKinds.ecc),
-  rowRemap: keysOf(leafKinds.rowRemap),
-  pcie: keysOf(leafKinds.pcie),
-  mig: keysOf(leafKinds.mig),
-  recovery: keysOf(leafKinds.recovery),
-};
-
-function keysOf<Table extends object>(table: Table): readonly (keyof Table & string)[] {
-  return Object.keys(table) as (keyof Table & string)[];
-}
+export const gpuSectionLeafKeys = Object.fromEntries(
+  Object.entries(leafKinds).map(([section, kinds]) => [section, Object.keys(kinds)]),
+) as unknown as LeafKeys;

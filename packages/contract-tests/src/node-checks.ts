@@ -7,18 +7,21 @@ import {
 } from '@k8s-gpu-mcp/core';
 import { isText, keyFaults, list, type Problems, record, show } from './inspect.ts';
 
+const nodeTexts = ['driverVersion', 'libraryVersion', 'computeApiVersion', 'driverBranch'] as const;
+const nodeFacts = [...nodeTexts, 'confidentialComputingEnabled'] as const;
+
 export function findNodeShapeFaults(node: NodeDescription): Problems {
   const answer = record(node);
-  const problems = [
-    ...keyFaults('node', node, ['driverVersion', 'libraryVersion', 'computeApiVersion', 'gpus', 'gaps']),
-  ];
+  const problems = [...keyFaults('node', node, [...nodeFacts, 'gpus', 'gaps'])];
   for (const key of ['gpus', 'gaps'])
     if (!Array.isArray(answer[key])) problems.push(`node.${key}: not a list`);
   const textOrNull = (path: string, value: unknown) => {
     if (value !== null && value !== undefined && !isText(value)) problems.push(`${path}: ${show(value)}`);
   };
-  for (const key of ['driverVersion', 'libraryVersion', 'computeApiVersion'])
-    textOrNull(`node.${key}`, answer[key]);
+  for (const key of nodeTexts) textOrNull(`node.${key}`, answer[key]);
+  const confidential = answer['confidentialComputingEnabled'];
+  if (confidential !== null && confidential !== undefined && typeof confidential !== 'boolean')
+    problems.push(`node.confidentialComputingEnabled: ${show(confidential)} is not a boolean`);
   list(answer['gpus']).forEach((gpu, position) => {
     const path = `node.gpus[${position}]`;
     problems.push(...keyFaults(path, gpu, ['index', 'uuid', 'pciAddress', 'name']));
@@ -30,7 +33,7 @@ export function findNodeShapeFaults(node: NodeDescription): Problems {
 
 export function findNodeGapFaults(node: NodeDescription): Problems {
   const problems: string[] = [];
-  for (const key of ['driverVersion', 'libraryVersion', 'computeApiVersion'] as const) {
+  for (const key of nodeFacts) {
     const count = node.gaps.filter((gap) => gap.field === key).length;
     const expected = node[key] === null ? 1 : 0;
     if (count !== expected) problems.push(`${key}: ${show(node[key])} with ${count} gaps`);

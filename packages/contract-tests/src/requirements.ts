@@ -1,7 +1,4 @@
-interface Requirement {
-  readonly text: string;
-  readonly needs?: GpuFault;
-}
+import type { Requirement } from './contract-suite.ts';
 
 /** What a GPU vendor adapter must do: one sentence each. `needs` names the fault a test rig must stage for it. */
 export const gpuProviderRequirements = {
@@ -12,10 +9,10 @@ export const gpuProviderRequirements = {
     text: 'A manifest that claims MIG claims the section mig, and one that does not claim it never shows MIG as enabled.',
   },
   'GP-NODE-SHAPE': {
-    text: 'A node description has exactly the keys of the port, its texts are not empty, and each GPU has exactly index, uuid, pciAddress and name.',
+    text: 'A node description has exactly the keys of the port, its texts are not empty, whether computing is confidential is a boolean or null, and each GPU has exactly index, uuid, pciAddress and name.',
   },
   'GP-NODE-GAP': {
-    text: 'A version that is null has exactly one gap naming it, and a GPU of which something is null has a gap with its index.',
+    text: 'A fact of the node that is null (a version, the driver branch, confidential computing) has exactly one gap naming it, one that is told has none, and a GPU of which something is null has a gap with its index.',
   },
   'GP-NODE-COUNT': { text: 'Every GPU that the driver counts is described, also one that cannot be opened.' },
   'GP-NODE-ORDER': { text: 'GPUs are described in index order, 0 to n-1.' },
@@ -28,22 +25,38 @@ export const gpuProviderRequirements = {
     text: 'Answers are plain JSON data: no undefined, BigInt, NaN, Infinity, function or class instance.',
   },
   'GP-SECTION-ASKED': {
-    text: 'A section that was asked for is present with exactly its leaf keys, also when nothing of it could be read.',
+    text: 'A section that was asked for is present with exactly its leaf keys, and so are the members of its lists, also when nothing of it could be read.',
   },
   'GP-SECTION-NOT-ASKED': { text: 'A section that was not asked for is absent, and no gap speaks of it.' },
-  'GP-CLAIMED': { text: 'A section that the manifest claims yields at least one value on at least one GPU.' },
+  'GP-CLAIMED': {
+    text: 'A section that the manifest claims yields at least one value on at least one GPU, at the second reading at the latest.',
+  },
   'GP-UNCLAIMED': {
     text: 'A section that the manifest does not claim comes back as nulls with unsupported gaps.',
   },
   'GP-TYPE': {
-    text: 'A reading that is not null has the type of the port, and closed lists hold only their known words.',
+    text: 'A reading that is not null has the type of the port, closed lists hold only their known words, and what the port never gives as null is there.',
   },
   'GP-RANGE': { text: 'A number lies in the plausible range of the unit in its name.' },
   'GP-SPELLING': { text: 'A text is not blank and is spelled as the port says.' },
   'GP-AGREEMENT': {
     text: 'Readings that belong together agree: used and free memory fit the total, the current link does not exceed the maximum, limits are in order.',
   },
+  'GP-MEMBER-UNIQUE': {
+    text: 'A list names each of its members once: a fan, an ECC location, an NVLink, a peer, a MIG device or profile, a process in a MIG instance, a word.',
+  },
+  'GP-PEERS': { text: 'The peers in a topology are other GPUs of the node, never the GPU itself.' },
+  'GP-MONOTONIC': {
+    text: 'Energy, violation times and PCIe error counts do not fall from one reading to the next.',
+  },
+  'GP-PROFILING': {
+    text: 'The first reading of the section profiling is null with not-observable gaps where it is supported, and the next one has an interval and a value.',
+  },
+  'GP-PROBE-TIME': { text: 'The time that a probe took, when it is told, is a duration of zero or more.' },
   'GP-NULL-GAP': { text: 'Every null leaf has exactly one gap naming it.' },
+  'GP-MEMBER-GAP': {
+    text: 'Nulls inside the members of a list have a gap section.leaf.member, one for each reason and not one for each member.',
+  },
   'GP-GAP-NULL': {
     text: 'Every gap of a sample names something that is null: a value that was read has no gap.',
   },
@@ -88,7 +101,7 @@ export const gpuProviderRequirements = {
     text: 'A read that kills the process talking to the driver rejects with ADAPTER_CRASHED, and siblings are answered afterwards.',
     needs: 'crashing',
   },
-} as const satisfies Record<string, Requirement>;
+} as const satisfies Record<string, Requirement<GpuFault>>;
 
 /**
  * Faults that a test rig can stage in a GPU. `lost`: off its bus. `hung`: the driver does not come back for it. `unreadable`: it may
@@ -97,18 +110,3 @@ export const gpuProviderRequirements = {
 export const gpuFaults = ['lost', 'hung', 'unreadable', 'crashing'] as const;
 export type GpuFault = (typeof gpuFaults)[number];
 export type RequirementId = keyof typeof gpuProviderRequirements;
-
-export function requirementFault(id: RequirementId): GpuFault | undefined {
-  const requirement: Requirement = gpuProviderRequirements[id];
-  return requirement.needs;
-}
-
-/** What is wrong with the citations of a suite: requirements without a test, and ids that are no requirement. Empty when all is well. */
-export function findCoverageFaults(cited: Iterable<string>, known: Iterable<string>): readonly string[] {
-  const citedIds = new Set(cited);
-  const knownIds = new Set(known);
-  return [
-    ...[...knownIds].filter((id) => !citedIds.has(id)).map((id) => `${id}: no test cites it`),
-    ...[...citedIds].filter((id) => !knownIds.has(id)).map((id) => `${id}: not a requirement`),
-  ];
-}

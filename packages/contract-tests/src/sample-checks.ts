@@ -1,51 +1,17 @@
+import { type Gap, type GpuSample, type GpuSection, gapReasons } from '@k8s-gpu-mcp/core';
+import { isRecord, isText, keyFaults, type Problems, record, show } from './inspect.ts';
 import {
-  clockEventReasons,
-  type Gap,
-  type GpuSample,
-  type GpuSection,
-  gapReasons,
-  gpuSections,
-  recoveryActions,
-} from '@k8s-gpu-mcp/core';
-import { isRecord, isText, keyFaults, list, type Problems, record, show } from './inspect.ts';
-import {
-  gpuSectionLeafKeys,
-  type LeafKind,
-  leafKinds,
-  migDeviceKinds,
-  type NumberKind,
+  isListKind,
+  isNumberKind,
+  isRecordKind,
+  isTextKind,
+  type Kind,
+  nameOfKind,
   numberKinds,
-  type TextKind,
   textKinds,
-} from './leaf-kinds.ts';
-
-interface Leaf {
-  readonly path: string;
-  readonly kind: LeafKind;
-  readonly value: unknown;
-}
-
-const isNumberKind = (kind: LeafKind): kind is NumberKind => Object.hasOwn(numberKinds, kind);
-const isTextKind = (kind: LeafKind): kind is TextKind => Object.hasOwn(textKinds, kind);
-
-/** The leaves that are there, with those of MIG devices. A leaf that is missing altogether is `findSectionFaults`' business. */
-function leavesOf(sample: GpuSample): readonly Leaf[] {
-  const leaves: Leaf[] = [];
-  const collect = (prefix: string, kinds: Readonly<Record<string, LeafKind>>, values: unknown) => {
-    const found = record(values);
-    for (const [key, kind] of Object.entries(kinds)) {
-      if (Object.hasOwn(found, key)) leaves.push({ path: `${prefix}.${key}`, kind, value: found[key] });
-    }
-  };
-  for (const section of gpuSections) collect(section, leafKinds[section], record(sample)[section]);
-  list(record(record(sample)['mig'])['devices']).forEach((device, position) => {
-    collect(`mig.devices.${position}`, migDeviceKinds, device);
-  });
-  return leaves;
-}
-
-const isMigDeviceLeaf = (leaf: Leaf) => leaf.path.startsWith('mig.devices.');
-const gapsOf = (answer: { readonly gaps: readonly Gap[] }) => list(record(answer)['gaps']).map(record);
+} from './kinds.ts';
+import { gpuSectionLeafKeys } from './leaf-kinds.ts';
+import { gapsOf, leavesOf } from './sample-leaves.ts';
 
 export function findSectionFaults(sample: GpuSample, asked: readonly GpuSection[]): Problems {
   const answer = record(sample);
@@ -54,15 +20,15 @@ export function findSectionFaults(sample: GpuSample, asked: readonly GpuSection[
     if (!isRecord(answer[section])) problems.push(`${section}: asked for, but absent`);
     else problems.push(...keyFaults(section, answer[section], gpuSectionLeafKeys[section]));
   }
-  const devices = record(answer['mig'])['devices'];
-  list(devices).forEach((device, position) => {
-    problems.push(...keyFaults(`mig.devices.${position}`, device, Object.keys(migDeviceKinds)));
-  });
+  for (const { path, kind, value } of leavesOf(sample)) {
+    if (isRecordKind(kind) && isRecord(value))
+      problems.push(...keyFaults(path, value, Object.keys(kind.members)));
+  }
   return problems;
 }
 
 export function findUnaskedParts(sample: GpuSample, asked: readonly GpuSection[]): Problems {
-  const allowed = new Set<string>([...asked, 'gaps']);
+  const allowed = new Set<string>([...asked, 'gaps', 'probeMilliseconds']);
   return [
     ...Object.keys(sample)
       .filter((key) => !allowed.has(key))
@@ -76,24 +42,18 @@ export function findUnaskedParts(sample: GpuSample, asked: readonly GpuSection[]
 
 export function findTypeFaults(sample: GpuSample): Problems {
   return leavesOf(sample)
-    .filter(({ value }) => value !== null && value !== undefined && typeof value !== 'bigint')
-    .filter(({ kind, value }) => !hasType(kind, value))
-    .map(({ path, kind, value }) => `${path}: ${show(value)} is not of the kind ${kind}`);
+    .filter(({ value }) => value !== undefined && typeof value !== 'bigint')
+    .filter(({ kind, value, neverNull }) => (value === null ? neverNull : !hasType(kind, value)))
+    .map(({ path, kind, value }) => `${path}: ${show(value)} is not of the kind ${nameOfKind(kind)}`);
 }
 
-function hasType(kind: LeafKind, value: unknown): boolean {
+function hasType(kind: Kind, value: unknown): boolean {
+  if (kind === 'flag') return typeof value === 'boolean';
   if (isNumberKind(kind)) return typeof value === 'number';
   if (isTextKind(kind)) return typeof value === 'string';
-  switch (kind) {
-    case 'flag':
-      return typeof value === 'boolean';
-    case 'eventReasons':
-      return Array.isArray(value) && value.every((word) => clockEventReasons.some((known) => known === word));
-    case 'recoveryAction':
-      return recoveryActions.some((known) => known === value);
-    case 'migDevices':
-      return Array.isArray(value) && value.every(isRecord);
-  }
+  if (isListKind(kind)) return Array.isArray(value);
+  if (isRecordKind(kind)) return isRecord(value);
+  return kind.oneOf.some((known) => known === value);
 }
 
 export function findRangeFaults(sample: GpuSample): Problems {
@@ -113,60 +73,49 @@ export function findSpellingFaults(sample: GpuSample): Problems {
   );
 }
 
-/** Pairs that must be in order. The sum of memory parts leaves a little room: drivers round each part to whole pages or MiB. */
-export function findDisagreements(sample: GpuSample): Problems {
-  const problems: string[] = [];
-  const atMost = (what: string, low: number | null | undefined, high: number | null | undefined) => {
-    if (typeof low === 'number' && typeof high === 'number' && low > high) {
-      problems.push(`${what}: ${low} is more than ${high}`);
-    }
-  };
-  const { memory, power, pcie, mig } = sample;
-  const roundingBytes = 2 * 1024 * 1024;
-  if (typeof memory?.usedBytes === 'number' && typeof memory.freeBytes === 'number') {
-    atMost(
-      'memory used + free, total',
-      memory.usedBytes + memory.freeBytes,
-      memory.totalBytes === null ? null : memory.totalBytes + roundingBytes,
+/** Members of a list that cannot be told apart: words that repeat, objects with the same name. */
+export function findRepeatedMembers(sample: GpuSample): Problems {
+  return leavesOf(sample).flatMap(({ path, kind, value }) => {
+    if (!isListKind(kind) || !Array.isArray(value)) return [];
+    if (isRecordKind(kind.listOf) && kind.namedBy.length === 0) return [];
+    const names = value.map((item: unknown) =>
+      isRecord(item) ? kind.namedBy.map((key) => `${key} ${show(item[key])}`).join(', ') : show(item),
     );
-  }
-  atMost('memory used, total', memory?.usedBytes, memory?.totalBytes);
-  atMost('memory free, total', memory?.freeBytes, memory?.totalBytes);
-  atMost('memory reserved, total', memory?.reservedBytes, memory?.totalBytes);
-  atMost('power limit minimum, maximum', power?.minLimitWatts, power?.maxLimitWatts);
-  atMost('power limit default, maximum', power?.defaultLimitWatts, power?.maxLimitWatts);
-  atMost('power limit minimum, default', power?.minLimitWatts, power?.defaultLimitWatts);
-  atMost('PCIe generation, maximum', pcie?.currentGeneration, pcie?.maxGeneration);
-  atMost('PCIe width, maximum', pcie?.currentLinkWidthLanes, pcie?.maxLinkWidthLanes);
-  const indexes = (mig?.devices ?? []).map((device) => device.index);
-  if (new Set(indexes).size < indexes.length)
-    problems.push(`MIG device indexes repeat: ${indexes.join(', ')}`);
-  return problems;
+    return names.filter((name, at) => names.indexOf(name) < at).map((name) => `${path}: ${name} repeats`);
+  });
 }
 
 export function findNullsWithoutGap(sample: GpuSample): Problems {
   const fields = gapsOf(sample).map((gap) => gap['field']);
-  return leavesOf(sample).flatMap((leaf) => {
-    if (leaf.value !== null) return [];
-    if (isMigDeviceLeaf(leaf)) {
-      const named = fields.some((field) => typeof field === 'string' && field.startsWith('mig.devices'));
-      return named ? [] : [`${leaf.path}: null, but no gap names mig.devices`];
-    }
-    const count = fields.filter((field) => field === leaf.path).length;
-    return count === 1 ? [] : [`${leaf.path}: null with ${count} gaps`];
+  return leavesOf(sample).flatMap(({ path, value, isMember }) => {
+    if (value !== null || isMember) return [];
+    const count = fields.filter((field) => field === path).length;
+    return count === 1 ? [] : [`${path}: null with ${count} gaps`];
   });
 }
 
-/** A gap may name a null leaf, a section with a null leaf, or MIG devices among which something is null. */
+/** Members share a gap: one for each reason, so not more than there are nulls, and no reason twice. */
+export function findMemberGapFaults(sample: GpuSample): Problems {
+  const nulls = leavesOf(sample).filter(
+    ({ value, isMember, neverNull }) => value === null && isMember && !neverNull,
+  );
+  const gaps = gapsOf(sample);
+  return [...new Set(nulls.map(({ field }) => field))].flatMap((field) => {
+    const nullCount = nulls.filter((leaf) => leaf.field === field).length;
+    const reasons = gaps.filter((gap) => gap['field'] === field).map((gap) => gap['reason']);
+    if (reasons.length === 0) return [`${field}: null in ${nullCount} members without a gap`];
+    if (new Set(reasons).size < reasons.length) return [`${field}: a reason has more than one gap`];
+    return reasons.length > nullCount ? [`${field}: ${nullCount} nulls with ${reasons.length} gaps`] : [];
+  });
+}
+
+/** A gap may name a null leaf, a null inside the members of a list, or a section or list in which something is null. */
 export function findGapsWithoutNull(sample: GpuSample): Problems {
   const nulls = leavesOf(sample).filter((leaf) => leaf.value === null);
   return gapsOf(sample)
     .map((gap) => gap['field'])
     .filter(isText)
-    .filter((field) => {
-      if (field.startsWith('mig.devices')) return !nulls.some((leaf) => leaf.path.startsWith('mig.devices'));
-      return !nulls.some((leaf) => leaf.path === field || leaf.path.startsWith(`${field}.`));
-    })
+    .filter((field) => !nulls.some((leaf) => leaf.field === field || leaf.field.startsWith(`${field}.`)))
     .map((field) => `gap ${field}: nothing under that name is null`);
 }
 
@@ -189,7 +138,7 @@ export function findGapShapeFaults(gaps: readonly Gap[], gpuCount: number, gpuIn
   });
 }
 
-/** Whether the section holds anything but nulls; an empty list of clock event reasons is a reading. */
+/** Whether the section holds anything but nulls; an empty list is a reading. */
 export function hasReading(sample: GpuSample, section: GpuSection): boolean {
   return Object.values(record(record(sample)[section])).some(
     (value) => value !== null && value !== undefined,
@@ -208,4 +157,10 @@ export function findUnclaimedReadings(sample: GpuSample, section: GpuSection): P
       .filter((gap) => gap['reason'] !== 'unsupported')
       .map((gap) => `${String(gap['field'])}: reason ${show(gap['reason'])}, not unsupported`),
   ];
+}
+
+export function findProbeTimeFaults(sample: GpuSample): Problems {
+  const { probeMilliseconds: duration = 0 } = sample;
+  // What is no number of JSON is another requirement's business.
+  return typeof duration === 'number' && !(duration < 0) ? [] : [`probeMilliseconds: ${show(duration)}`];
 }

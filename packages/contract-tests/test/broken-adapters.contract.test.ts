@@ -9,25 +9,13 @@ import {
   runGpuProviderContract,
 } from '../src/index.ts';
 import { brokenProvider } from './broken-adapters.ts';
+import { failuresOf } from './failures-of.ts';
 import { inMemoryFixture, inMemoryProvider } from './in-memory-provider.ts';
 
 const requirementIds = Object.keys(gpuProviderRequirements) as RequirementId[];
 
-/** Runs the suite with a runner of our own, and tells which requirements failed. */
-async function failedRequirements(
-  createFixture: (fault: GpuFault | undefined) => GpuProviderFixture,
-): Promise<string[]> {
-  const tests: { name: string; body: () => Promise<void> }[] = [];
-  runGpuProviderContract({
-    test: (name, body) => tests.push({ name, body }),
-    createFixture,
-    stagedFaults: gpuFaults,
-  });
-  const results = await Promise.allSettled(tests.map(({ body }) => body()));
-  return tests
-    .filter((_, at) => results[at]?.status === 'rejected')
-    .map(({ name }) => name.split(':')[0] ?? '');
-}
+const failedRequirements = (createFixture: (fault: GpuFault | undefined) => GpuProviderFixture) =>
+  failuresOf((test) => runGpuProviderContract({ test, createFixture, stagedFaults: gpuFaults }));
 
 describe('an adapter that breaks one requirement fails in that requirement and no other', () => {
   test.each(requirementIds)('%s', async (id) => {

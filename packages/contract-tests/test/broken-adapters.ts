@@ -2,6 +2,7 @@ import {
   GpuError,
   type GpuProvider,
   type GpuSample,
+  type GpuSection,
   gpuSections,
   isGpuError,
   type NodeDescription,
@@ -37,7 +38,7 @@ const sample =
   });
 
 /** Changes one leaf, wherever its section was asked for. */
-const leaf = (section: keyof GpuSample, key: string, value: unknown) =>
+const leaf = (section: GpuSection, key: string, value: unknown) =>
   sample((answer) => (answer[section] ? { [section]: { ...answer[section], [key]: value } } : {}));
 
 const manifest =
@@ -83,7 +84,16 @@ export const brokenAdapters: Readonly<Record<RequirementId, Break>> = {
   'GP-MIG-CLAIM': manifest({ mig: false }),
   'GP-NODE-SHAPE': node(() => ({ hostName: 'gpu-node' })),
   'GP-NODE-GAP': node(() => ({ gaps: [] })),
-  'GP-NODE-COUNT': node((answer) => ({ gpus: answer.gpus.slice(0, -1) })),
+  'GP-NODE-COUNT': (good, fault) =>
+    node((answer) => ({ gpus: answer.gpus.slice(0, -1) }))(
+      // Nor does it name the GPU elsewhere.
+      sample(({ topology }) =>
+        topology
+          ? { topology: { ...topology, peers: topology.peers?.filter(({ index }) => index < 3) } }
+          : {},
+      )(good, fault),
+      fault,
+    ),
   'GP-NODE-ORDER': node((answer) => ({ gpus: answer.gpus.toReversed() })),
   'GP-NODE-UNIQUE': node((answer) => ({
     gpus: answer.gpus.map((gpu) => ({ ...gpu, pciAddress: '0000:10:00.0' })),
@@ -112,10 +122,10 @@ export const brokenAdapters: Readonly<Record<RequirementId, Break>> = {
   'GP-CLAIMED': sample((answer) =>
     answer.utilization
       ? {
-          utilization: { gpuPercent: null, memoryPercent: null, encoderPercent: null, decoderPercent: null },
+          utilization: { ...answer.utilization, gpuPercent: null, memoryPercent: null },
           gaps: [
             ...answer.gaps,
-            ...Object.keys(answer.utilization).map((key) => ({
+            ...['gpuPercent', 'memoryPercent'].map((key) => ({
               field: `utilization.${key}`,
               reason: 'error',
               detail: 'code 999',
@@ -140,6 +150,39 @@ export const brokenAdapters: Readonly<Record<RequirementId, Break>> = {
       : answer.gaps,
   })),
   'GP-GAP-SHAPE': sample((answer) => ({ gaps: answer.gaps.map((gap) => ({ ...gap, gpu: 3 })) })),
+  'GP-MEMBER-UNIQUE': sample(({ nvlink }) =>
+    nvlink ? { nvlink: { links: nvlink.links?.map((link) => ({ ...link, link: 0 })) } } : {},
+  ),
+  'GP-PEERS': sample(({ topology }) =>
+    topology
+      ? {
+          topology: {
+            ...topology,
+            peers: topology.peers?.map((peer) => ({ ...peer, index: peer.index + 4 })),
+          },
+        }
+      : {},
+  ),
+  'GP-MONOTONIC': (good, fault) => {
+    let left = 1_000_000;
+    return sample(({ violations }) => {
+      left -= 1;
+      return violations ? { violations: { ...violations, thermalMicroseconds: left } } : {};
+    })(good, fault);
+  },
+  'GP-PROFILING': sample(({ profiling, gaps }) =>
+    // Answers the first reading as if there had been one before.
+    profiling?.intervalMilliseconds === null
+      ? {
+          profiling: { ...profiling, smActivePercent: 0 },
+          gaps: gaps.filter(({ field }) => field !== 'profiling.smActivePercent'),
+        }
+      : {},
+  ),
+  'GP-PROBE-TIME': sample(() => ({ probeMilliseconds: -1 })),
+  'GP-MEMBER-GAP': sample((answer) => ({
+    gaps: answer.gaps.flatMap((gap) => (gap.field === 'topology.peers.atomics' ? [gap, gap, gap] : [gap])),
+  })),
   'GP-IDENTITY': leaf('identity', 'name', 'Another GPU'),
   'GP-CONCURRENT': (good) => {
     let open = 0;
@@ -162,10 +205,10 @@ export const brokenAdapters: Readonly<Record<RequirementId, Break>> = {
     return {
       ...good,
       readGpu(gpu, sections, signal) {
-        const key = `${gpu.index} ${sections.join()}`;
-        const known = signal.aborted ? undefined : cached.get(key);
-        const answer = known ?? good.readGpu(gpu, sections, signal);
-        if (!signal.aborted) cached.set(key, answer);
+        if (signal.aborted || sections.join() !== 'identity') return good.readGpu(gpu, sections, signal);
+        const key = `${gpu.index}`;
+        const answer = cached.get(key) ?? good.readGpu(gpu, sections, signal);
+        cached.set(key, answer);
         return answer;
       },
     };

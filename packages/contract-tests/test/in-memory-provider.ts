@@ -4,79 +4,96 @@ import {
   type GpuRef,
   type GpuSample,
   type GpuSection,
-  type GpuSectionReadings,
+  gpuSectionLeaves,
   gpuSections,
+  makeSample,
   type NodeDescription,
+  type NvLink,
+  type PartialReadings,
   type ProviderManifest,
 } from '@k8s-gpu-mcp/core';
-import { type GpuFault, type GpuProviderFixture, gpuSectionLeafKeys } from '../src/index.ts';
+import type { GpuFault, GpuProviderFixture } from '../src/index.ts';
 
 const gpuCount = 4;
 const uuidOf = (index: number) => `GPU-aaaaaaaa-0000-4000-8000-00000000000${index}`;
 
-/** Plain invented readings: what a contract-abiding adapter might say of GPU `index`. */
-const readingsOf = (index: number): Required<GpuSectionReadings> => ({
+/** Plain invented readings: what a contract-abiding adapter might say of GPU `index` at its `nth` reading. */
+const readingsOf = (index: number, nth: number): PartialReadings => ({
   identity: {
     name: 'Example GPU',
     uuid: uuidOf(index),
     serial: `10${index}`,
     boardPartNumber: '900-1',
+    boardId: `0x1${index}00`,
+    brand: 'tesla',
     vbiosVersion: '96.00.01',
     inforomVersion: 'G1',
     architecture: 'hopper',
     computeCapability: '9.0',
     minorNumber: index,
     persistenceModeEnabled: true,
+    computeMode: 'default',
+    addressingMode: 'hmm',
   },
-  memory: { totalBytes: 1000, usedBytes: 300, freeBytes: 600, reservedBytes: 100 },
+  memory: {
+    totalBytes: 1000,
+    usedBytes: 300,
+    freeBytes: 600,
+    reservedBytes: 100,
+    bar1TotalBytes: 2000,
+    bar1UsedBytes: 300,
+    bar1FreeBytes: 1700,
+  },
   thermal: {
     temperatureCelsius: 40,
     memoryTemperatureCelsius: 45,
-    slowdownThresholdCelsius: null,
-    shutdownThresholdCelsius: null,
-    maxOperatingThresholdCelsius: null,
-    memoryMaxThresholdCelsius: null,
     marginCelsius: 47,
     slowdownMarginCelsius: -2,
     shutdownMarginCelsius: -8,
-    fanSpeedPercent: null,
+    fans: [
+      { index: 0, speedPercent: 104, targetSpeedPercent: 100, speedRevolutionsPerMinute: null },
+      { index: 1, speedPercent: 98, targetSpeedPercent: 100, speedRevolutionsPerMinute: null },
+    ],
   },
   power: {
     drawWatts: 70.5,
-    instantDrawWatts: 71,
-    enforcedLimitWatts: 700,
-    defaultLimitWatts: 700,
     minLimitWatts: 200,
+    defaultLimitWatts: 700,
     maxLimitWatts: 700,
-    energyJoules: 1234,
+    energyJoules: 1000 + nth,
   },
   clocks: {
     smClockMegahertz: 345,
-    memoryClockMegahertz: 2619,
     maxSmClockMegahertz: 1980,
-    maxMemoryClockMegahertz: 2619,
     performanceState: 'P0',
     eventReasons: ['idle'],
+    supportedEventReasons: ['idle', 'sync-boost'],
   },
-  utilization: { gpuPercent: 0, memoryPercent: 0, encoderPercent: 0, decoderPercent: 0 },
+  violations: { powerMicroseconds: 1000 * nth, thermalMicroseconds: 0 },
+  utilization: { gpuPercent: 0, memoryPercent: 0 },
+  profiling: nth === 1 ? {} : { intervalMilliseconds: 100, smActivePercent: 12.5, tensorActivePercent: 0 },
   ecc: {
     enabled: true,
-    pendingEnabled: true,
-    correctableVolatileCount: 0,
     uncorrectableVolatileCount: 0,
-    correctableAggregateCount: 0,
-    uncorrectableAggregateCount: 0,
-    sramUncorrectableVolatileCount: 0,
-    sramUncorrectableAggregateCount: 0,
-    sramThresholdExceeded: false,
+    locations: [
+      {
+        location: 'dram',
+        correctableVolatileCount: 0,
+        uncorrectableVolatileCount: 0,
+        correctableAggregateCount: null,
+        uncorrectableAggregateCount: null,
+      },
+    ],
   },
   rowRemap: {
-    correctableRowCount: 0,
-    uncorrectableRowCount: 0,
     pending: false,
-    failureOccurred: false,
-    retiredPagesPending: null,
-    retiredPageCount: null,
+    histogram: {
+      maxBankCount: 2560,
+      highBankCount: 0,
+      partialBankCount: 0,
+      lowBankCount: 0,
+      noneBankCount: 0,
+    },
   },
   pcie: {
     currentGeneration: 1,
@@ -85,9 +102,50 @@ const readingsOf = (index: number): Required<GpuSectionReadings> => ({
     maxLinkWidthLanes: 16,
     replayCount: 0,
   },
+  nvlink: { links: [0, 1].map((link) => exampleLink(link)) },
+  fabric: { state: 'completed', status: 'NVML_SUCCESS', cliqueId: 0, misconfiguration: 'none' },
+  topology: {
+    cpuAffinity: '0-31,64-95',
+    numaAffinity: '0',
+    peers: Array.from({ length: gpuCount }, (_, other) => ({
+      index: other,
+      commonAncestor: 'numa-node' as const,
+      read: 'ok' as const,
+      write: 'ok' as const,
+      nvlink: 'ok' as const,
+      atomics: null,
+      pcie: 'ok' as const,
+    })).filter((peer) => peer.index !== index),
+  },
+  processes: {
+    running: [1, 2].map((gpuInstanceId) => ({
+      pid: 4242,
+      kinds: ['compute'] as const,
+      memoryUsedBytes: 100,
+      gpuInstanceId,
+      computeInstanceId: 0,
+      smPercent: null,
+      memoryPercent: null,
+      encoderPercent: null,
+      decoderPercent: null,
+    })),
+    accountingEnabled: true,
+    accounted: [
+      {
+        pid: 4242,
+        running: true,
+        gpuPercent: 90,
+        memoryPercent: 10,
+        maxMemoryUsedBytes: 100,
+        startedAt: '2026-01-01T00:00:00.000Z',
+        activeMilliseconds: null,
+      },
+    ],
+  },
   mig: {
     enabled: true,
     pendingEnabled: true,
+    maxDeviceCount: 7,
     devices: [
       {
         index: 0,
@@ -97,10 +155,52 @@ const readingsOf = (index: number): Required<GpuSectionReadings> => ({
         profile: '1g.10gb',
         memoryTotalBytes: 100,
         memoryUsedBytes: null,
+        multiprocessorCount: 16,
+        gpuSliceCount: 1,
+        computeSliceCount: 1,
+        placementStart: 0,
+        placementSize: 1,
+      },
+    ],
+    profiles: [
+      {
+        id: 19,
+        name: '1g.10gb',
+        gpuSliceCount: 1,
+        memoryTotalBytes: 100,
+        multiprocessorCount: 16,
+        maxInstanceCount: 7,
+        remainingInstanceCount: 6,
+        placementStarts: [0, 1, 2],
       },
     ],
   },
-  recovery: { action: null },
+  events: { supportedTypes: ['xid', 'clock'] },
+});
+
+const exampleLink = (link: number): NvLink => ({
+  link,
+  active: true,
+  version: '4',
+  speedMegabytesPerSecond: 26_562,
+  remoteDeviceType: 'switch',
+  remotePciAddress: '0000:05:00.0',
+  remoteLink: link,
+  replayErrorCount: 0,
+  recoveryErrorCount: 0,
+  crcFlitErrorCount: 0,
+  crcDataErrorCount: 0,
+  eccDataErrorCount: 0,
+  receiveErrorCount: null,
+  malformedPacketErrorCount: null,
+  bufferOverrunErrorCount: null,
+  linkIntegrityErrorCount: null,
+  linkRecoverySuccessCount: null,
+  linkRecoveryFailureCount: null,
+  effectiveErrorCount: null,
+  effectiveBitErrorRate: null,
+  symbolErrorCount: null,
+  symbolBitErrorRate: null,
 });
 
 export interface InMemoryOptions {
@@ -125,6 +225,8 @@ export function inMemoryProvider({ fault, manifest }: InMemoryOptions = {}): Gpu
     unreadable: () => new GpuError('NO_PERMISSION', 'GPU 1 may not be opened'),
     crashing: () => new GpuError('ADAPTER_CRASHED', 'the helper died'),
   };
+  /** How often each GPU's profiling was read. */
+  const reads = new Map<number, number>();
   return {
     manifest: {
       contractVersion: 1,
@@ -141,8 +243,14 @@ export function inMemoryProvider({ fault, manifest }: InMemoryOptions = {}): Gpu
         driverVersion: '1.2',
         libraryVersion: null,
         computeApiVersion: '13.0',
+        driverBranch: 'r1_00',
+        confidentialComputingEnabled: null,
         gpus: refs(),
-        gaps: [{ field: 'libraryVersion', reason: 'unsupported', detail: 'no such call' }],
+        gaps: ['libraryVersion', 'confidentialComputingEnabled'].map((field) => ({
+          field,
+          reason: 'unsupported' as const,
+          detail: 'no such call',
+        })),
       };
     },
     async readGpu(gpu, sections, signal): Promise<GpuSample> {
@@ -155,35 +263,23 @@ export function inMemoryProvider({ fault, manifest }: InMemoryOptions = {}): Gpu
         });
         throw new GpuError('GPU_HUNG', 'the driver does not come back');
       }
-      return sampleOf(gpu.index, sections);
+      const nth = (reads.get(gpu.index) ?? 0) + 1;
+      if (sections.includes('profiling')) reads.set(gpu.index, nth);
+      return sampleOf(gpu.index, sections, nth);
     },
     async close() {},
   };
 }
 
-function sampleOf(index: number, sections: readonly GpuSection[]): GpuSample {
-  const readings = readingsOf(index);
-  const asked = sections.map((section) => [section, readings[section]] as const);
-  const gaps = asked.flatMap(([section, values]) => {
-    const found: Readonly<Record<string, unknown>> = { ...values };
-    return gpuSectionLeafKeys[section]
-      .filter((leaf) => found[leaf] === null)
-      .map((leaf) => ({
-        gpu: index,
-        field: `${section}.${leaf}`,
-        reason: 'unsupported' as const,
-        detail: 'not on this product',
-      }));
-  });
-  if (sections.includes('mig')) {
-    gaps.push({
-      gpu: index,
-      field: 'mig.devices.0.memoryUsedBytes',
-      reason: 'unsupported',
-      detail: 'no reading',
-    });
-  }
-  return { ...Object.fromEntries(asked), gaps };
+function sampleOf(index: number, sections: readonly GpuSection[], nth: number): GpuSample {
+  const gpu = { index, uuid: null, pciAddress: null, name: null };
+  const notYet = gpuSectionLeaves.profiling.map((leaf) => ({
+    field: `profiling.${leaf}`,
+    reason: nth === 1 ? ('not-observable' as const) : ('unsupported' as const),
+    detail: 'no earlier reading',
+  }));
+  // The duration differs from read to read, as it does for a real adapter.
+  return { ...makeSample(gpu, sections, readingsOf(index, nth), notYet), probeMilliseconds: nth + index };
 }
 
 /** The rig of `inMemoryProvider`, with a door for replacing what is under test. */
@@ -193,5 +289,6 @@ export function inMemoryFixture(fault: GpuFault | undefined, provider: GpuProvid
     expectedGpuCount: gpuCount,
     faultyGpus: fault === undefined ? [] : [{ index: 1, fault }],
     untilStuck: async () => {},
+    passTime: async () => {},
   };
 }

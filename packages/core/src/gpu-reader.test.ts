@@ -67,6 +67,7 @@ describe('readGpus', () => {
         gpu: refs[3],
         state,
         stateDetail: 'what happened',
+        errorCode: code,
         observedAt: '2026-01-01T00:00:00.000Z',
         gaps: [
           { gpu: 3, field: 'thermal', reason, detail: 'what happened' },
@@ -78,6 +79,19 @@ describe('readGpus', () => {
       expect(siblings.every((reading) => reading.state === 'ok' && reading.ecc !== undefined)).toBe(true);
     },
   );
+
+  test('the time a GPU took is told: the adapter knows it best, else it is the time waited', async () => {
+    const slow = stubProvider({ gpus: h100Node({ 0: { ...h100Sample(0), probeMilliseconds: 7.5 } }) });
+    const { reader, clock } = readerOf({
+      ...slow,
+      async readGpu(...args) {
+        clock.advance(40);
+        return slow.readGpu(...args);
+      },
+    });
+    const readings = await reader.readGpus([refs[0]!, refs[1]!], ['thermal'], never);
+    expect(readings.map(({ probeMilliseconds }) => probeMilliseconds)).toEqual([7.5, 40]);
+  });
 
   test('a GPU that hangs until the signal is hung; siblings do not wait to be read', async () => {
     const provider = stubProvider({ gpus: h100Node({ 1: 'hang' }) });

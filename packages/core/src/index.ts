@@ -1,5 +1,15 @@
 // The public API, grouped. Nothing else is importable from outside.
 
+// Diagnosis
+export { type ComparisonMetric, comparisonMetrics } from './diagnosis/comparison-metrics.ts';
+export {
+  type Cohort,
+  type Comparison,
+  compareGpus,
+  type GpuSeries,
+  type NotCompared,
+  type Outlier,
+} from './diagnosis/outliers.ts';
 // Domain
 export * from './domain/event.ts';
 export * from './domain/gap.ts';
@@ -22,6 +32,20 @@ export * from './domain/readings/topology.ts';
 export * from './domain/readings/utilization.ts';
 export * from './domain/verdict.ts';
 export * from './errors.ts';
+// Live events
+export {
+  type GpuEventSources,
+  type MergeOptions,
+  mergeGpuEvents,
+} from './events/merge-gpu-events.ts';
+export {
+  type GpuNaming,
+  type GpuNodeEvent,
+  gpuResolver,
+  type NodeEventSource,
+  nodeEventSources,
+  type ResolveGpuNaming,
+} from './events/node-event.ts';
 export { GpuReader } from './gpu-reader.ts';
 // Reading and judging
 export { assessGpu, type GpuAssessment, scoreOf } from './health/assess.ts';
@@ -50,6 +74,12 @@ export { gpuSectionLeaves, makeSample, type PartialReadings } from './sample.ts'
 export { type GpuSelector, parseGpuSelector, resolveGpu } from './selector.ts';
 // Tools, resources and prompts
 export { createGpuTools, type GpuToolOptions, type GpuToolPorts } from './tools/create-gpu-tools.ts';
+export {
+  createOperatorTools,
+  type OperatorOptions,
+  type OperatorPorts,
+} from './tools/operator/create-operator-tools.ts';
+export { presentNodeEvent } from './tools/present-node-event.ts';
 export { type McpToolServer, registerGpuTools } from './tools/register.ts';
 export type { GpuTool, StructuredContent, ToolAnnotations, ToolContext, ToolResult } from './tools/tool.ts';
 export { quarantine } from './tools/untrusted-text.ts';

@@ -210,8 +210,8 @@ function leaves<S extends GpuSection>() {
 export type PartialReadings = { readonly [S in GpuSection]?: Partial<Sections[S]> };
 
 /**
- * A sample that keeps the port's promises: the sections asked for and no others, every leaf present, each null with exactly one gap.
- * A leaf that is missing and has no gap among `gaps` is `unsupported`.
+ * A sample that keeps the port's promises: the sections asked for and no others, every leaf present, each null with exactly one gap, and
+ * nulls inside the members of a list with one gap for each reason. What is missing and has no gap among `gaps` is `unsupported`.
  */
 export function makeSample(
   gpu: GpuRef,
@@ -219,13 +219,20 @@ export function makeSample(
   readings: PartialReadings,
   gaps: readonly Omit<Gap, 'gpu'>[] = [],
 ): GpuSample {
-  const known = new Map(gaps.map((gap) => [gap.field, gap]));
   const missing: Gap[] = [];
+  const miss = (gap: Omit<Gap, 'gpu'>) => missing.push({ gpu: gpu.index, ...gap });
+  const known = (field: string) => gaps.filter((gap) => gap.field === field);
   const complete = sections.map((section) => {
     const values = readings[section] as Readonly<Record<string, unknown>> | undefined;
     const entries = gpuSectionLeaves[section].map((leaf) => {
+      const field = `${section}.${leaf}`;
       const value = values?.[leaf] ?? null;
-      if (value === null) missing.push({ gpu: gpu.index, ...gapFor(`${section}.${leaf}`, known) });
+      if (value === null) miss(known(field).at(-1) ?? unsupported(field));
+      for (const member of nullMembers(value)) {
+        const reasons = new Map(known(`${field}.${member}`).map((gap) => [gap.reason, gap]));
+        const found = [...reasons.values()];
+        for (const gap of found.length > 0 ? found : [unsupported(`${field}.${member}`)]) miss(gap);
+      }
       return [leaf, value] as const;
     });
     return [section, Object.fromEntries(entries)] as const;
@@ -233,6 +240,18 @@ export function makeSample(
   return { ...(Object.fromEntries(complete) as GpuSectionReadings), gaps: missing };
 }
 
-function gapFor(field: string, known: ReadonlyMap<string, Omit<Gap, 'gpu'>>): Omit<Gap, 'gpu'> {
-  return known.get(field) ?? { field, reason: 'unsupported', detail: 'this adapter does not offer it' };
+/** The keys that are null in at least one member of a list. */
+function nullMembers(value: unknown): ReadonlySet<string> {
+  const members: readonly unknown[] = Array.isArray(value) ? value : [];
+  return new Set(
+    members
+      .filter((member) => typeof member === 'object' && member !== null)
+      .flatMap((member) => Object.entries(member))
+      .filter(([, item]) => item === null)
+      .map(([key]) => key),
+  );
+}
+
+function unsupported(field: string): Omit<Gap, 'gpu'> {
+  return { field, reason: 'unsupported', detail: 'this adapter does not offer it' };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { h100Node, h100Ref, h100Sample } from '../test/h100.ts';
-import type { GpuRef, MigDevice } from './domain/gpu.ts';
+import type { GpuRef } from './domain/gpu.ts';
+import type { MigDevice } from './domain/readings/mig.ts';
 import { GpuError, type GpuErrorCode } from './errors.ts';
 import { GpuReader } from './gpu-reader.ts';
 import { silentLogger } from './ports/runtime.ts';
@@ -19,6 +20,11 @@ const slice = (index: number, uuid: string): MigDevice => ({
   profile: '1g.10gb',
   memoryTotalBytes: 10_200_547_328,
   memoryUsedBytes: 0,
+  multiprocessorCount: 16,
+  gpuSliceCount: 1,
+  computeSliceCount: 1,
+  placementStart: index,
+  placementSize: 1,
 });
 
 function node(

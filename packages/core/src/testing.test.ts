@@ -63,10 +63,10 @@ describe('inMemoryKernelLog', () => {
 
 describe('stubProvider', () => {
   test('gives the sections asked for and their gaps, and nothing else', async () => {
-    const provider = stubProvider({ gpus: [{ sample: h100Sample(0) }] });
+    const provider = stubProvider({ gpus: [{ sample: { ...h100Sample(0), probeMilliseconds: 3 } }] });
     const { gpus } = await provider.describeNode(never);
     const sample = await provider.readGpu(gpus[0]!, ['thermal', 'power'], never);
-    expect(Object.keys(sample).sort()).toEqual(['gaps', 'power', 'thermal']);
+    expect(Object.keys(sample).sort()).toEqual(['gaps', 'power', 'probeMilliseconds', 'thermal']);
     expect(sample.gaps.length).toBeGreaterThan(0);
     expect(sample.gaps.every((gap) => gap.field.startsWith('thermal.'))).toBe(true);
   });

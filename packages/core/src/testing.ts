@@ -11,6 +11,16 @@ import type { GpuProvider, ProviderManifest } from './ports/gpu-provider.ts';
 import type { KernelLog, KernelLogCoverage, KernelLogRequest } from './ports/kernel-log.ts';
 import type { Clock } from './ports/runtime.ts';
 
+export {
+  type InMemoryGpuControlOptions,
+  type InMemoryProcess,
+  inMemoryAuditLog,
+  inMemoryGpuControl,
+  inMemoryProcessControl,
+} from './testing/in-memory-control.ts';
+export { inMemoryGpuEventSource } from './testing/in-memory-events.ts';
+export { inMemoryHostDevices, inMemoryHostProcesses } from './testing/in-memory-host.ts';
+
 export interface StubGpu {
   readonly ref?: Partial<GpuRef>;
   /** What readGpu returns; an error is thrown, `'hang'` never answers until the signal aborts. */
@@ -34,8 +44,9 @@ function hangUntil(signal: AbortSignal, code: 'GPU_HUNG' | 'TIMEOUT', gpuId?: st
 
 function onlySections(sample: GpuSample, sections: readonly GpuSection[]): GpuSample {
   const asked = new Set<string>(sections);
-  const { gaps, ...readings } = sample;
+  const { gaps, probeMilliseconds, ...readings } = sample;
   return {
+    ...(probeMilliseconds === undefined ? {} : { probeMilliseconds }),
     ...Object.fromEntries(Object.entries(readings).filter(([section]) => asked.has(section))),
     gaps: gaps.filter(({ field }) => asked.has(field.split('.', 1)[0] ?? '')),
   };

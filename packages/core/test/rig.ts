@@ -2,12 +2,13 @@ import type { KernelLogRecord } from '../src/domain/event.ts';
 import type { NodeDescription } from '../src/domain/gpu.ts';
 import type { GpuError } from '../src/errors.ts';
 import type { GpuProvider } from '../src/ports/gpu-provider.ts';
+import type { HostDevices, HostDevicesReading, PciGpu } from '../src/ports/host-devices.ts';
 import type { KernelLog } from '../src/ports/kernel-log.ts';
 import type { Logger } from '../src/ports/runtime.ts';
 import { fixedClock, inMemoryKernelLog, type StubGpu, stubProvider } from '../src/testing.ts';
 import { createGpuTools } from '../src/tools/create-gpu-tools.ts';
 import type { ToolContext } from '../src/tools/tool.ts';
-import { h100Node } from './h100.ts';
+import { h100Node, h100Ref } from './h100.ts';
 
 export const startedAt = '2026-11-21T12:00:00.000Z';
 
@@ -16,6 +17,7 @@ export interface RigOptions {
   readonly describe?: Partial<NodeDescription> | GpuError | 'hang';
   readonly provider?: GpuProvider;
   readonly log?: KernelLog | readonly KernelLogRecord[];
+  readonly host?: HostDevices | HostDevicesReading;
   readonly deadlineMilliseconds?: number;
 }
 
@@ -48,9 +50,10 @@ export function rig(options: RigOptions = {}) {
     });
   const log = options.log ?? [];
   const kernelLog = 'read' in log ? log : inMemoryKernelLog(log);
-  const { deadlineMilliseconds } = options;
+  const { host, deadlineMilliseconds } = options;
+  const hostDevices = host && ('read' in host ? host : { read: async () => host });
   const tools = createGpuTools(
-    { gpuProvider: provider, kernelLog, clock, logger },
+    { gpuProvider: provider, kernelLog, clock, logger, ...(hostDevices ? { hostDevices } : {}) },
     { nodeName: 'gpu-node-7', ...(deadlineMilliseconds === undefined ? {} : { deadlineMilliseconds }) },
   );
   const call = (name: string, input: unknown = {}, context?: ToolContext) => {
@@ -71,6 +74,45 @@ export function rig(options: RigOptions = {}) {
     },
   };
 }
+
+/** The bus of the eight H100s as sysfs shows it, with a graphics chip of the board's own beside them; `changed` by index. */
+export function h100Bus(changed: Readonly<Record<number, Partial<PciGpu>>> = {}): PciGpu[] {
+  const gpus = Array.from({ length: 8 }, (_, index) => ({
+    pciAddress: h100Ref(index).pciAddress ?? '',
+    vendorId: '10de',
+    deviceId: '2330',
+    deviceClass: '3d' as const,
+    driver: 'nvidia',
+    respondsOnBus: true,
+    numaNode: index < 4 ? 0 : 1,
+    currentSpeedGigatransfersPerSecond: 32,
+    maxSpeedGigatransfersPerSecond: 32,
+    currentLinkWidthLanes: 16,
+    maxLinkWidthLanes: 16,
+    ...changed[index],
+  }));
+  const [first] = gpus;
+  if (!first) throw new RangeError('no GPUs');
+  return [
+    {
+      ...first,
+      pciAddress: '0000:03:00.0',
+      vendorId: '1a03',
+      deviceId: '2000',
+      deviceClass: 'vga',
+      driver: 'ast',
+    },
+    ...gpus,
+  ];
+}
+export const deviceNodesOf = (...minorNumbers: readonly number[]) =>
+  minorNumbers.map((minorNumber) => ({ path: `/dev/nvidia${minorNumber}`, minorNumber, accessible: true }));
+export const h100Host = (changes: Partial<HostDevicesReading> = {}): HostDevicesReading => ({
+  pciGpus: h100Bus(),
+  deviceNodes: deviceNodesOf(0, 1, 2, 3, 4, 5, 6, 7),
+  gaps: [],
+  ...changes,
+});
 
 /** Lets everything that is ready run. */
 export const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

@@ -1,3 +1,5 @@
+export { mockEventSource } from './mock-event-source.ts';
+export { mockHostDevices, mockHostProcesses } from './mock-host.ts';
 export { createMockKernelLog } from './mock-kernel-log.ts';
 export { createMockProvider } from './mock-provider.ts';
 export type { GpuModel } from './models/gpu-model.ts';

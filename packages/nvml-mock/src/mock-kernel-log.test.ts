@@ -93,6 +93,9 @@ test.each<readonly [MockScenarioName, readonly number[]]>([
   ['gsp-timeout', [119, 119, 119]],
   ['hung-driver', [8]],
   ['mig', []],
+  ['vbios-drift', []],
+  ['memory-held-by-nobody', []],
+  ['straggler', []],
   ['mixed-faults', [63, 94, 154, 79, 154]],
 ])('%s logs Xid %j', async (scenario, xids) => {
   expect(await xidsOf(scenario)).toEqual(xids);

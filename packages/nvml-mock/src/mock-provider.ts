@@ -1,13 +1,21 @@
 import {
-  type Gap,
   GpuError,
   type GpuProvider,
   type GpuSample,
   type GpuSection,
+  gpuSectionLeaves,
   gpuSections,
+  makeSample,
+  type NodeDescription,
 } from '@k8s-gpu-mcp/core';
-import { readingsAt } from './readings.ts';
-import { type SimulatedGpu, type SimulationOptions, simulateNode } from './simulated-node.ts';
+import { isProfiled } from './readings/activity.ts';
+import { readingsAt } from './readings/readings.ts';
+import {
+  type SimulatedGpu,
+  type SimulatedNode,
+  type SimulationOptions,
+  simulateNode,
+} from './simulated-node.ts';
 
 /**
  * A provider that invents a node. Values follow the clock smoothly; a GPU with a failure fails as the real driver does.
@@ -16,7 +24,8 @@ import { type SimulatedGpu, type SimulationOptions, simulateNode } from './simul
 export function createMockProvider(options: SimulationOptions): GpuProvider {
   const node = simulateNode(options);
   const { clock } = options;
-  const { version, cudaVersion } = node.model.driver;
+  /** When each GPU's engines were asked for last, in milliseconds since 1970. */
+  const profiledAt = new Map<number, number>();
   return {
     manifest: {
       contractVersion: 1,
@@ -28,29 +37,55 @@ export function createMockProvider(options: SimulationOptions): GpuProvider {
     },
     async describeNode(signal) {
       refuseAborted(signal);
-      return {
-        driverVersion: version,
-        libraryVersion: `${cudaVersion.split('.')[0]}.${version}`,
-        computeApiVersion: cudaVersion,
-        gpus: node.gpus.map(({ ref }) => ({ ...ref })),
-        gaps: node.gpus
-          .filter(({ ref }) => ref.uuid === null)
-          .map(({ index }) => ({
-            gpu: index,
-            field: 'identity',
-            reason: 'gpu-lost',
-            detail: 'nvmlDeviceGetHandleByIndex_v2 returned 15 (GPU is lost)',
-          })),
-      };
+      return describe(node);
     },
     async readGpu(ref, sections, signal) {
       refuseAborted(signal);
       const gpu = node.gpus[ref.index];
       if (!gpu) throw new GpuError('GPU_NOT_FOUND', `this node has no GPU ${ref.index}`);
       await failAsConditioned(gpu, signal);
-      return pick(readingsAt(node, gpu, clock.now()), gpu.index, sections);
+      const now = clock.now();
+      const readings = readingsAt(node, gpu, now, profiledAt.get(gpu.index));
+      if (sections.includes('profiling')) profiledAt.set(gpu.index, now);
+      return complete(gpu, sections, readings);
     },
-    async close() {},
+    async close() {
+      profiledAt.clear();
+    },
+  };
+}
+
+function describe({ model, gpus }: SimulatedNode): NodeDescription {
+  const { version, cudaVersion, tellsRecentReadings } = model.driver;
+  const major = version.split('.')[0];
+  const isConfidentialCapable = model.architecture === 'hopper' || model.architecture === 'blackwell';
+  const notTold = {
+    driverBranch: !tellsRecentReadings,
+    confidentialComputingEnabled: !isConfidentialCapable,
+  };
+  return {
+    driverVersion: version,
+    libraryVersion: `${cudaVersion.split('.')[0]}.${version}`,
+    computeApiVersion: cudaVersion,
+    driverBranch: notTold.driverBranch ? null : `r${major}_00`,
+    confidentialComputingEnabled: notTold.confidentialComputingEnabled ? null : false,
+    gpus: gpus.map(({ ref }) => ({ ...ref })),
+    gaps: [
+      ...Object.entries(notTold)
+        .filter(([, isMissing]) => isMissing)
+        .map(([field]) => ({ field, reason: 'unsupported', detail: notSupported }) as const),
+      ...gpus
+        .filter(({ ref }) => ref.uuid === null)
+        .map(
+          ({ index }) =>
+            ({
+              gpu: index,
+              field: 'identity',
+              reason: 'gpu-lost',
+              detail: 'nvmlDeviceGetHandleByIndex_v2 returned 15 (GPU is lost)',
+            }) as const,
+        ),
+    ],
   };
 }
 
@@ -75,17 +110,24 @@ async function failAsConditioned(gpu: SimulatedGpu, signal: AbortSignal): Promis
   }
 }
 
-type Readings = ReturnType<typeof readingsAt>;
+const notSupported = 'return code 3 (not supported)';
 
-function pick(readings: Readings, gpu: number, sections: readonly GpuSection[]): GpuSample {
-  const gaps: Gap[] = [];
+/** The first reading of what the engines do has nothing to compare with; all else that is missing is not supported. */
+function complete(
+  gpu: SimulatedGpu,
+  sections: readonly GpuSection[],
+  readings: ReturnType<typeof readingsAt>,
+): GpuSample {
+  const notYet = gpuSectionLeaves.profiling.map((leaf) => ({
+    field: `profiling.${leaf}`,
+    reason: 'not-observable' as const,
+    detail: 'no time has passed since an earlier reading',
+  }));
   const asked = gpuSections.filter((section) => sections.includes(section));
-  for (const section of asked) {
-    for (const [leaf, value] of Object.entries(readings[section])) {
-      if (value !== null) continue;
-      const detail = 'return code 3 (not supported)';
-      gaps.push({ gpu, field: `${section}.${leaf}`, reason: 'unsupported', detail });
-    }
-  }
-  return { ...Object.fromEntries(asked.map((section) => [section, readings[section]])), gaps };
+  const waits = isProfiled(gpu) && readings.profiling.intervalMilliseconds === null;
+  const { gaps, ...values } = makeSample(gpu.ref, asked, readings, waits ? notYet : []);
+  return {
+    ...values,
+    gaps: gaps.map((gap) => (gap.reason === 'unsupported' ? { ...gap, detail: notSupported } : gap)),
+  };
 }

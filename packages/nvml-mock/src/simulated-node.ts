@@ -2,7 +2,7 @@ import type { Clock, GpuRef, MigDevice } from '@k8s-gpu-mcp/core';
 import type { GpuModel } from './models/gpu-model.ts';
 import { gpuModels } from './models/gpu-models.ts';
 import { hexNoise, unitNoise } from './noise.ts';
-import type { GpuCondition, LoggedGpu, Scenario } from './scenarios/scenario.ts';
+import type { GpuCondition, LoggedGpu, MigCut, Scenario } from './scenarios/scenario.ts';
 import { findScenario, isMockScenario, type MockScenarioName, mockScenarios } from './scenarios/scenarios.ts';
 
 export interface SimulationOptions {
@@ -17,7 +17,12 @@ export interface SimulationOptions {
 export interface SimulatedGpu extends LoggedGpu {
   readonly model: GpuModel;
   readonly condition: GpuCondition;
+  /** How the driver counts it. */
   readonly ref: GpuRef;
+  /** `domain:bus:device.function`, also of a GPU that does not answer any more. */
+  readonly pciAddress: string;
+  /** The socket nearest to it. */
+  readonly numaNode: number;
   readonly migDevices: readonly MigDevice[];
 }
 
@@ -40,6 +45,7 @@ const busNumbers: Readonly<Record<number, readonly number[]>> = {
 };
 
 const dayMilliseconds = 86_400_000;
+const mebibyte = 1024 * 1024;
 
 export function simulateNode(options: SimulationOptions): SimulatedNode {
   if (!isMockScenario(options.scenario)) {
@@ -69,9 +75,11 @@ function simulateGpu(
 ): SimulatedGpu {
   const bus = busNumbers[scenario.gpus.length]?.[index] ?? 0x10 + index;
   const pciDevice = `0000:${bus.toString(16).padStart(2, '0')}:00`;
+  const pciAddress = `${pciDevice}.0`;
   const uuid = inventedUuid('GPU', seed, index);
   return {
     index,
+    pciAddress,
     model,
     condition,
     pciDevice,
@@ -81,12 +89,30 @@ function simulateGpu(
     ref:
       condition.failure === 'off-bus'
         ? { index, uuid: null, pciAddress: null, name: null }
-        : { index, uuid, pciAddress: `${pciDevice}.0`, name: model.name },
+        : { index, uuid, pciAddress, name: model.name },
+    numaNode: index < scenario.gpus.length / 2 ? 0 : 1,
     migDevices: (condition.migDevices ?? []).map((device, position) => ({
       index: position,
       uuid: inventedUuid('MIG', seed, index, position),
-      ...device,
+      ...cutOut(model, device),
     })),
+  };
+}
+
+function cutOut(model: GpuModel, cut: MigCut): Omit<MigDevice, 'index' | 'uuid'> {
+  const profile = model.migProfiles.find(({ name }) => name === cut.profile);
+  if (!profile) throw new RangeError(`${model.name} has no MIG profile ${cut.profile}`);
+  return {
+    gpuInstanceId: cut.gpuInstanceId,
+    computeInstanceId: 0,
+    profile: profile.name,
+    memoryTotalBytes: profile.memoryMebibytes * mebibyte,
+    memoryUsedBytes: cut.usedMebibytes * mebibyte,
+    multiprocessorCount: profile.multiprocessorCount,
+    gpuSliceCount: profile.gpuSliceCount,
+    computeSliceCount: profile.gpuSliceCount,
+    placementStart: cut.placementStart,
+    placementSize: profile.placementSize,
   };
 }
 

@@ -1,8 +1,12 @@
-import { type GpuFault, runGpuProviderContract } from '@k8s-gpu-mcp/contract-tests';
+import {
+  type GpuFault,
+  runGpuEventSourceContract,
+  runGpuProviderContract,
+} from '@k8s-gpu-mcp/contract-tests';
 import type { GpuSection } from '@k8s-gpu-mcp/core';
 import { fixedClock } from '@k8s-gpu-mcp/core/testing';
 import { describe, test } from 'vitest';
-import { createMockProvider, type MockScenarioName } from '../src/index.ts';
+import { createMockProvider, type MockScenarioName, mockEventSource } from '../src/index.ts';
 
 interface Rig {
   readonly gpuCount: number;
@@ -10,18 +14,24 @@ interface Rig {
   readonly unseenSections?: readonly GpuSection[];
 }
 
-/** What each scenario stages. Old drivers tell no recovery action, and with MIG some sections are silent. */
+/**
+ * What each scenario stages. Old drivers tell no recovery action, boards without NVLink switches no fabric, products before Hopper no
+ * profiling, and with MIG some sections are silent.
+ */
 const rigs: Readonly<Record<MockScenarioName, Rig>> = {
   'healthy-8xh100': { gpuCount: 8 },
   'fallen-off-bus': { gpuCount: 8, faultyGpus: [{ index: 3, fault: 'lost' }] },
-  'ecc-uncorrectable': { gpuCount: 8, unseenSections: ['recovery'] },
+  'ecc-uncorrectable': { gpuCount: 8, unseenSections: ['recovery', 'fabric', 'profiling'] },
   'row-remap-failed': { gpuCount: 8 },
-  'retired-pages': { gpuCount: 4, unseenSections: ['recovery', 'mig'] },
-  'thermal-throttle': { gpuCount: 4, unseenSections: ['mig'] },
+  'retired-pages': { gpuCount: 4, unseenSections: ['recovery', 'mig', 'fabric', 'profiling'] },
+  'thermal-throttle': { gpuCount: 4, unseenSections: ['mig', 'fabric', 'profiling'] },
   'nvlink-down': { gpuCount: 8 },
   'gsp-timeout': { gpuCount: 8, faultyGpus: [{ index: 6, fault: 'unreadable' }] },
   'hung-driver': { gpuCount: 8, faultyGpus: [{ index: 2, fault: 'hung' }] },
-  mig: { gpuCount: 2, unseenSections: ['utilization', 'rowRemap'] },
+  mig: { gpuCount: 2, unseenSections: ['utilization', 'rowRemap', 'profiling'] },
+  'vbios-drift': { gpuCount: 8 },
+  'memory-held-by-nobody': { gpuCount: 4, unseenSections: ['mig', 'fabric', 'profiling'] },
+  straggler: { gpuCount: 8 },
   'mixed-faults': { gpuCount: 8, faultyGpus: [{ index: 1, fault: 'lost' }] },
 };
 
@@ -30,13 +40,35 @@ for (const [name, rig] of Object.entries(rigs) as [MockScenarioName, Rig][]) {
     runGpuProviderContract({
       test,
       stagedFaults: rig.faultyGpus?.map((gpu) => gpu.fault) ?? [],
-      createFixture: () => ({
-        provider: createMockProvider({ scenario: name, clock: fixedClock() }),
-        expectedGpuCount: rig.gpuCount,
-        // The read hangs at once: nothing to wait for.
-        untilStuck: async () => {},
-        ...rig,
-      }),
+      createFixture: () => {
+        const clock = fixedClock();
+        return {
+          provider: createMockProvider({ scenario: name, clock }),
+          expectedGpuCount: rig.gpuCount,
+          // The read hangs at once: nothing to wait for.
+          untilStuck: async () => {},
+          passTime: async () => clock.advance(1_000),
+          ...rig,
+        };
+      },
     });
   });
 }
+
+describe('the event source of a scenario with one Xid at a time', () => {
+  runGpuEventSourceContract({
+    test,
+    staged: ['event'],
+    createFixture: () => {
+      const clock = fixedClock();
+      return {
+        source: mockEventSource({ scenario: 'gsp-timeout', clock }),
+        untilWatching: async () => {},
+        async report() {
+          clock.advance(2_000);
+          return { type: 'xid', value: 119 };
+        },
+      };
+    },
+  });
+});

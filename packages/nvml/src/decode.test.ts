@@ -1,32 +1,52 @@
-import { clockEventReasons, gapReasons, gpuErrorCodes, recoveryActions } from '@k8s-gpu-mcp/core';
+import {
+  addressingModes,
+  clockEventReasons,
+  computeModes,
+  eccLocations,
+  gapReasons,
+  gpuErrorCodes,
+  recoveryActions,
+  virtualizationModes,
+} from '@k8s-gpu-mcp/core';
 import { describe, expect, it } from 'vitest';
 import { allocateStruct } from './abi/codec.ts';
 import { returnCodes } from './abi/constants.ts';
 import { structs } from './abi/structs.ts';
 import {
+  addressingModeByValue,
+  computeModeByValue,
   decodeArchitecture,
+  decodeBrand,
+  decodeChoice,
   decodeClockEventReasons,
   decodeCudaVersion,
   decodeFieldValue,
   decodeFlag,
   decodeMemoryTemperature,
+  decodeMetric,
+  decodePcieSpeed,
   decodePerformanceState,
   decodeRecoveryAction,
+  decodeSupportedEventReasons,
   decodeText,
+  decodeU8,
   decodeU32,
   decodeU64,
   describeReturn,
+  eccLocationByValue,
   errorCodeOf,
   gapReasonOf,
   hintOf,
   initErrorCodeOf,
   migProfile,
+  virtualizationModeByValue,
 } from './decode.ts';
 
 describe('return codes', () => {
   it.each([
     [3, 'unsupported'],
     [13, 'unsupported'],
+    [26, 'unsupported'],
     [4, 'no-permission'],
     [15, 'gpu-lost'],
     [10, 'timeout'],
@@ -143,6 +163,50 @@ describe('enumerations', () => {
     expect(decodeClockEventReasons('f', 0x400n)).toMatchObject({ value: null, reason: 'error' });
   });
 
+  it('leaves out of what can be reported what it has no word for', () => {
+    expect(decodeSupportedEventReasons(0x1ffn)).toEqual({ value: [...clockEventReasons] });
+    expect(decodeSupportedEventReasons(0x401n)).toEqual({ value: ['idle'] });
+  });
+
+  it('knows brands by number, and 0 as unknown', () => {
+    expect([1, 2, 5, 13, 14, 15].map((value) => decodeBrand('f', value).value)).toEqual([
+      ...['quadro', 'tesla', 'geforce', 'nvidia-rtx', 'nvidia', 'geforce-rtx'],
+    ]);
+    expect(decodeBrand('f', 0)).toMatchObject({ value: null, reason: 'unsupported' });
+    expect(decodeBrand('f', 17)).toMatchObject({ value: null, reason: 'error' });
+  });
+
+  it('has the words of the core in the order of the header', () => {
+    // nvmlComputeMode_t, nvmlGpuVirtualizationMode_t, nvmlDeviceAddressingModeType_t, nvmlMemoryLocation_t
+    expect(computeModeByValue).toEqual(computeModes);
+    expect(virtualizationModeByValue).toEqual(virtualizationModes);
+    expect(addressingModeByValue).toEqual(addressingModes);
+    expect(eccLocationByValue).toEqual(eccLocations);
+    expect(decodeChoice('f', 3, addressingModeByValue)).toMatchObject({ value: null, reason: 'error' });
+  });
+
+  it.each([
+    [1, 2_500],
+    [3, 8_000],
+    [6, 64_000],
+    [16_000, 16_000],
+    [2_500, 2_500],
+  ])('PCIe speed %i is %i megatransfers', (value, expected) => {
+    expect(decodePcieSpeed('f', value)).toEqual({ value: expected });
+  });
+
+  it('makes up no PCIe speed', () => {
+    expect(decodePcieSpeed('f', 0)).toMatchObject({ value: null, reason: 'unsupported' });
+    expect(decodePcieSpeed('f', 7)).toMatchObject({ value: null, reason: 'error' });
+  });
+
+  it('takes all ones of a byte for "not available", and a metric that is no number for one without data', () => {
+    expect(decodeU8('f', 0xff)).toMatchObject({ value: null, reason: 'unsupported' });
+    expect(decodeU8('f', 0)).toEqual({ value: 0 });
+    expect(decodeMetric('f', Number.NaN)).toMatchObject({ value: null, reason: 'not-observable' });
+    expect(decodeMetric('f', 0)).toEqual({ value: 0 });
+  });
+
   it('knows the recovery actions by number, and never takes a new one for none', () => {
     expect(recoveryActions.map((_, value) => decodeRecoveryAction(value).value)).toEqual([
       ...recoveryActions,
@@ -193,8 +257,25 @@ describe('field values', () => {
   });
 
   it('reads T.Limit offsets as signed whatever type the driver gives them', () => {
-    expect(decodeFieldValue(field(1, 0xffff_fff8n), 0, true)).toEqual({ value: -8 });
-    expect(decodeFieldValue(field(3, BigInt.asUintN(64, -8n)), 0, true)).toEqual({ value: -8 });
+    expect(decodeFieldValue(field(1, 0xffff_fff8n), 0, 'signed')).toEqual({ value: -8 });
+    expect(decodeFieldValue(field(3, BigInt.asUintN(64, -8n)), 0, 'signed')).toEqual({ value: -8 });
+  });
+
+  it.each([
+    ['unsigned int', 1, 4_000_000_999n, 4_000_000],
+    ['unsigned long long', 3, 5_000_000n, 5_000],
+    ['signed long long', 4, 7_000_999n, 7_000],
+    // 2^53 nanoseconds are 104 days.
+    ['a year of them', 3, 31_536_000_000_000_000n, 31_536_000_000_000],
+  ])('makes microseconds of nanoseconds: %s', (_, type, bits, expected) => {
+    expect(decodeFieldValue(field(type, bits), 0, 'nanoseconds')).toEqual({ value: expected });
+  });
+
+  it('takes all ones for "not available" among nanoseconds too', () => {
+    expect(decodeFieldValue(field(3, 2n ** 64n - 1n), 0, 'nanoseconds')).toMatchObject({
+      value: null,
+      reason: 'unsupported',
+    });
   });
 
   it('looks at the code of the entry before its value', () => {

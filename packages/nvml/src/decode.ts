@@ -1,4 +1,13 @@
-import type { ClockEventReason, GapReason, GpuErrorCode, RecoveryAction } from '@k8s-gpu-mcp/core';
+import type {
+  AddressingMode,
+  ClockEventReason,
+  ComputeMode,
+  EccLocation,
+  GapReason,
+  GpuErrorCode,
+  RecoveryAction,
+  VirtualizationMode,
+} from '@k8s-gpu-mcp/core';
 import { readField } from './abi/codec.ts';
 import { rc, returnCodes, valueTypes } from './abi/constants.ts';
 
@@ -28,6 +37,8 @@ export function describeReturn(code: number): string {
 const gapReasonByReturn: Readonly<Record<number, GapReason>> = {
   [rc.notSupported]: 'unsupported',
   [rc.functionNotFound]: 'unsupported',
+  // "Requested functionality has been deprecated": newer drivers keep the symbol and take the reading away.
+  [rc.deprecated]: 'unsupported',
   [rc.noPermission]: 'no-permission',
   [rc.gpuIsLost]: 'gpu-lost',
   [rc.timeout]: 'timeout',
@@ -123,11 +134,26 @@ function toSafeNumber(call: string, value: bigint): Reading<number> {
   return missing('error', `${call}: ${value} does not fit a JSON number`);
 }
 
-/**
- * One entry of nvmlDeviceGetFieldValues: its own return code first, then the value by its type.
- * `signed` is for ids whose value is signed whatever the type says (T.Limit offsets).
- */
-export function decodeFieldValue(buffer: Buffer, position: number, signed = false): Reading<number> {
+/** Counters of nanoseconds outgrow a JSON number after 104 days, so they are divided before they become one. */
+export function decodeNanoseconds(call: string, value: bigint): Reading<number> {
+  if (value === 0xffff_ffff_ffff_ffffn) return missing('unsupported', `${call}: ${notAvailable}`);
+  return toSafeNumber(call, value / 1000n);
+}
+
+export type FieldKind =
+  | 'unsigned'
+  /** Signed whatever the value type says (T.Limit offsets). */
+  | 'signed'
+  /** Nanoseconds, decoded to microseconds. */
+  | 'nanoseconds';
+
+/** One entry of nvmlDeviceGetFieldValues: its own return code first, then the value by its type. */
+export function decodeFieldValue(
+  buffer: Buffer,
+  position: number,
+  kind: FieldKind = 'unsigned',
+): Reading<number> {
+  const signed = kind === 'signed';
   const call = `nvmlDeviceGetFieldValues(${readField(buffer, 'nvmlFieldValue_t', 'fieldId', position)})`;
   const code = readField(buffer, 'nvmlFieldValue_t', 'nvmlReturn', position);
   // The ids asked for are constants, so "invalid argument" here means a driver older than the id.
@@ -143,12 +169,15 @@ export function decodeFieldValue(buffer: Buffer, position: number, signed = fals
       return Number.isFinite(value) ? { value } : missing('error', `${call}: ${value}`);
     }
     case valueTypes.unsignedInt:
+      if (kind === 'nanoseconds') return decodeNanoseconds(call, BigInt.asUintN(32, bits));
       if (signed) return { value: Number(BigInt.asIntN(32, bits)) };
       return decodeU32(call, Number(BigInt.asUintN(32, bits)));
     case valueTypes.unsignedLong:
     case valueTypes.unsignedLongLong:
+      if (kind === 'nanoseconds') return decodeNanoseconds(call, bits);
       return signed ? toSafeNumber(call, BigInt.asIntN(64, bits)) : decodeU64(call, bits);
     case valueTypes.signedLongLong:
+      if (kind === 'nanoseconds') return decodeNanoseconds(call, BigInt.asUintN(63, bits));
       return toSafeNumber(call, BigInt.asIntN(64, bits));
     case valueTypes.signedInt:
       return { value: Number(BigInt.asIntN(32, bits)) };
@@ -180,6 +209,97 @@ export function decodeArchitecture(call: string, value: number): Reading<string>
   return missing('error', `${call}: architecture ${value} is newer than this program`);
 }
 
+/** A number that stands for a name. One without a name is newer than this program, and is not guessed at. */
+export function decodeChoice<Choice>(
+  call: string,
+  value: number,
+  choices: Readonly<Record<number, Choice>>,
+): Reading<Choice> {
+  const choice = choices[value];
+  if (choice !== undefined) return { value: choice };
+  return missing('error', `${call}: ${value} is newer than this program`);
+}
+
+/** `nvmlBrandType_t`; 0 is "unknown". */
+const brands: Readonly<Record<number, string>> = {
+  1: 'quadro',
+  2: 'tesla',
+  3: 'nvs',
+  4: 'grid',
+  5: 'geforce',
+  6: 'titan',
+  7: 'nvidia-vapps',
+  8: 'nvidia-vpc',
+  9: 'nvidia-vcs',
+  10: 'nvidia-vws',
+  11: 'nvidia-cloud-gaming',
+  12: 'quadro-rtx',
+  13: 'nvidia-rtx',
+  14: 'nvidia',
+  15: 'geforce-rtx',
+  16: 'titan-rtx',
+};
+
+export function decodeBrand(call: string, value: number): Reading<string> {
+  if (value === 0) return missing('unsupported', `${call}: the driver does not know`);
+  return decodeChoice(call, value, brands);
+}
+
+/** `nvmlComputeMode_t`, `nvmlGpuVirtualizationMode_t`, `nvmlDeviceAddressingModeType_t`, by number. */
+export const computeModeByValue: readonly ComputeMode[] = [
+  'default',
+  'exclusive-thread',
+  'prohibited',
+  'exclusive-process',
+];
+export const virtualizationModeByValue: readonly VirtualizationMode[] = [
+  'none',
+  'passthrough',
+  'vgpu',
+  'host-vgpu',
+  'host-vsga',
+];
+export const addressingModeByValue: readonly AddressingMode[] = ['none', 'hmm', 'ats'];
+
+/** `nvmlMemoryLocation_t`, by number. */
+export const eccLocationByValue: readonly EccLocation[] = [
+  'l1-cache',
+  'l2-cache',
+  'dram',
+  'register-file',
+  'texture-memory',
+  'texture-shared-memory',
+  'cbu',
+  'sram',
+];
+
+/** Members of one byte: all ones stands for "not available" here too. */
+export function decodeU8(call: string, value: number): Reading<number> {
+  return value === 0xff ? missing('unsupported', `${call}: ${notAvailable}`) : { value };
+}
+
+/** Megatransfers per second by PCIe generation; also the driver's numbers NVML_PCIE_LINK_MAX_SPEED_*. */
+const pcieSpeedByGeneration: Readonly<Record<number, number>> = {
+  1: 2_500,
+  2: 5_000,
+  3: 8_000,
+  4: 16_000,
+  5: 32_000,
+  6: 64_000,
+};
+
+/** One function answers with a number for the speed and another with the speed itself; no link is as slow as 6 megatransfers a second. */
+export function decodePcieSpeed(call: string, value: number): Reading<number> {
+  if (value === 0) return missing('unsupported', `${call}: 0 is no speed`);
+  return value >= 1_000 ? { value } : decodeChoice(call, value, pcieSpeedByGeneration);
+}
+
+/** Not-a-number is what a metric without data reads. */
+export function decodeMetric(call: string, value: number): Reading<number> {
+  if (Number.isFinite(value)) return { value };
+  return missing('not-observable', `${call}: the driver had no data (${value})`);
+}
+
 /** `nvmlPstates_t`: 0 to 15, 32 for unknown. */
 export function decodePerformanceState(call: string, value: number): Reading<string> {
   if (value <= 15) return { value: `P${value}` };
@@ -206,6 +326,11 @@ export function decodeClockEventReasons(call: string, mask: bigint): Reading<rea
     return missing('error', `${call}: unknown reasons 0x${mask.toString(16)}`);
   }
   return { value };
+}
+
+/** Reasons that this program has no name for are left out: nothing is claimed of them. */
+export function decodeSupportedEventReasons(mask: bigint): Reading<readonly ClockEventReason[]> {
+  return { value: clockEventBits.filter(([bit]) => (mask & bit) !== 0n).map(([, reason]) => reason) };
 }
 
 /** `nvmlDeviceGpuRecoveryAction_t`. */

@@ -1,7 +1,8 @@
 import type { Gap, GpuSection, GpuSectionReadings } from '@k8s-gpu-mcp/core';
-import { allocate, readText } from './abi/codec.ts';
+import { allocate, allocateStruct, type MemberValue, readField, readText } from './abi/codec.ts';
 import { rc } from './abi/constants.ts';
 import type { Arguments, FunctionName } from './abi/functions.ts';
+import type { FieldName, StructName } from './abi/structs.ts';
 import { decodeFlag, decodeText, decodeU32, decodeU64, missingFrom, type Reading } from './decode.ts';
 import type { NvmlLibrary } from './library.ts';
 
@@ -27,11 +28,13 @@ type FunctionsWith<Tail extends readonly unknown[]> = {
 /** One GPU or MIG device while it is read. Every out value is looked at only after the return code said success. */
 export class Device {
   readonly library: NvmlLibrary;
-  readonly #handle: bigint;
+  /** Opaque, and worth nothing outside this process. */
+  readonly handle: bigint;
+  #resetRequired: string | undefined;
 
   constructor(library: NvmlLibrary, handle: bigint) {
     this.library = library;
-    this.#handle = handle;
+    this.handle = handle;
   }
 
   /** The return code; throws when the GPU is lost. */
@@ -39,9 +42,20 @@ export class Device {
     name: Name,
     ...values: Arguments<Name> extends [bigint, ...infer Rest] ? Rest : never
   ): number {
-    const code = this.library.call(name, ...([this.#handle, ...values] as unknown as Arguments<Name>));
-    if (code === rc.gpuIsLost) throw new GpuLostDuringRead(name);
+    const code = this.library.call(name, ...([this.handle, ...values] as unknown as Arguments<Name>));
+    return this.heed(name, code);
+  }
+
+  /** Codes that speak of the GPU rather than of the call. @throws GpuLostDuringRead */
+  heed(call: string, code: number): number {
+    if (code === rc.gpuIsLost) throw new GpuLostDuringRead(call);
+    if (code === rc.resetRequired) this.#resetRequired ??= call;
     return code;
+  }
+
+  /** The first call of this read that was refused until the GPU is reset. */
+  get resetRequiredBy(): string | undefined {
+    return this.#resetRequired;
   }
 
   u32(name: FunctionsWith<[Buffer]>): Reading<number> {
@@ -56,6 +70,27 @@ export class Device {
     const code = this.call(name, selector, out);
     const call = `${name}(${selector})`;
     return code === rc.success ? decodeU32(call, out.readUInt32LE(0)) : missingFrom(call, code);
+  }
+
+  u32AtPair(name: FunctionsWith<[number, number, Buffer]>, first: number, second: number): Reading<number> {
+    const out = allocate(4);
+    const code = this.call(name, first, second, out);
+    const call = `${name}(${first}, ${second})`;
+    return code === rc.success ? decodeU32(call, out.readUInt32LE(0)) : missingFrom(call, code);
+  }
+
+  /** For functions that fill one struct. The value reads its members. */
+  struct<Name extends StructName>(
+    name: FunctionsWith<[Buffer]>,
+    struct: Name,
+    prepare?: (buffer: Buffer) => void,
+  ): Reading<StructReader<Name>> {
+    const buffer = allocateStruct(struct);
+    prepare?.(buffer);
+    const code = this.call(name, buffer);
+    return code === rc.success
+      ? { value: (field) => readField(buffer, struct, field) }
+      : missingFrom(name, code);
   }
 
   /** For functions whose out value is 0 or 1. */
@@ -85,6 +120,17 @@ export class Device {
   }
 }
 
+export type StructReader<Name extends StructName> = <Field extends FieldName<Name>>(
+  field: Field,
+) => MemberValue<Name, Field>;
+
+/** The older way, where the driver does not offer the newer. Why the newer failed is not hidden by a driver that lacks both. */
+export function firstReading<T>(newer: Reading<T>, older: () => Reading<T>): Reading<T> {
+  if (!('reason' in newer) || newer.reason !== 'unsupported') return newer;
+  const fallback = older();
+  return 'reason' in fallback && fallback.reason === 'unsupported' ? newer : fallback;
+}
+
 /** Carries a decoded value on, leaving a missing one as it is. */
 export function mapReading<From, To>(
   reading: Reading<From>,
@@ -107,6 +153,8 @@ export interface ReadContext {
 export interface ProfilingSample {
   /** `nvmlGpmSample_t`; belongs to the library. */
   readonly handle: bigint;
+  /** Of which GPU: an index may have come to mean another one since. */
+  readonly device: bigint;
   /** Milliseconds, monotonic. */
   readonly takenAt: number;
 }

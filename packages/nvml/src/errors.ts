@@ -1,4 +1,4 @@
-import { GpuError, type GpuErrorCode, type GpuRef } from '@k8s-gpu-mcp/core';
+import { type GapReason, GpuError, type GpuErrorCode, type GpuRef } from '@k8s-gpu-mcp/core';
 import type { HelperExit } from './helper-process.ts';
 import type { Incident, Suspicion } from './suspicions.ts';
 
@@ -7,6 +7,11 @@ import type { Incident, Suspicion } from './suspicions.ts';
 const seconds = (milliseconds: number) => `${(Math.max(0, milliseconds) / 1000).toFixed(1)} s`;
 const helper = (pid: number | undefined) =>
   pid === undefined ? 'a helper process' : `helper process ${pid}`;
+const sleeping = ({ pid, waitChannel }: Incident) =>
+  `${helper(pid)}${waitChannel === null ? '' : `, which sleeps in ${waitChannel}`}`;
+/** Said only where the GPU to blame is not the one that the message is about. */
+const elsewhere = ({ suspect }: Incident, gpu: GpuRef | undefined) =>
+  suspect === 'driver' || suspect === gpu?.index ? '' : ` of GPU ${suspect}`;
 const gpuName = (gpu: GpuRef | undefined) =>
   gpu === undefined ? 'the driver' : `GPU ${gpu.index}${gpu.uuid === null ? '' : ` (${gpu.uuid})`}`;
 
@@ -18,13 +23,13 @@ export function timedOut(message: string, gpu: GpuRef | undefined): GpuError {
   return gpuError('TIMEOUT', message, gpu);
 }
 
-export function gpuHung({ since, operation, pid }: Incident, now: number, gpu: GpuRef | undefined): GpuError {
-  const message = `${gpuName(gpu)} does not answer: "${operation}" has taken ${seconds(now - since)} in ${helper(pid)}`;
+export function gpuHung(incident: Incident, now: number, gpu: GpuRef | undefined): GpuError {
+  const message = `${gpuName(gpu)} does not answer: "${incident.operation}" has taken ${seconds(now - incident.since)} in ${sleeping(incident)}`;
   return gpuError('GPU_HUNG', message, gpu);
 }
 
-export function driverUnresponsive({ since, operation, pid }: Incident, now: number): GpuError {
-  const message = `the driver does not answer: "${operation}" has taken ${seconds(now - since)} in ${helper(pid)}`;
+export function driverUnresponsive(incident: Incident, now: number): GpuError {
+  const message = `the driver does not answer: "${incident.operation}"${elsewhere(incident, undefined)} has taken ${seconds(now - incident.since)} in ${sleeping(incident)}`;
   return new GpuError('DRIVER_UNRESPONSIVE', message);
 }
 
@@ -39,7 +44,7 @@ export function crashed(exit: HelperExit, { operation, pid }: Incident, gpu: Gpu
 
 /** The answer for what is being left alone. */
 export function suspectError(suspicion: Suspicion, now: number, gpu?: GpuRef): GpuError {
-  const { since, operation, pid, retryAt, kind } = suspicion;
+  const { since, operation, retryAt, kind } = suspicion;
   const again =
     retryAt === null ? 'once the driver comes back to it' : `at the earliest in ${seconds(retryAt - now)}`;
   const when = new Date(since).toISOString();
@@ -47,6 +52,16 @@ export function suspectError(suspicion: Suspicion, now: number, gpu?: GpuRef): G
     const message = `"${operation}" of ${gpuName(gpu)} has ended its helper process ${suspicion.failures} times in a row, last at ${when}; it is tried again ${again}`;
     return gpuError('ADAPTER_CRASHED', message, gpu);
   }
-  const message = `${gpuName(gpu)} has not answered since ${when} ("${operation}" in ${helper(pid)}); it is tried again ${again}`;
+  const message = `${gpuName(gpu)} has not answered since ${when} ("${operation}" in ${sleeping(suspicion)}); it is tried again ${again}`;
   return gpuError(gpu === undefined ? 'DRIVER_UNRESPONSIVE' : 'GPU_HUNG', message, gpu);
 }
+
+/** Why there is nothing of what an operation with this error would have told; else `error`. */
+export const gapReasonByCode: Partial<Record<GpuErrorCode, GapReason>> = {
+  NO_PERMISSION: 'no-permission',
+  NOT_SUPPORTED: 'unsupported',
+  GPU_LOST: 'gpu-lost',
+  GPU_HUNG: 'timeout',
+  TIMEOUT: 'timeout',
+  DRIVER_UNRESPONSIVE: 'timeout',
+};

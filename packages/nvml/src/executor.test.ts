@@ -3,10 +3,17 @@ import { fixedClock } from '@k8s-gpu-mcp/core/testing';
 import { describe, expect, it } from 'vitest';
 import { NvmlExecutor } from './executor.ts';
 import type { HelperEvents } from './helper-process.ts';
+import type { LibraryFile } from './library-file.ts';
 import type { Operation } from './protocol.ts';
 
-/** What a scripted helper does with a GPU's read. `immune`: hangs and SIGKILL does not end it. `starts`: is not up yet. */
-type Behaviour = 'answers' | 'hangs' | 'immune' | 'crashes' | 'starts';
+/**
+ * What a scripted helper does with an operation. `immune`: hangs and SIGKILL does not end it. `starts`: is not up yet. With `peer`: does so
+ * once it asks about that GPU, if it may.
+ */
+type Fate = 'answers' | 'fails' | 'hangs' | 'immune' | 'crashes' | 'starts';
+type Behaviour = Fate | { readonly peer: number; readonly fate: Fate };
+
+const libraryFile: LibraryFile = { path: '/lib/nvml.so', device: 1, inode: 2, modifiedMilliseconds: 3 };
 
 class ScriptedHelper {
   readonly sent: { id: number; operation: Operation }[] = [];
@@ -15,7 +22,7 @@ class ScriptedHelper {
   killCount = 0;
   readonly #events: HelperEvents;
   readonly #behave: (operation: Operation) => Behaviour;
-  #isImmune = false;
+  isImmune = false;
 
   constructor(pid: number, events: HelperEvents, behave: (operation: Operation) => Behaviour) {
     this.pid = pid;
@@ -25,15 +32,30 @@ class ScriptedHelper {
 
   send(id: number, operation: Operation): void {
     this.sent.push({ id, operation });
-    const behaviour = this.#behave(operation);
+    const planned = this.#behave(operation);
+    const isPlain = typeof planned === 'string';
+    const asksPeer = !isPlain && operation.kind === 'read' && operation.peers.includes(planned.peer);
+    const behaviour = isPlain ? planned : asksPeer ? planned.fate : 'answers';
     if (behaviour !== 'starts') this.#events.onReply({ id, stage: `${operation.kind} stage` });
+    if (asksPeer) this.#events.onReply({ id, stage: `relation to GPU ${planned.peer}` });
     if (behaviour === 'answers') this.answer(id);
-    if (behaviour === 'immune') this.#isImmune = true;
+    if (behaviour === 'fails') {
+      const failure = { code: 'UNAVAILABLE', message: 'NVML_ERROR_UNKNOWN (999)' } as const;
+      queueMicrotask(() => this.#events.onReply({ id, failure }));
+    }
+    if (behaviour === 'immune') this.isImmune = true;
     if (behaviour === 'crashes') this.exit(null, 'SIGSEGV');
   }
 
-  answer(id: number): void {
-    queueMicrotask(() => this.#events.onReply({ id, result: { gpuCount: 4, id } }));
+  /** A result that has something for every kind of operation. */
+  answer(id: number, more: { hasLostDriver?: boolean } = {}): void {
+    const result = { gpuCount: 4, id, gaps: [], pid: this.pid, file: libraryFile };
+    queueMicrotask(() => this.#events.onReply({ id, result, ...more }));
+  }
+
+  /** Goes on with another stage of what it was sent last. */
+  say(stage: string): void {
+    this.#events.onReply({ id: this.sent.at(-1)?.id ?? -1, stage });
   }
 
   /** Answers what it was sent last, late. */
@@ -48,12 +70,12 @@ class ScriptedHelper {
   }
 
   retire(): void {
-    if (!this.#isImmune) this.exit(0, null);
+    if (!this.isImmune) this.exit(0, null);
   }
 
   kill(): void {
     this.killCount += 1;
-    if (!this.#isImmune) this.exit(null, 'SIGKILL');
+    if (!this.isImmune) this.exit(null, 'SIGKILL');
   }
 
   waitChannel() {
@@ -66,7 +88,8 @@ function setUp(behave: (operation: Operation) => Behaviour = () => 'answers', st
   const helpers: ScriptedHelper[] = [];
   let keptAlive = false;
   let peak = 0;
-  const rules = { behave };
+  const rules = { behave, isLibraryReplaced: () => Promise.resolve(false) };
+  let libraryChecks = 0;
   const logged: { message: string; fields: unknown }[] = [];
   const log = (message: string, fields?: unknown) => void logged.push({ message, fields });
   const executor = new NvmlExecutor({
@@ -77,6 +100,10 @@ function setUp(behave: (operation: Operation) => Behaviour = () => 'answers', st
       return helper;
     },
     library: null,
+    isLibraryReplaced: () => {
+      libraryChecks += 1;
+      return rules.isLibraryReplaced();
+    },
     clock,
     logger: { debug: log, info: log, warn: log, error: log },
     stallMilliseconds,
@@ -92,7 +119,7 @@ function setUp(behave: (operation: Operation) => Behaviour = () => 'answers', st
   const read = (index: number, controller = new AbortController()) => {
     const gpu: GpuRef = { index, uuid: `GPU-${index}`, pciAddress: null, name: null };
     const promise = executor.submit(
-      { kind: 'read', index, uuid: gpu.uuid, sections: [] },
+      { kind: 'read', index, uuid: gpu.uuid, sections: ['topology'], peers: [] },
       { signal: controller.signal, gpu },
     );
     promise.catch(() => {});
@@ -119,6 +146,7 @@ function setUp(behave: (operation: Operation) => Behaviour = () => 'answers', st
     },
     live: () => helpers.filter(({ isGone }) => !isGone),
     peak: () => peak,
+    libraryChecks: () => libraryChecks,
     isKeptAlive: () => keptAlive,
   };
 }
@@ -205,7 +233,8 @@ describe('one GPU hangs', () => {
     await expect(promise).rejects.toMatchObject({
       code: 'GPU_HUNG',
       gpuId: 'GPU-1',
-      message: 'GPU 1 (GPU-1) does not answer: "read stage" has taken 3.0 s in helper process 100',
+      message:
+        'GPU 1 (GPU-1) does not answer: "read stage" has taken 3.0 s in helper process 100, which sleeps in down_write',
     });
   });
 
@@ -419,6 +448,7 @@ describe('a helper crashes', () => {
         throw new Error('spawn ENOMEM');
       },
       library: null,
+      isLibraryReplaced: () => Promise.resolve(false),
       clock: fixedClock(),
       logger: { debug() {}, info() {}, warn() {}, error() {} },
       stallMilliseconds: 1,
@@ -435,6 +465,268 @@ describe('a helper crashes', () => {
       message: 'the helper process cannot be started: spawn ENOMEM',
     });
     expect(starts).toBe(1);
+  });
+});
+
+describe('asking a GPU about another one', () => {
+  const peersSent = (helper: ScriptedHelper | undefined) =>
+    helper?.sent.flatMap(({ operation }) =>
+      operation.kind === 'read' ? [[operation.index, operation.peers]] : [],
+    );
+
+  it('may be done for all others of the node', async () => {
+    const { helpers, read, start } = setUp();
+    await start();
+    expect(await read(1).promise).toMatchObject({ gaps: [] });
+    expect(peersSent(helpers[0])).toEqual([[1, [0, 2, 3]]]);
+  });
+
+  it('may not be done for one that hangs elsewhere, and the answer says of which and why', async () => {
+    const { advance, helpers, read, start } = setUp(hangsOn(1));
+    await start();
+    read(1);
+    const sibling = read(2);
+    await advance(2_000);
+    expect(peersSent(helpers[1])).toEqual([[2, [0, 3]]]);
+    expect(await sibling.promise).toMatchObject({
+      gaps: [
+        {
+          gpu: 2,
+          field: 'topology.peers',
+          reason: 'timeout',
+          detail: expect.stringMatching(/^GPU 1 does not answer: "read stage" .* in helper process 100/),
+        },
+      ],
+    });
+  });
+
+  it('a hang is blamed on the other, and the one that was read is read again without it', async () => {
+    const { advance, helpers, live, peak, read, start } = setUp((operation) =>
+      operation.kind === 'read' ? { peer: 3, fate: 'hangs' } : 'answers',
+    );
+    await start();
+    const { promise } = read(0);
+    await advance(2_000);
+    expect(await promise).toMatchObject({
+      pid: 101,
+      gaps: [
+        { gpu: 0, field: 'topology.peers', reason: 'timeout', detail: expect.stringContaining('GPU 3') },
+      ],
+    });
+    expect(peersSent(helpers[1])).toEqual([[0, [1, 2]]]);
+    await advance(7_000); // the deadline of the first
+    expect(live()).toEqual([helpers[1]]);
+    await expect(read(3).promise).rejects.toMatchObject({
+      code: 'GPU_HUNG',
+      gpuId: 'GPU-3',
+      message: expect.stringMatching(/"relation to GPU 3" in helper process 100, which sleeps in down_write/),
+    });
+    await read(0).promise;
+    expect(peak()).toBe(2);
+  });
+
+  it('a crash is counted against the other, and the one that was read has its answer', async () => {
+    const { helpers, read, start } = setUp((operation) =>
+      operation.kind === 'read' ? { peer: 3, fate: 'crashes' } : 'answers',
+    );
+    await start();
+    expect(await read(0).promise).toMatchObject({
+      gaps: [{ field: 'topology.peers', reason: 'error', detail: expect.stringContaining('GPU 3') }],
+    });
+    expect(peersSent(helpers[1])).toEqual([[0, [1, 2]]]);
+  });
+
+  it('one that answers late after all is nobody to avoid', async () => {
+    const { advance, helpers, read, rules, start } = setUp((operation) =>
+      operation.kind === 'read' ? { peer: 3, fate: 'hangs' } : 'answers',
+    );
+    await start();
+    await Promise.all([read(0).promise, advance(2_500)]);
+    helpers[0]?.say('read memory');
+    rules.behave = () => 'answers';
+    helpers[0]?.answerLast();
+    await settled();
+    expect(await read(3).promise).toMatchObject({ gaps: [] });
+    expect(await read(0).promise).toMatchObject({ gaps: [] });
+  });
+
+  it('many peers that each answer in time are no hang, however long they take together', async () => {
+    const { advance, helpers, peak, read, start } = setUp(hangsOn(0));
+    await start();
+    const slow = read(0);
+    for (let peer = 1; peer < 4; peer += 1) {
+      await settled();
+      helpers[0]?.say(`relation to GPU ${peer}`);
+      await advance(1_750);
+    }
+    helpers[0]?.say('read memory');
+    helpers[0]?.answerLast();
+    expect(await slow.promise).toMatchObject({ pid: 100 });
+    expect(peak()).toBe(1);
+  });
+});
+
+describe('at most one that cannot be ended', () => {
+  it('while it hangs in the driver as a whole none is started, and every refusal names it', async () => {
+    const { advance, helpers, live, read, rules } = setUp((operation) =>
+      operation.kind === 'open' ? 'immune' : 'answers',
+    );
+    const first = read(0);
+    await advance(15_000);
+    await expect(first.promise).rejects.toMatchObject({ code: 'DRIVER_UNRESPONSIVE' });
+    await advance(600_000);
+    rules.behave = () => 'answers';
+    for (const index of [0, 1, 2]) {
+      await expect(read(index).promise).rejects.toMatchObject({
+        code: 'DRIVER_UNRESPONSIVE',
+        message: expect.stringMatching(/"open stage" in helper process 100, which sleeps in down_write/),
+      });
+    }
+    expect(live()).toHaveLength(1);
+    helpers[0]?.exit(null, 'SIGKILL');
+    await settled();
+    await read(0).promise;
+    expect(helpers).toHaveLength(2);
+  });
+
+  it('a second hang beside it is ended and never makes a third process', async () => {
+    const { advance, peak, read, rules, start } = setUp((operation) =>
+      operation.kind === 'read' && operation.index === 2 ? 'immune' : hangsOn(1)(operation),
+    );
+    await start();
+    const first = read(2);
+    await advance(11_000);
+    await expect(first.promise).rejects.toMatchObject({ code: 'GPU_HUNG' });
+    const second = read(1);
+    const waiting = read(0);
+    await advance(2_000);
+    await expect(waiting.promise).rejects.toMatchObject({ code: 'DRIVER_UNRESPONSIVE' });
+    await advance(7_000);
+    await expect(second.promise).rejects.toMatchObject({ code: 'GPU_HUNG' });
+    rules.behave = () => 'answers';
+    await read(0).promise;
+    expect(peak()).toBe(2);
+  });
+
+  it('counts one that hangs in its shutdown, and says so', async () => {
+    const { advance, helpers, peak, read, start } = setUp((operation) =>
+      operation.kind === 'describe' || (operation.kind === 'read' && operation.index === 1)
+        ? 'answers'
+        : operation.kind === 'read'
+          ? 'immune'
+          : 'answers',
+    );
+    await start();
+    if (helpers[0]) helpers[0].isImmune = true;
+    await advance(30_000 + 4_000); // idle, asked to go, killed
+    await read(1).promise;
+    read(2);
+    await advance(11_000);
+    await expect(read(1).promise).rejects.toMatchObject({ code: 'DRIVER_UNRESPONSIVE' });
+    expect(peak()).toBe(2);
+    helpers[1]?.exit(null, 'SIGKILL');
+    await settled();
+    await read(1).promise;
+    expect(peak()).toBe(2);
+  });
+});
+
+describe('a library that is replaced', () => {
+  it('is noticed before an idle helper is used again: it goes, and a new one opens', async () => {
+    const { helpers, libraryChecks, live, read, rules, start } = setUp();
+    await start();
+    await read(0).promise;
+    expect(helpers).toHaveLength(1);
+    rules.isLibraryReplaced = () => Promise.resolve(true);
+    const reads = await Promise.all([0, 1, 2].map((index) => read(index).promise));
+    expect(reads.map((each) => (each as unknown as { pid: number }).pid)).toEqual([101, 101, 101]);
+    expect(live()).toEqual([helpers[1]]);
+    expect(helpers[0]?.killCount).toBe(0);
+    expect(libraryChecks()).toBe(2);
+  });
+
+  it('that cannot be looked at is not waited for', async () => {
+    const { advance, read, rules, start } = setUp();
+    await start();
+    rules.isLibraryReplaced = () => new Promise(() => {});
+    const waiting = read(0);
+    await advance(250);
+    expect(await waiting.promise).toMatchObject({ pid: 100 });
+    rules.isLibraryReplaced = () => Promise.reject(new Error('EIO'));
+    expect(await read(0).promise).toMatchObject({ pid: 100 });
+  });
+
+  it('a helper that lost the driver in the middle of a read answers, and is not used again', async () => {
+    const { helpers, read, start } = setUp(hangsOn(0));
+    await start();
+    const partial = read(0);
+    await settled();
+    helpers[0]?.answer(helpers[0].sent.at(-1)?.id ?? -1, { hasLostDriver: true });
+    expect(await partial.promise).toMatchObject({ pid: 100 });
+    expect(await read(1).promise).toMatchObject({ pid: 101 });
+  });
+});
+
+describe('an error', () => {
+  it('of the driver as a whole is tried again by a new helper, one of a GPU by the same', async () => {
+    const { executor, helpers, live, read, rules, start } = setUp((operation) =>
+      operation.kind === 'describe' || operation.kind === 'read' ? 'fails' : 'answers',
+    );
+    const { signal } = new AbortController();
+    await expect(executor.submit({ kind: 'describe' }, { signal })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+    });
+    await expect(read(0).promise).rejects.toMatchObject({ code: 'UNAVAILABLE', gpuId: 'GPU-0' });
+    rules.behave = () => 'answers';
+    await start();
+    expect(helpers).toHaveLength(2);
+    expect(live()).toEqual([helpers[1]]);
+  });
+});
+
+it('a driver that was reloaded behind an open helper is found again by the same call, once', async () => {
+  const { executor, helpers, rules, start } = setUp();
+  await start();
+  rules.behave = (operation) => (operation.kind === 'describe' && helpers.length === 1 ? 'fails' : 'answers');
+  await start();
+  expect(helpers).toHaveLength(2);
+  rules.behave = (operation) => (operation.kind === 'describe' ? 'fails' : 'answers');
+  const { signal } = new AbortController();
+  await expect(executor.submit({ kind: 'describe' }, { signal })).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+  });
+  expect(helpers).toHaveLength(3);
+});
+
+describe('release', () => {
+  it('resolves once every process is gone, and a later call opens again', async () => {
+    const { executor, helpers, live, read, start } = setUp();
+    await start();
+    await executor.release();
+    expect(live()).toHaveLength(0);
+    await executor.release();
+    await read(0).promise;
+    expect(helpers).toHaveLength(2);
+  });
+
+  it('says which process still holds the driver', async () => {
+    const { advance, executor, read, start } = setUp((operation) =>
+      operation.kind === 'read' && operation.index === 2 ? 'immune' : 'answers',
+    );
+    await start();
+    const hung = read(2);
+    await settled();
+    const released = executor.release();
+    released.catch(() => {});
+    await advance(2_500);
+    await expect(hung.promise).rejects.toMatchObject({ code: 'CANCELLED' });
+    await advance(1_000);
+    await expect(released).rejects.toMatchObject({
+      code: 'DRIVER_UNRESPONSIVE',
+      message: expect.stringMatching(
+        /"read stage" of GPU 2 .* helper process 100, which sleeps in down_write/,
+      ),
+    });
   });
 });
 

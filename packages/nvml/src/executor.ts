@@ -1,13 +1,17 @@
-import { type Clock, GpuError, type GpuRef, type Logger } from '@k8s-gpu-mcp/core';
+import { type Clock, type Gap, GpuError, type GpuRef, type GpuSample, type Logger } from '@k8s-gpu-mcp/core';
 import { crashed, driverUnresponsive, gpuHung, suspectError, timedOut } from './errors.ts';
+import { unknownGpu } from './gpu-ref.ts';
 import type { HelperExit, StartHelper } from './helper-process.ts';
-import type { Failure, Operation, OperationResults, Reply } from './protocol.ts';
-import { exitGraceMilliseconds, HelperSlot, type Job, type Task } from './slot.ts';
-import { type Incident, type Suspect, Suspicions } from './suspicions.ts';
+import type { LibraryFile } from './library-file.ts';
+import type { Failure, OpenResult, Operation, OperationResults, Reply } from './protocol.ts';
+import { exitGraceMilliseconds, HelperSlot, type Job, suspectOf, type Task } from './slot.ts';
+import { type Suspect, Suspicions } from './suspicions.ts';
 
 export interface ExecutorOptions {
   readonly startHelper: StartHelper;
   readonly library: string | null;
+  /** Whether another file is where a helper's library was loaded from. */
+  readonly isLibraryReplaced: (file: LibraryFile) => Promise<boolean>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Without an answer for this long, waiting GPUs are served by a second helper. */
@@ -34,10 +38,15 @@ export interface SubmitOptions {
 const closeGraceMilliseconds = 1_000;
 /** One that hangs (perhaps for good) and one that works. A third could only hang as well. */
 const maxHelpers = 2;
+/** A file system that does not say in this time whether the library was replaced is not waited for. */
+const libraryCheckMilliseconds = 250;
 
 /**
  * Runs operations one at a time in a helper process, with deadlines of the hardware's own, and keeps one hung GPU from
  * holding up the others: they move to a second helper. What hung is left alone for a while, then tried again, last.
+ *
+ * A helper that SIGKILL does not end stays where it is, named in every refusal, and one may work beside it. While it hangs in the driver
+ * as a whole none is started beside it, and when a second one hangs too everything is refused until one of them answers or is gone.
  */
 export class NvmlExecutor {
   readonly #options: ExecutorOptions;
@@ -65,7 +74,7 @@ export class NvmlExecutor {
     if (suspicion !== undefined) return suspectError(suspicion, now, gpu);
     const stuck = this.#slots.find((slot) => slot.state === 'stuck' && slot.job?.suspect === suspect);
     if (!stuck?.incident) return undefined;
-    return suspectError({ kind: 'hung', ...stuck.incident, failures: 1, retryAt: null }, now, gpu);
+    return suspectError({ ...stuck.incident, kind: 'hung', failures: 1, retryAt: null }, now, gpu);
   }
 
   submit<Kind extends Operation['kind']>(
@@ -98,11 +107,21 @@ export class NvmlExecutor {
     });
   }
 
+  /**
+   * Ends every helper, within 2.5 s, so that nothing of ours holds a GPU. A later call opens again.
+   * @throws GpuError DRIVER_UNRESPONSIVE when one cannot be ended
+   */
+  async release(): Promise<void> {
+    await this.close('NVML was released');
+    const left = this.#slots.find((slot) => slot.state === 'dying' || slot.state === 'stuck')?.incident;
+    if (left) throw driverUnresponsive(left, this.#options.clock.now());
+  }
+
   /** Ends every helper. Resolves within 2.5 s, also when one cannot be ended. */
-  async close(): Promise<void> {
+  async close(reason = 'the NVML adapter was closed'): Promise<void> {
     const { clock } = this.#options;
     this.#cancelIdle();
-    const error = new GpuError('CANCELLED', 'the NVML adapter was closed');
+    const error = new GpuError('CANCELLED', reason);
     this.#rejectQueue(error);
     for (const slot of [...this.#slots]) {
       slot.job?.task?.settle({ error });
@@ -138,13 +157,35 @@ export class NvmlExecutor {
     const task = this.#nextTask();
     if (task === undefined) return;
     const slot = this.#slots.find((other) => other.isIdle) ?? this.#startSlot();
-    if (slot === undefined) return;
+    if (slot === undefined || this.#isBeingChecked(slot)) return;
     if (slot.isOpen) {
       this.#queue = this.#queue.filter((other) => other !== task);
       this.#begin(slot, task.operation, task);
     } else {
       this.#begin(slot, { kind: 'open', library: this.#options.library }, undefined);
     }
+  }
+
+  /** Before a helper that was idle is used again: a library that was replaced under it answers with errors, or with old news. */
+  #isBeingChecked(slot: HelperSlot): boolean {
+    const { libraryFile } = slot;
+    if (libraryFile === null || slot.libraryCheck === 'done') return false;
+    if (slot.libraryCheck === 'running') return true;
+    const { clock, isLibraryReplaced, logger } = this.#options;
+    slot.libraryCheck = 'running';
+    const finish = (isReplaced: boolean) => {
+      cancel();
+      if (slot.libraryCheck !== 'running') return;
+      slot.libraryCheck = 'done';
+      if (isReplaced && slot.isIdle) {
+        logger.info('the NVML library was replaced', { helperPid: slot.pid, library: libraryFile.path });
+        slot.retire();
+      }
+      this.#pump();
+    };
+    const cancel = clock.after(libraryCheckMilliseconds, () => finish(false));
+    isLibraryReplaced(libraryFile).then(finish, () => finish(false));
+    return true;
   }
 
   /** What became a suspect while others were waiting for it. */
@@ -166,7 +207,7 @@ export class NvmlExecutor {
   }
 
   #startSlot(): HelperSlot | undefined {
-    const others = this.#slots.filter((slot) => slot.state !== 'retiring');
+    const others = this.#slots;
     if (others.length >= maxHelpers) return undefined;
     // A killed helper is gone in milliseconds; one that hangs in the driver as a whole would only get company.
     if (others.some((slot) => slot.state === 'dying' || slot.job?.suspect === 'driver')) return undefined;
@@ -176,7 +217,9 @@ export class NvmlExecutor {
       clock,
       logger,
       onReply: (from, job, reply) => this.#onReply(from, job, reply),
-      onStall: (from, job) => this.#onStall(from, job),
+      onStall: (from) => this.#onStall(from),
+      onPeerStall: (from, job) => this.#onPeerStall(from, job),
+      onPeerAnswer: ({ pid }, peer) => this.#suspicions.release(pid, peer),
       onDeadline: (from, job) => this.#onDeadline(from, job),
       onExit: (from, exit) => this.#onExit(from, exit),
       onStuck: () => {
@@ -194,10 +237,48 @@ export class NvmlExecutor {
     if (task?.patienceMilliseconds !== undefined) {
       clock.after(task.patienceMilliseconds, () => this.#abandon(task));
     }
-    slot.begin(operation, suspectOf(operation), task, {
+    slot.begin(this.#withPeers(operation), task, {
       stallMilliseconds,
       deadlineMilliseconds: this.#deadlineOf(operation),
     });
+  }
+
+  /** Nobody is asked about a GPU that may not answer: it would take the one that is read along. */
+  #withPeers(operation: Operation): Operation {
+    if (operation.kind !== 'read') return operation;
+    const peers = this.#others(operation.index).filter((index) => this.#reasonToAvoid(index) === undefined);
+    return { ...operation, peers };
+  }
+
+  #others(index: number): number[] {
+    return Array.from({ length: this.#gpuCount }, (_, other) => other).filter((other) => other !== index);
+  }
+
+  #reasonToAvoid(index: number): Pick<Gap, 'reason' | 'detail'> | undefined {
+    const suspicion = this.#suspicions.get(index);
+    if (suspicion !== undefined) {
+      const { message } = suspectError(suspicion, this.#options.clock.now(), unknownGpu(index));
+      return { reason: suspicion.kind === 'hung' ? 'timeout' : 'error', detail: message };
+    }
+    const busy = this.#slots.find(({ job }) => job?.suspect === index)?.incident;
+    if (busy === undefined) return undefined;
+    return { reason: 'timeout', detail: gpuHung(busy, this.#options.clock.now(), unknownGpu(index)).message };
+  }
+
+  /** Says of each GPU that was not asked about why there is nothing of it. */
+  #withPeerGaps(operation: Operation, result: unknown): unknown {
+    if (operation.kind !== 'read' || !operation.sections.includes('topology')) return result;
+    const left = this.#others(operation.index).filter((index) => !operation.peers.includes(index));
+    if (left.length === 0) return result;
+    const gaps = left.map((index): Gap => {
+      const { reason, detail } = this.#reasonToAvoid(index) ?? {
+        reason: 'not-observable',
+        detail: `GPU ${index} was not asked about: it was busy or did not answer at that moment`,
+      };
+      return { gpu: operation.index, field: 'topology.peers', reason, detail };
+    });
+    const sample = result as GpuSample;
+    return { ...sample, gaps: [...sample.gaps, ...gaps] } satisfies GpuSample;
   }
 
   #deadlineOf(operation: Operation): number {
@@ -207,40 +288,62 @@ export class NvmlExecutor {
   }
 
   #onReply(slot: HelperSlot, job: Job, reply: Reply): void {
-    this.#suspicions.clear(job.suspect);
+    this.#suspicions.clear(suspectOf(job.operation));
+    this.#suspicions.release(slot.pid, job.suspect);
     if ('failure' in reply) this.#onFailure(slot, job, reply.failure);
-    else if ('result' in reply) this.#onResult(slot, job, reply.result);
+    else if ('result' in reply) {
+      this.#onResult(slot, job, reply.result);
+      // The answer has gaps where the driver was gone; only a new process can find it again.
+      if (reply.hasLostDriver) slot.retire();
+    }
     this.#pump();
   }
 
   #onResult(slot: HelperSlot, job: Job, result: unknown): void {
-    if (job.operation.kind === 'open') slot.isOpen = true;
+    if (job.operation.kind === 'open') {
+      slot.isOpen = true;
+      slot.libraryFile = (result as Partial<OpenResult>).file ?? null;
+    } else slot.hasServed = true;
     if (job.operation.kind === 'describe') {
       this.#gpuCount = Math.max(1, (result as OperationResults['describe']).gpuCount);
     }
-    job.task?.settle({ result });
+    job.task?.settle({ result: this.#withPeerGaps(job.operation, result) });
   }
 
   #onFailure(slot: HelperSlot, job: Job, { code, message, hint }: Failure): void {
+    if (job.operation.kind === 'describe' && slot.hasServed) {
+      // It was well when it was last asked: a driver that was reloaded or a node that was reset meanwhile is found again by a new process.
+      this.#takeBack(job);
+      slot.retire();
+      return;
+    }
     const gpu = job.task?.gpu;
     const error = new GpuError(code, message, {
       ...(hint === undefined ? {} : { hint }),
       ...(gpu === undefined ? {} : { gpuId: gpu.uuid ?? String(gpu.index) }),
     });
     job.task?.settle({ error });
-    // A process holds one library for life, so after these only a new one can find a mended driver.
     if (job.operation.kind === 'open') this.#rejectQueue(error);
-    if (job.operation.kind === 'open' || code === 'DRIVER_NOT_LOADED' || code === 'DRIVER_MISMATCH') {
+    // A process holds one library and one session with the driver for life: where the driver as a whole refused, or left, only a new one
+    // can find it mended.
+    if (job.suspect === 'driver' || code === 'DRIVER_NOT_LOADED' || code === 'DRIVER_MISMATCH') {
       slot.retire();
     }
   }
 
-  #onStall(slot: HelperSlot, job: Job): void {
-    this.#options.logger.warn('nvml helper does not answer', {
-      helperPid: slot.pid,
-      operation: job.stage,
-      gpu: job.suspect,
-    });
+  /** The GPU that was being read is well: it is read again, without asking about the one that does not answer. */
+  #onPeerStall(slot: HelperSlot, job: Job): void {
+    this.#takeBack(job);
+    this.#onStall(slot);
+  }
+
+  #takeBack(job: Job): void {
+    if (job.task) this.#queue.unshift(job.task);
+    job.task = undefined;
+  }
+
+  #onStall(slot: HelperSlot): void {
+    this.#options.logger.warn('nvml helper does not answer', slot.fields);
     this.#giveUpQueueIfHopeless();
     this.#holdAbandoned();
     this.#pump();
@@ -248,7 +351,9 @@ export class NvmlExecutor {
 
   #onDeadline(slot: HelperSlot, job: Job): void {
     const now = this.#options.clock.now();
-    const incident = incidentOf(slot, job);
+    const { incident } = slot;
+    if (incident === undefined) return;
+    if (job.suspect !== suspectOf(job.operation)) this.#takeBack(job);
     const { task } = job;
     job.task = undefined;
     this.#kill(slot);
@@ -263,16 +368,16 @@ export class NvmlExecutor {
   }
 
   #onExit(slot: HelperSlot, exit: HelperExit): void {
-    const { job, state, pid } = slot;
+    const { incident, job, state, pid } = slot;
     const { clock, logger } = this.#options;
     this.#slots = this.#slots.filter((other) => other !== slot);
     const fields = { helperPid: pid, code: exit.code, signal: exit.signal };
-    if (job !== undefined && state === 'ready') {
+    if (job !== undefined && incident !== undefined && state === 'ready') {
       logger.warn('nvml helper died', { ...fields, operation: job.stage, gpu: job.suspect });
-      const incident = incidentOf(slot, job);
-      this.#suspicions.strike(job.suspect, 'crashed', incident, clock.now());
+      this.#suspicions.strike('crashed', incident, clock.now());
       const error = crashed(exit, incident, job.task?.gpu);
-      job.task?.settle({ error });
+      if (job.suspect === suspectOf(job.operation)) job.task?.settle({ error });
+      else this.#takeBack(job);
       // With nothing open yet there is no GPU to blame: all who wait would meet the same.
       if (job.operation.kind === 'open') this.#rejectQueue(error);
     } else {
@@ -292,7 +397,8 @@ export class NvmlExecutor {
     this.#queue = this.#queue.filter((other) => other !== task);
     const suspicion = gpu && this.#suspicions.get(gpu.index);
     const hung = busy?.job && this.#isHung(busy.job) ? busy.incident : undefined;
-    if (hung) task.settle({ error: gpu ? gpuHung(hung, now, gpu) : driverUnresponsive(hung, now) });
+    if (hung?.suspect === 'driver') task.settle({ error: driverUnresponsive(hung, now) });
+    else if (hung && hung.suspect === gpu?.index) task.settle({ error: gpuHung(hung, now, gpu) });
     else if (gpu && suspicion?.kind === 'hung') task.settle({ error: suspectError(suspicion, now, gpu) });
     else task.settle({ error: timedOut(this.#whatHolds(now), gpu) });
     this.#holdAbandoned();
@@ -313,7 +419,7 @@ export class NvmlExecutor {
     for (const slot of this.#slots) {
       const { job, state } = slot;
       if (state !== 'ready' || !job?.isStalled || this.#hasCaller(job) || !this.#isHung(job)) continue;
-      this.#suspicions.hold(job.suspect, incidentOf(slot, job));
+      if (slot.incident) this.#suspicions.hold(slot.incident);
     }
   }
 
@@ -345,10 +451,10 @@ export class NvmlExecutor {
   }
 
   #kill(slot: HelperSlot): void {
-    const { job } = slot;
+    const { incident, job } = slot;
     slot.kill();
-    if (!job?.isStalled) return;
-    this.#suspicions.strike(job.suspect, 'hung', incidentOf(slot, job), this.#options.clock.now());
+    if (!job?.isStalled || !incident) return;
+    this.#suspicions.strike('hung', incident, this.#options.clock.now());
   }
 
   /** After a late answer there can be two that work: the one that was slow goes. */
@@ -360,6 +466,7 @@ export class NvmlExecutor {
   /** An open NVML client keeps a driver from being unloaded and a GPU from being reset. */
   #armIdleExit(): void {
     this.#cancelIdle();
+    for (const slot of this.#slots) if (slot.isIdle) slot.libraryCheck = 'due';
     this.#cancelIdle = this.#options.clock.after(this.#options.idleExitMilliseconds, () => {
       for (const slot of this.#slots) if (slot.isIdle) slot.retire();
     });
@@ -369,12 +476,4 @@ export class NvmlExecutor {
     this.#waiting += change;
     this.#options.keepAlive(this.#waiting > 0);
   }
-}
-
-function incidentOf(slot: HelperSlot, job: Job): Incident {
-  return { since: job.startedAt, operation: job.stage, pid: slot.pid };
-}
-
-function suspectOf(operation: Operation): Suspect {
-  return 'index' in operation ? operation.index : 'driver';
 }

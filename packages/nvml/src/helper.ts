@@ -42,7 +42,8 @@ function leave(): void {
 async function serve({ id, operation }: Request): Promise<void> {
   current = id;
   const result = await session.run(operation);
-  send('failure' in result ? { id, failure: result.failure } : { id, result });
+  if ('failure' in result) send({ id, failure: result.failure });
+  else send(session.hasLostDriver ? { id, result, hasLostDriver: true } : { id, result });
 }
 
 async function loadAndBind(): Promise<LoadNative> {

@@ -51,8 +51,17 @@ export class LibraryError extends Error {
 const nativeTypes = { handle: 'uint64', u32: 'uint32', u64: 'uint64', pointer: 'void *' } as const;
 const jsTypes = { handle: 'bigint', u32: 'number', u64: 'bigint', pointer: 'object' } as const;
 
+const uninitialized = 1; // NVML_ERROR_UNINITIALIZED
+const driverLostCodes: ReadonlySet<number> = new Set([
+  uninitialized,
+  rc.driverNotLoaded,
+  rc.libRmVersionMismatch,
+]);
+
 export class NvmlLibrary {
   readonly path: string;
+  /** Some call said that the driver is not, or no longer, the one that this process initialised. */
+  hasLostDriver = false;
   readonly #native: NativeLibrary;
   readonly #bound = new Map<FunctionName, ((...values: unknown[]) => unknown) | null>();
 
@@ -80,6 +89,7 @@ export class NvmlLibrary {
     });
     const code = bound(...given);
     if (typeof code !== 'number') throw new TypeError(`${name} returned no number`);
+    if (driverLostCodes.has(code)) this.hasLostDriver = true;
     return code;
   }
 

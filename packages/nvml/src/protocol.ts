@@ -1,4 +1,5 @@
-import type { Gap, GpuErrorCode, GpuSample, GpuSection } from '@k8s-gpu-mcp/core';
+import type { Gap, GpuErrorCode, GpuEventType, GpuSample, GpuSection } from '@k8s-gpu-mcp/core';
+import type { LibraryFile } from './library-file.ts';
 
 /**
  * What parent and helper say to each other: one JSON object a line, requests on the helper's fd 3, replies on its fd 4. Standard output
@@ -17,10 +18,16 @@ export type Operation =
       readonly sections: readonly GpuSection[];
       /** Indexes of the other GPUs that may be asked about. */
       readonly peers: readonly number[];
-    };
+    }
+  /** Makes a new event set and registers every GPU but those to be left out. */
+  | { readonly kind: 'watch'; readonly leftOut: readonly number[] }
+  /** Events since the last `wait`, or `watch`. */
+  | { readonly kind: 'wait'; readonly timeoutMilliseconds: number };
 
 export interface OpenResult {
   readonly library: string;
+  /** Null where it cannot be told which file was loaded. */
+  readonly file: LibraryFile | null;
 }
 
 export interface DescribeResult {
@@ -41,11 +48,29 @@ export interface IdentifyResult {
   readonly gaps: readonly Gap[];
 }
 
+/** A GPU whose events are heard, unless it has gaps. */
+export interface WatchedGpu extends IdentifyResult {
+  readonly index: number;
+}
+
+export interface RawEvent {
+  /** Null for a device that was not registered. */
+  readonly index: number | null;
+  /** Null for a type that is newer than this program. */
+  readonly type: GpuEventType | null;
+  readonly typeBits: string;
+  readonly data: number;
+  readonly gpuInstanceId: number | null;
+  readonly computeInstanceId: number | null;
+}
+
 export interface OperationResults {
   readonly open: OpenResult;
   readonly describe: DescribeResult;
   readonly identify: IdentifyResult;
   readonly read: GpuSample;
+  readonly watch: { readonly gpus: readonly WatchedGpu[] };
+  readonly wait: { readonly events: readonly RawEvent[] };
 }
 
 export interface Failure {
@@ -58,8 +83,23 @@ export type Request = { readonly id: number; readonly operation: Operation };
 export type Reply =
   /** What the helper is about to do: the last one before a hang says where. */
   | { readonly id: number; readonly stage: string }
-  | { readonly id: number; readonly result: unknown }
+  | {
+      readonly id: number;
+      readonly result: unknown;
+      /** The driver left while this was read: a process that has NVML open never gets it back. */
+      readonly hasLostDriver?: boolean;
+    }
   | { readonly id: number; readonly failure: Failure };
+
+/** The stages that ask about another GPU than the one being read, or about one of many. */
+export const listeningStage = (index: number) => `listen to GPU ${index}`;
+const stageOfOneGpu = /^(?:relation|listen) to GPU (\d{1,5})$/;
+
+/** The GPU that has not answered if this stage is the last word of a helper. */
+export function suspectOfStage(stage: string): number | undefined {
+  const index = stageOfOneGpu.exec(stage)?.[1];
+  return index === undefined ? undefined : Number(index);
+}
 
 /** Splits a byte stream into lines; a line longer than `maxBytes` is an error of the other side. */
 export function lineSplitter(onLine: (line: string) => void, maxBytes = 4 * 1024 * 1024) {

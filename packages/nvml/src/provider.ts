@@ -1,10 +1,7 @@
 import {
   type Clock,
-  formatPciAddress,
   type Gap,
-  type GapReason,
   GpuError,
-  type GpuErrorCode,
   type GpuProvider,
   type GpuRef,
   type GpuSample,
@@ -14,12 +11,14 @@ import {
   type Logger,
   type NodeDescription,
   type ProviderManifest,
-  parsePciAddress,
   silentLogger,
 } from '@k8s-gpu-mcp/core';
+import { gapReasonByCode } from './errors.ts';
+import { eventLoopHold, unreferencedClock } from './event-loop.ts';
 import { NvmlExecutor } from './executor.ts';
+import { toGpuRef, unknownGpu } from './gpu-ref.ts';
 import { defaultHelperPath, helperStarter } from './helper-process.ts';
-import type { IdentifyResult } from './protocol.ts';
+import { isLibraryReplaced } from './library-file.ts';
 
 export interface NvmlProviderOptions {
   /** A libnvidia-ml to use instead of searching `nvmlLibraryCandidates`. */
@@ -40,7 +39,11 @@ export interface NvmlProviderOptions {
   readonly readDeadlinePerGpuMilliseconds?: number;
   /** How long the index, UUID and address of a GPU are taken as known. Default 10,000. */
   readonly identityMilliseconds?: number;
-  /** The helper process shuts NVML down and exits after this long without a call. Default 30,000. */
+  /**
+   * The helper process shuts NVML down and exits after this long without a call: an open client keeps the driver from being unloaded and a
+   * GPU from being reset. Default 10,000: longer than a person or an agent takes from one question to the next, so that a conversation pays
+   * for one start, and shorter than anybody waits before asking why `rmmod nvidia` fails.
+   */
   readonly idleExitMilliseconds?: number;
   /** The built helper.js; only needed when the package is bundled. */
   readonly helperPath?: string;
@@ -61,11 +64,20 @@ const manifest: ProviderManifest = {
  * NVIDIA GPUs through libnvidia-ml. Nothing is loaded or started before the first call, and the library only ever lives in a helper
  * process, so a driver that hangs or crashes costs one answer and not the server.
  */
-export function createNvmlProvider(options: NvmlProviderOptions = {}): GpuProvider {
-  return new NvmlProvider(options);
+export function createNvmlProvider(options: NvmlProviderOptions = {}): NvmlProvider {
+  return new HelperBackedProvider(options);
 }
 
-class NvmlProvider implements GpuProvider {
+export interface NvmlProvider extends GpuProvider {
+  /**
+   * Lets go of the driver: every helper process is gone when it resolves, calls in progress are rejected with CANCELLED, and later ones
+   * open again. Before a reset, or an unload of the driver.
+   * @throws GpuError DRIVER_UNRESPONSIVE when a process cannot be ended, after at most 2.5 s
+   */
+  release(): Promise<void>;
+}
+
+class HelperBackedProvider implements NvmlProvider {
   readonly manifest = manifest;
   readonly #executor: NvmlExecutor;
   readonly #stallMilliseconds: number;
@@ -81,6 +93,7 @@ class NvmlProvider implements GpuProvider {
     this.#executor = new NvmlExecutor({
       startHelper: helperStarter(options.helperPath ?? defaultHelperPath(), options.environment),
       library: options.library ?? null,
+      isLibraryReplaced,
       clock: this.#clock,
       logger: options.logger ?? silentLogger,
       stallMilliseconds: this.#stallMilliseconds,
@@ -88,7 +101,7 @@ class NvmlProvider implements GpuProvider {
       readDeadlineMilliseconds: options.readDeadlineMilliseconds ?? 5_000,
       readDeadlinePerGpuMilliseconds: options.readDeadlinePerGpuMilliseconds ?? 1_000,
       hungAfterMilliseconds: options.hungAfterMilliseconds ?? 5_000,
-      idleExitMilliseconds: options.idleExitMilliseconds ?? 30_000,
+      idleExitMilliseconds: options.idleExitMilliseconds ?? 10_000,
       keepAlive: eventLoopHold(),
     });
   }
@@ -131,6 +144,10 @@ class NvmlProvider implements GpuProvider {
     return this.#executor.close();
   }
 
+  release(): Promise<void> {
+    return this.#executor.release();
+  }
+
   /** A GPU that cannot be identified, or not in time, is listed all the same, with what was known of it. */
   async #identify(
     { gpu: known, validUntil }: Identity,
@@ -166,51 +183,4 @@ interface Identity {
   readonly gpu: GpuRef;
   /** Milliseconds since 1970. */
   readonly validUntil: number;
-}
-
-const gapReasonByCode: Partial<Record<GpuErrorCode, GapReason>> = {
-  NO_PERMISSION: 'no-permission',
-  NOT_SUPPORTED: 'unsupported',
-  GPU_LOST: 'gpu-lost',
-  GPU_HUNG: 'timeout',
-  TIMEOUT: 'timeout',
-  DRIVER_UNRESPONSIVE: 'timeout',
-};
-
-function unknownGpu(index: number): GpuRef {
-  return { index, uuid: null, pciAddress: null, name: null };
-}
-
-function toGpuRef(index: number, { uuid, busId, name, gaps }: IdentifyResult) {
-  const address = busId === null ? undefined : parsePciAddress(busId);
-  const gpu: GpuRef = {
-    index,
-    uuid,
-    pciAddress: address === undefined ? null : formatPciAddress(address),
-    name,
-  };
-  if (busId === null || address !== undefined) return { gpu, gaps };
-  const detail = `nvmlDeviceGetPciInfo_v3: ${JSON.stringify(busId)} is not a PCI address`;
-  return { gpu, gaps: [...gaps, { gpu: index, field: 'pciAddress', reason: 'error' as const, detail }] };
-}
-
-/** Timers that never keep the process alive; `eventLoopHold` does while somebody waits. */
-const unreferencedClock: Clock = {
-  now: () => Date.now(),
-  after(milliseconds, callback) {
-    const timer = setTimeout(callback, milliseconds);
-    timer.unref();
-    return () => clearTimeout(timer);
-  },
-};
-
-function eventLoopHold(): (isNeeded: boolean) => void {
-  let timer: NodeJS.Timeout | undefined;
-  return (isNeeded) => {
-    if (isNeeded) timer ??= setInterval(() => {}, 2 ** 30);
-    else {
-      clearInterval(timer);
-      timer = undefined;
-    }
-  };
 }

@@ -1,38 +1,30 @@
 import type { Gap, GpuSample } from '@k8s-gpu-mcp/core';
 import { allocate, allocateStruct, readField, readText } from './abi/codec.ts';
 import { bufferSizes, rc } from './abi/constants.ts';
+import { CallFailed } from './call-failed.ts';
 import {
   decodeCudaVersion,
   decodeFlag,
   decodeText,
   describeReturn,
   errorCodeOf,
-  hintOf,
   initErrorCodeOf,
   missingFrom,
   type Reading,
 } from './decode.ts';
 import { Device, GpuLostDuringRead, type ProfilingSample, type ReadContext } from './device.ts';
+import { EventSet } from './event-set.ts';
 import { LibraryError, type LoadNative, type NvmlLibrary, openLibrary } from './library.ts';
-import type { Failure, Operation, OperationResults } from './protocol.ts';
+import { libraryFileOf } from './library-file.ts';
+import type { Failure, IdentifyResult, Operation, OperationResults } from './protocol.ts';
 import { sectionReaders } from './sections/index.ts';
-
-/** An NVML call on which everything else depends failed. */
-class CallFailed extends Error {
-  readonly failure: Failure;
-  constructor(what: string, call: string, code: number, errorCode = errorCodeOf(code)) {
-    super(what);
-    const hint = hintOf(code);
-    const message = `${what}: ${call} returned ${describeReturn(code)}`;
-    this.failure = { code: errorCode, message, ...(hint === undefined ? {} : { hint }) };
-  }
-}
 
 /** The helper's work: carries out one operation after the other on the library it holds. */
 export class NvmlSession {
   readonly #load: () => Promise<LoadNative>;
   readonly #onStage: (stage: string) => void;
   #library: NvmlLibrary | undefined;
+  #events: EventSet | undefined;
   readonly #profilingSamples = new Map<number, ProfilingSample>();
 
   constructor(load: () => Promise<LoadNative>, onStage: (stage: string) => void) {
@@ -53,10 +45,19 @@ export class NvmlSession {
           return this.#identify(operation.index);
         case 'read':
           return this.#read(operation);
+        case 'watch':
+          return this.#watch(operation.leftOut);
+        case 'wait':
+          return this.#wait(operation.timeoutMilliseconds);
       }
     } catch (error) {
       return { failure: toFailure(error) };
     }
+  }
+
+  /** A new process is needed: what is asked of this one from now on is answered with errors. */
+  get hasLostDriver(): boolean {
+    return this.#library?.hasLostDriver === true;
   }
 
   shutdown(): void {
@@ -70,7 +71,7 @@ export class NvmlSession {
   }
 
   async #open(named: string | null) {
-    if (this.#library !== undefined) return { library: this.#library.path };
+    if (this.#library !== undefined) return this.#openResult(this.#library);
     this.#onStage('load the library');
     const library = openLibrary(await this.#load(), named ?? undefined);
     this.#onStage('nvmlInit_v2');
@@ -79,7 +80,11 @@ export class NvmlSession {
       throw new CallFailed(`NVML (${library.path}) cannot start`, 'nvmlInit_v2', code, initErrorCodeOf(code));
     }
     this.#library = library;
-    return { library: library.path };
+    return this.#openResult(library);
+  }
+
+  #openResult({ path }: NvmlLibrary) {
+    return { library: path, file: libraryFileOf(path) };
   }
 
   #describe() {
@@ -105,20 +110,23 @@ export class NvmlSession {
       'confidentialComputingEnabled',
       readConfidentialComputing(library),
     );
-    const count = allocate(4);
-    const code = library.call('nvmlDeviceGetCount_v2', count);
-    if (code !== rc.success) {
-      throw new CallFailed('the GPUs cannot be counted', 'nvmlDeviceGetCount_v2', code);
-    }
     return {
       driverVersion,
       libraryVersion,
       computeApiVersion,
       driverBranch,
       confidentialComputingEnabled,
-      gpuCount: count.readUInt32LE(0),
+      gpuCount: this.#count(),
       gaps,
     };
+  }
+
+  /** Counts GPUs that cannot be opened too. What it says is about the driver: there is no GPU to speak of yet. */
+  #count(): number {
+    const count = allocate(4);
+    const code = this.#opened.call('nvmlDeviceGetCount_v2', count);
+    if (code === rc.success) return count.readUInt32LE(0);
+    throw new CallFailed('the GPUs cannot be counted', 'nvmlDeviceGetCount_v2', code, initErrorCodeOf(code));
   }
 
   #cudaVersion(): Reading<string> {
@@ -134,9 +142,13 @@ export class NvmlSession {
     return code === rc.success ? decodeCudaVersion(name, out.readInt32LE(0)) : missingFrom(name, code);
   }
 
-  #identify(index: number) {
+  #identify(index: number): IdentifyResult {
     const device = this.#deviceAt(index);
     this.#onStage('read name, UUID and PCI address');
+    return this.#identityOf(index, device);
+  }
+
+  #identityOf(index: number, device: Device): IdentifyResult {
     const gaps: Gap[] = [];
     const take = (leaf: string, reading: Reading<string>) => {
       if (!('reason' in reading)) return reading.value;
@@ -153,6 +165,7 @@ export class NvmlSession {
 
   #read(operation: Extract<Operation, { kind: 'read' }>): GpuSample {
     const { index, uuid } = operation;
+    const startedAt = performance.now();
     const device = this.#deviceAt(index, uuid);
     const context: ReadContext = {
       index,
@@ -176,28 +189,53 @@ export class NvmlSession {
       gaps.push(...inner.map((gap) => ({ gpu: index, ...gap })));
       sample[section] = values;
     }
-    return { ...sample, gaps };
+    return { ...sample, gaps, probeMilliseconds: performance.now() - startedAt };
+  }
+
+  #watch(leftOut: readonly number[]) {
+    this.#onStage('prepare for events');
+    this.#events?.free();
+    this.#events = undefined;
+    const events = new EventSet(this.#opened);
+    this.#events = events;
+    const indexes = Array.from({ length: this.#count() }, (_, index) => index);
+    const open = (index: number) => {
+      const handle = this.#handleAt(index);
+      const device = new Device(this.#opened, handle);
+      return { handle, device, identity: this.#identityOf(index, device) };
+    };
+    const heard = indexes.filter((index) => !leftOut.includes(index));
+    return { gpus: events.register(heard, open, this.#onStage) };
+  }
+
+  #wait(timeoutMilliseconds: number) {
+    if (this.#events === undefined) throw new Error('nothing is being watched');
+    this.#onStage('wait for events');
+    return { events: this.#events.wait(timeoutMilliseconds) };
   }
 
   /** Indexes move when a GPU is removed or reset; the UUID, where known, decides. */
   #deviceAt(index: number, uuid: string | null = null): Device {
     const library = this.#opened;
     this.#onStage('open the GPU');
-    const handle = allocate(8);
-    const code = library.call('nvmlDeviceGetHandleByIndex_v2', index, handle);
-    if (code !== rc.success) {
-      throw new CallFailed(`GPU ${index} cannot be opened`, 'nvmlDeviceGetHandleByIndex_v2', code);
-    }
-    const device = new Device(library, handle.readBigUInt64LE(0));
+    const device = new Device(library, this.#handleAt(index));
     if (uuid === null) return device;
     const found = device.text('nvmlDeviceGetUUID', bufferSizes.uuid).value;
     if (found === null || found === uuid) return device;
+    const handle = allocate(8);
     const name = Buffer.from(`${uuid}\0`);
     const byUuid = library.call('nvmlDeviceGetHandleByUUID', name, handle);
     if (byUuid !== rc.success) {
       throw new CallFailed(`GPU ${uuid} is no longer at index ${index}`, 'nvmlDeviceGetHandleByUUID', byUuid);
     }
     return new Device(library, handle.readBigUInt64LE(0));
+  }
+
+  #handleAt(index: number): bigint {
+    const handle = allocate(8);
+    const code = this.#opened.call('nvmlDeviceGetHandleByIndex_v2', index, handle);
+    if (code === rc.success) return handle.readBigUInt64LE(0);
+    throw new CallFailed(`GPU ${index} cannot be opened`, 'nvmlDeviceGetHandleByIndex_v2', code);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Clock, GpuError, GpuRef, Logger } from '@k8s-gpu-mcp/core';
 import type { Helper, HelperExit, StartHelper } from './helper-process.ts';
-import type { Operation, Reply } from './protocol.ts';
+import type { LibraryFile } from './library-file.ts';
+import { type Operation, type Reply, suspectOfStage } from './protocol.ts';
 import type { Incident, Suspect } from './suspicions.ts';
 
 /** A caller's request that has no answer yet. */
@@ -15,7 +16,8 @@ export interface Task {
 export interface Job {
   readonly id: number;
   readonly operation: Operation;
-  readonly suspect: Suspect;
+  /** What is to blame when no answer comes: the GPU being read, or the one it is being asked about. */
+  suspect: Suspect;
   readonly startedAt: number;
   task: Task | undefined;
   /** What the helper said last that it was about to do. */
@@ -32,6 +34,10 @@ export interface SlotOptions {
   readonly onReply: (slot: HelperSlot, job: Job, reply: Reply) => void;
   /** The job has taken too long for others to wait for it. */
   readonly onStall: (slot: HelperSlot, job: Job) => void;
+  /** It is another GPU than the one being read that does not answer. */
+  readonly onPeerStall: (slot: HelperSlot, job: Job) => void;
+  /** The GPU that was asked about has answered. */
+  readonly onPeerAnswer: (slot: HelperSlot, peer: Suspect) => void;
   /** The job has passed its hardware deadline. */
   readonly onDeadline: (slot: HelperSlot, job: Job) => void;
   readonly onExit: (slot: HelperSlot, exit: HelperExit) => void;
@@ -48,6 +54,11 @@ const notStarted: Helper = { pid: undefined, send() {}, retire() {}, kill() {}, 
 export class HelperSlot {
   state: 'ready' | 'retiring' | 'dying' | 'stuck' | 'gone' = 'ready';
   isOpen = false;
+  /** It has answered something since it was opened. */
+  hasServed = false;
+  /** What it loaded, and whether somebody has looked since it was idle that this is still what is installed. */
+  libraryFile: LibraryFile | null = null;
+  libraryCheck: 'due' | 'running' | 'done' = 'done';
   job: Job | undefined;
   readonly #options: SlotOptions;
   #helper = notStarted;
@@ -55,6 +66,8 @@ export class HelperSlot {
   #jobCount = 0;
   #stallMilliseconds = 0;
   #isStallPending = false;
+  #cancelPeerStall: () => void = () => {};
+  #retiredAt = 0;
 
   constructor(options: SlotOptions) {
     this.#options = options;
@@ -88,14 +101,28 @@ export class HelperSlot {
     return this.state === 'stuck' || (this.state === 'ready' && this.job?.isStalled === true);
   }
 
+  /** The same for the log. */
+  get fields(): Readonly<Record<string, unknown>> {
+    const { incident, pid } = this;
+    const { operation, suspect, waitChannel } = incident ?? {};
+    return { helperPid: pid, operation, gpu: suspect, waitChannel };
+  }
+
+  /** What it is doing, for the record. Undefined while it does nothing. */
   get incident(): Incident | undefined {
     const { job, pid } = this;
-    return job && { since: job.startedAt, operation: job.stage, pid };
+    if (job === undefined && (this.state === 'ready' || this.state === 'gone')) return undefined;
+    return {
+      suspect: job?.suspect ?? 'driver',
+      since: job?.startedAt ?? this.#retiredAt,
+      operation: job?.stage ?? 'shut NVML down',
+      pid,
+      waitChannel: this.#helper.waitChannel(),
+    };
   }
 
   begin(
     operation: Operation,
-    suspect: Suspect,
     task: Task | undefined,
     limits: { readonly stallMilliseconds: number; readonly deadlineMilliseconds: number },
   ): void {
@@ -104,7 +131,7 @@ export class HelperSlot {
     const job: Job = {
       id: this.#jobCount,
       operation,
-      suspect,
+      suspect: suspectOf(operation),
       startedAt: clock.now(),
       task,
       stage: operation.kind,
@@ -135,10 +162,26 @@ export class HelperSlot {
     this.#timers.push(cancel);
   }
 
+  /** While one GPU is asked about another, it is the other that does not answer. */
+  #followSuspect(job: Job): void {
+    const { clock, onPeerStall, onPeerAnswer } = this.#options;
+    const own = suspectOf(job.operation);
+    const before = job.suspect;
+    job.suspect = suspectOfStage(job.stage) ?? own;
+    this.#cancelPeerStall();
+    if (before !== own && before !== job.suspect) onPeerAnswer(this, before);
+    if (job.suspect === own) return;
+    this.#cancelPeerStall = clock.after(this.#stallMilliseconds, () => {
+      job.isStalled = true;
+      onPeerStall(this, job);
+    });
+  }
+
   /** Asks the process to shut NVML down and go; kills it when it does not. */
   retire(graceMilliseconds = exitGraceMilliseconds): void {
     if (this.state !== 'ready') return;
     this.state = 'retiring';
+    this.#retiredAt = this.#options.clock.now();
     this.#helper.retire();
     this.#options.clock.after(graceMilliseconds, () => this.kill());
   }
@@ -153,12 +196,7 @@ export class HelperSlot {
     clock.after(exitGraceMilliseconds, () => {
       if (this.state !== 'dying') return;
       this.state = 'stuck';
-      logger.error('nvml helper cannot be ended: it sleeps in the driver', {
-        helperPid: this.pid,
-        operation: this.job?.stage,
-        gpu: this.job?.suspect,
-        waitChannel: this.#helper.waitChannel(),
-      });
+      logger.error('nvml helper cannot be ended: it sleeps in the driver', this.fields);
       onStuck(this);
     });
   }
@@ -170,6 +208,7 @@ export class HelperSlot {
     if ('stage' in reply) {
       job.stage = reply.stage;
       job.progressAt = this.#options.clock.now();
+      this.#followSuspect(job);
       if (this.#isStallPending) this.#watchForStall(job);
       return;
     }
@@ -187,5 +226,10 @@ export class HelperSlot {
   #cancelTimers(): void {
     for (const cancel of this.#timers) cancel();
     this.#timers = [];
+    this.#cancelPeerStall();
   }
+}
+
+export function suspectOf(operation: Operation): Suspect {
+  return 'index' in operation ? operation.index : 'driver';
 }

@@ -1,19 +1,25 @@
 /** What is suspected: a GPU by its index, or the driver as a whole. */
 export type Suspect = number | 'driver';
 
-export interface Suspicion {
-  readonly kind: 'hung' | 'crashed';
-  /** When the operation that failed was started. */
+/** An operation without an answer. */
+export interface Incident {
+  /** What is to blame. */
+  readonly suspect: Suspect;
+  /** When the operation was started. */
   readonly since: number;
   readonly operation: string;
   readonly pid: number | undefined;
+  /** The kernel function in which the process sleeps, when it sleeps and the kernel tells. */
+  readonly waitChannel: string | null;
+}
+
+export interface Suspicion extends Incident {
+  readonly kind: 'hung' | 'crashed';
   /** How often in a row. */
   readonly failures: number;
   /** When it may be tried again; null while the helper that tried it has neither answered nor exited. */
   readonly retryAt: number | null;
 }
-
-export type Incident = Pick<Suspicion, 'since' | 'operation' | 'pid'>;
 
 const firstBackOffMilliseconds = 1_000;
 const longestBackOffMilliseconds = 60_000;
@@ -30,19 +36,26 @@ export class Suspicions {
   }
 
   /** The operation has neither answered nor been given up: nothing else may be sent that way. */
-  hold(suspect: Suspect, incident: Incident): void {
-    const failures = this.#known.get(suspect)?.failures ?? 0;
-    this.#known.set(suspect, { kind: 'hung', ...incident, failures, retryAt: null });
+  hold(incident: Incident): void {
+    const failures = this.#known.get(incident.suspect)?.failures ?? 0;
+    this.#known.set(incident.suspect, { kind: 'hung', ...incident, failures, retryAt: null });
   }
 
   /** The operation failed. */
-  strike(suspect: Suspect, kind: Suspicion['kind'], incident: Incident, now: number): void {
-    const failures = (this.#known.get(suspect)?.failures ?? 0) + 1;
-    this.#known.set(suspect, { kind, ...incident, failures, retryAt: now + backOff(kind, failures) });
+  strike(kind: Suspicion['kind'], incident: Incident, now: number): void {
+    const failures = (this.#known.get(incident.suspect)?.failures ?? 0) + 1;
+    const retryAt = now + backOff(kind, failures);
+    this.#known.set(incident.suspect, { kind, ...incident, failures, retryAt });
   }
 
   clear(suspect: Suspect): void {
     this.#known.delete(suspect);
+  }
+
+  /** This process got further after all: what was held because of it is free. */
+  release(pid: number | undefined, suspect: Suspect): void {
+    const known = this.#known.get(suspect);
+    if (known?.retryAt === null && known.pid === pid) this.#known.delete(suspect);
   }
 
   /** The suspicion that forbids a try now. */

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type GpuRef, gpuSections, isGpuError } from '@k8s-gpu-mcp/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createNvmlProvider, type NvmlProviderOptions } from '../src/index.ts';
+import { createNvmlProvider, type NvmlProvider, type NvmlProviderOptions } from '../src/index.ts';
 import {
   compile,
   compileFakeLibrary,
@@ -21,14 +21,15 @@ import {
 } from './fake/rig.ts';
 
 let rig: Rig;
-const open = (config: NodeConfig = {}, options: NvmlProviderOptions = {}) => {
-  rig = createRig(config, {
+const open = (config: NodeConfig = {}, options: NvmlProviderOptions = {}): NvmlProvider => {
+  const made = createRig(config, {
     stallMilliseconds: 400,
     hungAfterMilliseconds: 400,
     identityMilliseconds: 0,
     ...options,
   });
-  return rig.provider;
+  rig = made;
+  return made.provider;
 };
 afterEach(async () => {
   await rig?.dispose();
@@ -262,7 +263,118 @@ describe.skipIf(noCompiler !== undefined)('a library that ends its process', () 
   });
 });
 
+describe.skipIf(noCompiler !== undefined)(
+  'a GPU on which the driver hangs when another one is asked about it',
+  () => {
+    const relation = 'nvmlDeviceGetTopologyCommonAncestor';
+    // The fake counts such a call as one of the GPU that asks. Another one that cannot be opened is met in the same place.
+    const hangsAtTwo: NodeConfig = { gpus: four, faults: ['mode nvmlDeviceGetHandleByIndex_v2 2 hang'] };
+
+    it('is blamed itself; the one that asked has all its readings, and a gap for the relation', async () => {
+      const provider = open({ gpus: four }, { identityMilliseconds: 60_000 });
+      const gpus = await gpusOf(provider);
+      rig.configure(hangsAtTwo);
+      const sample = await provider.readGpu(gpus[0] as GpuRef, ['topology', 'memory'], deadline());
+      expect(sample.memory?.totalBytes).toBe(85_520_809_984);
+      expect(sample.topology?.peers?.map(({ index }) => index)).toEqual([1, 3]);
+      expect(sample.gaps).toContainEqual(
+        expect.objectContaining({
+          gpu: 0,
+          field: 'topology.peers',
+          reason: 'timeout',
+          detail: expect.stringMatching(/^GPU 2/),
+        }),
+      );
+      expect(rig.calls(relation)).toBeGreaterThan(0);
+      const refused = await outcome(
+        provider.readGpu(gpus[2] as GpuRef, ['memory'], AbortSignal.timeout(1_000)),
+      );
+      expect(refused).toMatchObject({ code: 'GPU_HUNG', gpuId: gpus[2]?.uuid });
+      expect(refused.message).toMatch(/relation to GPU 2/);
+      await provider.readGpu(gpus[1] as GpuRef, ['topology'], deadline());
+    });
+  },
+);
+
+describe.skipIf(noCompiler !== undefined)('how long the driver took', () => {
+  it('is part of the answer, without the wait for a turn', async () => {
+    // The second GPU waits for the first.
+    const provider = open({ faults: ['mode nvmlDeviceGetMemoryInfo_v2 * slow:200'] });
+    const gpus = await gpusOf(provider);
+    const samples = await Promise.all(gpus.map((gpu) => provider.readGpu(gpu, ['memory'], deadline())));
+    for (const { probeMilliseconds } of samples) {
+      expect(probeMilliseconds).toBeGreaterThanOrEqual(200);
+      expect(probeMilliseconds).toBeLessThan(390);
+    }
+  });
+});
+
+describe.skipIf(noCompiler !== undefined)('a library that is replaced while it is in use', () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'nvml-upgrade-'));
+  });
+  afterAll(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const install = (generation: 535 | 580) => {
+    const path = join(folder, 'libnvidia-ml.so.1');
+    writeFileSync(`${path}.new`, readFileSync(compileFakeLibrary(generation)));
+    renameSync(`${path}.new`, path);
+    return path;
+  };
+
+  it('is loaded anew by the next call, in a new process, and the old one shuts down', async () => {
+    const provider = open({}, { library: install(535) });
+    const gpus = await gpusOf(provider);
+    const margin = async () =>
+      (await provider.readGpu(gpus[0] as GpuRef, ['thermal'], deadline())).thermal?.marginCelsius;
+    expect(await margin()).toBeNull(); // 535 has no such function
+    const before = helperPids();
+    expect(await margin()).toBeNull();
+    expect(helperPids()).toEqual(before);
+    install(580);
+    expect(await margin()).toBe(56);
+    await until(() => rig.calls('nvmlShutdown') === 1);
+    expect(helperPids()).not.toEqual(before);
+    expect(helperPids()).toHaveLength(1);
+  });
+
+  it('that is gone for good is LIBRARY_NOT_FOUND, and answers when it is back', async () => {
+    const library = install(580);
+    const provider = open({}, { library });
+    await gpusOf(provider);
+    rmSync(library);
+    expect(await outcome(provider.describeNode(deadline()))).toMatchObject({ code: 'LIBRARY_NOT_FOUND' });
+    install(580);
+    expect(await gpusOf(provider)).toHaveLength(2);
+  });
+
+  it('and does not fit the kernel module: DRIVER_MISMATCH with what to do, and an answer once it does', async () => {
+    const provider = open({}, { library: install(535) });
+    await gpusOf(provider);
+    rig.configure({ faults: ['rc nvmlInit_v2 * 18'] });
+    install(580);
+    expect(await outcome(provider.describeNode(deadline()))).toMatchObject({ code: 'DRIVER_MISMATCH' });
+    rig.configure({});
+    expect(await gpusOf(provider)).toHaveLength(2);
+  });
+});
+
 describe.skipIf(noCompiler !== undefined)('life of the helper', () => {
+  it('release ends it, cuts off what it does, and the next call opens again', async () => {
+    const provider = open({ gpus: four, faults: [`mode ${temperature} 1 hang`] });
+    const gpus = await gpusOf(provider);
+    const hung = outcome(provider.readGpu(gpus[1] as GpuRef, ['thermal'], deadline()));
+    await until(() => rig.calls(temperature) === 1);
+    await provider.release();
+    expect(helperPids()).toEqual([]);
+    expect((await hung).code).toBe('CANCELLED');
+    expect(await gpusOf(provider)).toHaveLength(4);
+    await provider.release();
+    await provider.release();
+  });
+
   it('starts on first use, shuts NVML down when idle, and opens again', async () => {
     const provider = open({}, { idleExitMilliseconds: 200 });
     expect(helperPids()).toEqual([]);

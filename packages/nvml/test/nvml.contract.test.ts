@@ -1,4 +1,5 @@
 import { type GpuFault, gpuFaults, runGpuProviderContract } from '@k8s-gpu-mcp/contract-tests';
+import type { GpuSection } from '@k8s-gpu-mcp/core';
 import { describe, test } from 'vitest';
 import { createRig, type Generation, type NodeConfig, noCompiler, until, type Values } from './fake/rig.ts';
 
@@ -52,6 +53,12 @@ describe.each([
   });
 });
 
+/** What a driver of that time has no functions for. */
+function unseenSections(generation: Generation): readonly GpuSection[] {
+  if (generation < 500) return ['recovery', 'profiling', 'fabric'];
+  return generation < 570 ? ['recovery'] : [];
+}
+
 function createFixture(generation: Generation, when: keyof typeof faultLines, fault: GpuFault | undefined) {
   // No driver of that time knows field 230 (recovery action).
   const old: Values = generation < 570 ? { 'field.230': null, margin: null } : {};
@@ -68,7 +75,7 @@ function createFixture(generation: Generation, when: keyof typeof faultLines, fa
     provider,
     expectedGpuCount: 3,
     faultyGpus: fault === undefined ? [] : [{ index: faulty, fault }],
-    unseenSections: generation < 570 ? (['recovery'] as const) : [],
+    unseenSections: unseenSections(generation),
     untilStuck: () => until(() => calls(stuckIn) > 0),
     dispose: rig.dispose,
   };

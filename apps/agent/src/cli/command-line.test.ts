@@ -83,11 +83,8 @@ describe('parseCommandLine', () => {
     expect(message).not.toContain('\n');
   });
 
-  it.each([['topology'], ['processes'], ['timeline'], ['diagnose'], ['watch']])(
-    '%s is not built yet and says so',
-    (word) => {
-      expect(messageOf(word)).toContain('not built yet');
-      expect(messageOf('--backend', 'mock', word, '--json')).toContain('not built yet');
-    },
-  );
+  it.each([['timeline'], ['diagnose']])('%s is not built yet and says so', (word) => {
+    expect(messageOf(word)).toContain('not built yet');
+    expect(messageOf('--backend', 'mock', word, '--json')).toContain('not built yet');
+  });
 });

@@ -17,6 +17,9 @@ const commandTable = {
   inventory: { description: 'What GPUs are here' },
   health: { description: 'Verdict on every GPU, with evidence and one action' },
   xid: { description: 'GPU errors of the kernel log as incidents' },
+  topology: { description: 'How the GPUs are connected: PCIe, NUMA, NVLink' },
+  processes: { description: 'Who holds which GPU, and how much of it' },
+  watch: { description: 'GPU events as they happen, from the driver and the kernel log, until interrupted' },
   analyze: {
     description: 'GPU errors in kernel-log files, plain or gzip; - is standard input. Needs no GPU',
     operands: '<file...>',
@@ -31,7 +34,7 @@ const commandTable = {
 } as const satisfies Record<CommandName, { description: string; operands?: string }>;
 
 /** Part of the design, but not built yet: told apart from a typing error. */
-const plannedCommands = ['topology', 'processes', 'timeline', 'diagnose', 'watch'] as const;
+const plannedCommands = ['timeline', 'diagnose'] as const;
 
 const exitCodeHelp = `
 Exit codes of inventory, health, xid, analyze and doctor: 0 ok, 1 warning, 2 critical, 3 unknown; 64 usage, 70 internal.

@@ -1,6 +1,17 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type GpuProvider, type KernelLog, type Logger, systemClock } from '@k8s-gpu-mcp/core';
+import {
+  type GpuControl,
+  type GpuEventSource,
+  type GpuProvider,
+  type HostDevices,
+  type HostProcesses,
+  type KernelLog,
+  type KernelLogFollower,
+  type Logger,
+  type ProcessControl,
+  systemClock,
+} from '@k8s-gpu-mcp/core';
 import type { MockScenarioName } from '@k8s-gpu-mcp/nvml-mock';
 import type { AgentConfig } from '../config.ts';
 import { UsageError } from '../usage-error.ts';
@@ -17,10 +28,25 @@ export async function openGpuProvider(config: AgentConfig, logger: Logger): Prom
     return createMockProvider({ scenario: await scenarioOf(config), clock: systemClock });
   }
   const { createNvmlProvider } = await import('@k8s-gpu-mcp/nvml');
-  return createNvmlProvider({
+  return createNvmlProvider(nvmlOptions(config, logger));
+}
+
+/** The driver's live events. Holds the driver open only while somebody listens. */
+export async function openEventSource(config: AgentConfig, logger: Logger): Promise<GpuEventSource> {
+  if (config.backend === 'mock') {
+    const { mockEventSource } = await import('@k8s-gpu-mcp/nvml-mock');
+    return mockEventSource({ scenario: await scenarioOf(config), clock: systemClock });
+  }
+  const { createNvmlEventSource } = await import('@k8s-gpu-mcp/nvml');
+  return createNvmlEventSource(nvmlOptions(config, logger));
+}
+
+function nvmlOptions({ nvmlLibrary, nvmlIdleExitSeconds }: AgentConfig, logger: Logger) {
+  return {
     logger,
-    ...(config.nvmlLibrary === undefined ? {} : { library: libraryPath(config.nvmlLibrary) }),
-  });
+    idleExitMilliseconds: nvmlIdleExitSeconds * 1_000,
+    ...(nvmlLibrary === undefined ? {} : { library: libraryPath(nvmlLibrary) }),
+  };
 }
 
 /** The loader takes a name without a slash for one to search for, so a file in the working directory is given in full. */
@@ -36,6 +62,44 @@ export async function openKernelLog(config: AgentConfig): Promise<KernelLog> {
   }
   const { createAutoKernelLog } = await import('@k8s-gpu-mcp/host-linux');
   return createAutoKernelLog(config.kernelLog);
+}
+
+/** The same source, line by line as it is written. */
+export async function openKernelLogFollower(config: AgentConfig): Promise<KernelLogFollower> {
+  const { createKernelLogFollower } = await import('@k8s-gpu-mcp/host-linux');
+  // A simulated log does not grow; what a simulated GPU does next comes from its events.
+  const isSimulated = config.backend === 'mock' && config.kernelLog === 'auto';
+  return createKernelLogFollower(isSimulated ? 'none' : config.kernelLog);
+}
+
+/** Simulated GPUs hang on a simulated bus and are held by simulated processes. */
+export async function openHostDevices(config: AgentConfig): Promise<HostDevices> {
+  if (config.backend === 'mock') {
+    const { mockHostDevices } = await import('@k8s-gpu-mcp/nvml-mock');
+    return mockHostDevices({ scenario: await scenarioOf(config), clock: systemClock });
+  }
+  const { createHostDevices } = await import('@k8s-gpu-mcp/host-linux');
+  return createHostDevices();
+}
+
+export async function openHostProcesses(config: AgentConfig): Promise<HostProcesses> {
+  if (config.backend === 'mock') {
+    const { mockHostProcesses } = await import('@k8s-gpu-mcp/nvml-mock');
+    return mockHostProcesses({ scenario: await scenarioOf(config), clock: systemClock });
+  }
+  const { createHostProcesses } = await import('@k8s-gpu-mcp/host-linux');
+  return createHostProcesses();
+}
+
+/** Resets go through the vendor's tool, once our own process has let go of the driver. */
+export async function openGpuControl(provider: GpuProvider): Promise<GpuControl> {
+  const { createNvmlControl } = await import('@k8s-gpu-mcp/nvml');
+  return createNvmlControl({ provider });
+}
+
+export async function openProcessControl(): Promise<ProcessControl> {
+  const { createProcessControl } = await import('@k8s-gpu-mcp/host-linux');
+  return createProcessControl();
 }
 
 async function scenarioOf({ scenario = defaultScenario }: AgentConfig): Promise<MockScenarioName> {

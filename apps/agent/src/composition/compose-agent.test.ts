@@ -3,7 +3,7 @@ import { type Container, ContainerModule } from 'inversify';
 import { describe, expect, it } from 'vitest';
 import { type AgentConfig, resolveConfig } from '../config.ts';
 import { UsageError } from '../usage-error.ts';
-import { composeAgent, createReadOnlyContainer } from './compose-agent.ts';
+import { composeAgent, createOperatorContainer, createReadOnlyContainer } from './compose-agent.ts';
 import { operatorTokens, tokens } from './tokens.ts';
 
 const mock = (more: Partial<AgentConfig> = {}): AgentConfig => ({
@@ -23,16 +23,39 @@ describe('the read-only container', () => {
 
   it('would show an operator binding if there were one', () => {
     const container = createReadOnlyContainer(mock(), silentLogger);
-    container.load(
-      new ContainerModule(({ bind }) => void bind(operatorTokens.gpuControl).toConstantValue({})),
-    );
-    expect(operatorBindings(container)).toEqual(['gpuControl']);
+    container.load(new ContainerModule(({ bind }) => void bind(operatorTokens.tools).toConstantValue([])));
+    expect(operatorBindings(container)).toEqual(['tools']);
   });
 
   it('makes each thing once', async () => {
     const container = createReadOnlyContainer(mock(), silentLogger);
     expect(await container.getAsync(tokens.tools)).toBe(await container.getAsync(tokens.tools));
     expect(await container.getAsync(tokens.gpuProvider)).toBe(await container.getAsync(tokens.gpuProvider));
+  });
+});
+
+describe('the operator container', () => {
+  const operator = mock({ backend: 'nvml', mode: 'operator' });
+
+  it('binds everything that writes beside everything that reads', () => {
+    const container = createOperatorContainer(operator, silentLogger);
+    for (const token of Object.values(tokens)) expect(container.isBound(token)).toBe(true);
+    expect(operatorBindings(container)).toEqual(Object.keys(operatorTokens));
+  });
+
+  it('keeps what writes apart from what reads, and each says that it destroys', async () => {
+    const agent = await composeAgent(operator, silentLogger);
+    expect(agent.operatorTools.map(({ name }) => name)).toEqual(['kill_gpu_process', 'reset_gpu']);
+    for (const { annotations } of agent.operatorTools)
+      expect(annotations).toMatchObject({ readOnlyHint: false, destructiveHint: true });
+    for (const { name } of agent.tools) expect(name).toMatch(/^(?:get|compare|analyze)_/);
+    await agent.close();
+  });
+
+  it('is not what the default configuration makes', async () => {
+    const agent = await composeAgent(mock(), silentLogger);
+    expect(agent.operatorTools).toEqual([]);
+    await agent.close();
   });
 });
 

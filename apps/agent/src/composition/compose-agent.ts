@@ -1,17 +1,36 @@
 import 'reflect-metadata/lite';
-import type { GpuPrompt, GpuProvider, GpuResource, GpuTool, Logger } from '@k8s-gpu-mcp/core';
+import type {
+  GpuEventSource,
+  GpuPrompt,
+  GpuProvider,
+  GpuResource,
+  GpuTool,
+  KernelLogFollower,
+  Logger,
+} from '@k8s-gpu-mcp/core';
 import { Container } from 'inversify';
 import type { AgentConfig } from '../config.ts';
-import { backendModule, readOnlyModule, runtimeModule } from './modules.ts';
-import { tokens } from './tokens.ts';
+import { backendModule, operatorModule, readOnlyModule, runtimeModule } from './modules.ts';
+import { operatorTokens, tokens } from './tokens.ts';
 
 /** The agent, put together. Nothing in it has touched the driver yet. */
 export interface Agent {
   readonly gpuProvider: GpuProvider;
+  /** What reads. */
   readonly tools: readonly GpuTool[];
+  /** What changes something; empty unless in operator mode. */
+  readonly operatorTools: readonly GpuTool[];
   readonly resources: readonly GpuResource[];
   readonly prompts: readonly GpuPrompt[];
   /** Gives back what was opened. Bounded in time, also when the driver hangs. */
+  close(): Promise<void>;
+}
+
+/** The live side of the agent, for `watch`. */
+export interface AgentEvents {
+  readonly gpuProvider: GpuProvider;
+  readonly eventSource: GpuEventSource;
+  readonly kernelLogFollower: KernelLogFollower;
   close(): Promise<void>;
 }
 
@@ -22,17 +41,45 @@ export function createReadOnlyContainer(config: AgentConfig, logger: Logger): Co
   return container;
 }
 
+/** The container of operator mode: the same, and what changes something beside it. */
+export function createOperatorContainer(config: AgentConfig, logger: Logger): Container {
+  const container = createReadOnlyContainer(config, logger);
+  container.load(operatorModule());
+  return container;
+}
+
 /**
  * The only place where ports meet adapters.
  * @throws UsageError when the configuration names something that does not exist, such as a scenario.
  */
 export async function composeAgent(config: AgentConfig, logger: Logger): Promise<Agent> {
-  const container = createReadOnlyContainer(config, logger);
-  const [gpuProvider, tools, resources, prompts] = await Promise.all([
+  const isOperator = config.mode === 'operator';
+  const container = isOperator
+    ? createOperatorContainer(config, logger)
+    : createReadOnlyContainer(config, logger);
+  const [gpuProvider, tools, resources, prompts, operatorTools] = await Promise.all([
     container.getAsync(tokens.gpuProvider),
     container.getAsync(tokens.tools),
     container.getAsync(tokens.resources),
     container.getAsync(tokens.prompts),
+    isOperator ? container.getAsync(operatorTokens.tools) : [],
   ]);
-  return { gpuProvider, tools, resources, prompts, close: () => container.unbindAllAsync() };
+  return {
+    gpuProvider,
+    tools,
+    operatorTools,
+    resources,
+    prompts,
+    close: () => container.unbindAllAsync(),
+  };
+}
+
+export async function composeEvents(config: AgentConfig, logger: Logger): Promise<AgentEvents> {
+  const container = createReadOnlyContainer(config, logger);
+  const [gpuProvider, eventSource, kernelLogFollower] = await Promise.all([
+    container.getAsync(tokens.gpuProvider),
+    container.getAsync(tokens.eventSource),
+    container.getAsync(tokens.kernelLogFollower),
+  ]);
+  return { gpuProvider, eventSource, kernelLogFollower, close: () => container.unbindAllAsync() };
 }

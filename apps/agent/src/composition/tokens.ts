@@ -1,4 +1,18 @@
-import type { GpuPrompt, GpuProvider, GpuResource, GpuTool, KernelLog, Logger } from '@k8s-gpu-mcp/core';
+import type {
+  AuditLog,
+  GpuControl,
+  GpuEventSource,
+  GpuPrompt,
+  GpuProvider,
+  GpuResource,
+  GpuTool,
+  HostDevices,
+  HostProcesses,
+  KernelLog,
+  KernelLogFollower,
+  Logger,
+  ProcessControl,
+} from '@k8s-gpu-mcp/core';
 import type { ServiceIdentifier } from 'inversify';
 import type { AgentConfig } from '../config.ts';
 
@@ -10,6 +24,10 @@ export const tokens = {
   logger: token<Logger>('Logger'),
   gpuProvider: token<GpuProvider>('GpuProvider'),
   kernelLog: token<KernelLog>('KernelLog'),
+  hostDevices: token<HostDevices>('HostDevices'),
+  hostProcesses: token<HostProcesses>('HostProcesses'),
+  eventSource: token<GpuEventSource>('GpuEventSource'),
+  kernelLogFollower: token<KernelLogFollower>('KernelLogFollower'),
   tools: token<readonly GpuTool[]>('GpuTools'),
   resources: token<readonly GpuResource[]>('GpuResources'),
   prompts: token<readonly GpuPrompt[]>('GpuPrompts'),
@@ -17,6 +35,8 @@ export const tokens = {
 
 /** What only operator mode may bind. In read-only mode nothing is found here: that is the proof that nothing can be written. */
 export const operatorTokens = {
-  gpuControl: token<unknown>('GpuControl'),
-  processControl: token<unknown>('ProcessControl'),
+  gpuControl: token<GpuControl>('GpuControl'),
+  processControl: token<ProcessControl>('ProcessControl'),
+  auditLog: token<AuditLog>('AuditLog'),
+  tools: token<readonly GpuTool[]>('OperatorTools'),
 };

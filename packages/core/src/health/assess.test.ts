@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { type Changes, h100Reading, unsupported } from '../../test/h100.ts';
+import { type Changes, h100Gaps, h100Reading, unsupported } from '../../test/h100.ts';
 import { incident } from '../../test/incident.ts';
 import { seededRandom } from '../../test/random.ts';
-import { clockEventReasons, type GpuReading, gpuSections, recoveryActions } from '../domain/gpu.ts';
+import { type GpuReading, gpuSections } from '../domain/gpu.ts';
+import { clockEventReasons } from '../domain/readings/clocks.ts';
+import { recoveryActions } from '../domain/readings/recovery.ts';
 import { type Finding, isDisruptive, verdicts, worstVerdict } from '../domain/verdict.ts';
 import { assessGpu, assessNode, scoreOf } from './assess.ts';
+import type { Candidate } from './rule.ts';
 import { healthRules } from './rules.ts';
 
 const down = (state: 'lost' | 'hung' | 'reset-required' | 'unreadable'): GpuReading => {
@@ -22,8 +25,8 @@ describe('the verdict', () => {
       score: 100,
       action: 'none',
       findings: [],
-      // Retired pages are of products before Ampere.
-      checks: { passed: healthRules.length - 1, failed: 0, unknown: 0, notApplicable: 1 },
+      // Retired pages, pending or counted, and an absolute maximum of memory temperature are of products before Hopper.
+      checks: { passed: healthRules.length - 3, failed: 0, unknown: 0, notApplicable: 3 },
     });
   });
 
@@ -59,9 +62,10 @@ describe('the verdict', () => {
 
   test('a missing reading that is not essential leaves it ok, and is counted', () => {
     const reading = h100Reading({ recovery: { action: null } }, [
+      ...h100Gaps(),
       { gpu: 0, field: 'recovery.action', reason: 'no-permission', detail: 'denied' },
     ]);
-    expect(assessGpu(reading)).toMatchObject({ verdict: 'ok', checks: { unknown: 2 } });
+    expect(assessGpu(reading)).toMatchObject({ verdict: 'ok', checks: { unknown: 1 } });
   });
 
   test('a product without ECC can be ok', () => {
@@ -224,6 +228,71 @@ describe('incidents', () => {
     expect(findings.every((finding) => !('gpu' in finding))).toBe(true);
     expect(findings[1]?.what).toContain('SXid 12028');
   });
+});
+
+describe('what was seen without asking the driver', () => {
+  const dead: Candidate = {
+    ruleId: 'gpu.config-space-dead',
+    verdict: 'critical',
+    what: 'Dead.',
+    evidence: [],
+    action: 'reboot-node',
+    actionAlone: 'monitor',
+    confirmedBy: ['gpu.lost', 'gpu.missing-from-driver'],
+    source: 'test',
+    confidence: 'high',
+  };
+  const at = (pciDevice: string, ruleId = dead.ruleId): Candidate => ({ ...dead, ruleId, pciDevice });
+
+  test('weighs on the GPU, and is confirmed by what its driver says', () => {
+    expect(assessGpu(h100Reading(), [], { observations: [dead] })).toMatchObject({
+      verdict: 'critical',
+      action: 'monitor',
+      score: 40,
+      findings: [{ ruleId: 'gpu.config-space-dead', gpu: 0 }],
+    });
+    const { findings } = assessGpu(down('lost'), [], { observations: [dead] });
+    expect(actionOf(findings, 'gpu.config-space-dead')).toBe('reboot-node');
+  });
+
+  test('of the node: only a finding of the same place on the bus confirms', () => {
+    const both = (other: string) => assessNode([], [at('0000:18:00'), at(other, 'gpu.missing-from-driver')]);
+    expect(actionOf(both('0000:18:00'), 'gpu.config-space-dead')).toBe('reboot-node');
+    expect(actionOf(both('0000:2a:00'), 'gpu.config-space-dead')).toBe('monitor');
+  });
+
+  test('of no place at all: nothing confirms it', () => {
+    const { pciDevice: _, ...nowhere } = at('');
+    expect(actionOf(assessNode([], [nowhere, { ...nowhere, ruleId: 'gpu.lost' }]), dead.ruleId)).toBe(
+      'monitor',
+    );
+  });
+
+  test('what is only worth telling changes neither verdict nor score', () => {
+    const lent: Candidate = {
+      ...dead,
+      ruleId: 'gpu.bound-to-other-driver',
+      verdict: 'ok',
+      action: 'none',
+      actionAlone: 'none',
+    };
+    expect(assessGpu(h100Reading(), [], { observations: [lent] })).toMatchObject({
+      verdict: 'ok',
+      score: 100,
+      action: 'none',
+      findings: [{ verdict: 'ok' }],
+    });
+  });
+});
+
+test('a rule that compares is given the siblings', () => {
+  const siblings = [1, 2, 3].map((index) => ({
+    ...h100Reading({}, undefined, index),
+    probeMilliseconds: 20,
+  }));
+  const slow = { ...h100Reading(), probeMilliseconds: 2_500 };
+  expect(assessGpu(slow, [], { siblings }).verdict).toBe('warning');
+  expect(assessGpu(slow).verdict).toBe('ok');
 });
 
 /** A GPU with a random set of faults; more bits, more faults. */

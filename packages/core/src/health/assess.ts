@@ -8,7 +8,7 @@ import {
   type Verdict,
   worstVerdict,
 } from '../domain/verdict.ts';
-import type { HealthRule, MissingReading, RuleFinding } from './rule.ts';
+import type { Candidate, HealthRule, MissingReading } from './rule.ts';
 import { healthRules } from './rules.ts';
 
 export interface GpuAssessment {
@@ -27,9 +27,12 @@ export interface GpuAssessment {
   };
 }
 
-interface Candidate extends RuleFinding {
-  readonly ruleId: string;
-  readonly source: string;
+export interface AssessmentContext {
+  /** Readings of the node's other GPUs, for rules that compare. */
+  readonly siblings?: readonly GpuReading[];
+  /** What was seen of this GPU without asking its driver: they weigh and confirm like findings of the readings. */
+  readonly observations?: readonly Candidate[];
+  readonly rules?: readonly HealthRule[];
 }
 
 /**
@@ -39,7 +42,7 @@ interface Candidate extends RuleFinding {
 export function assessGpu(
   reading: GpuReading,
   incidents: readonly Incident[] = [],
-  rules: readonly HealthRule[] = healthRules,
+  { siblings = [], observations = [], rules = healthRules }: AssessmentContext = {},
 ): GpuAssessment {
   const checks = { passed: 0, failed: 0, unknown: 0, notApplicable: 0 };
   const candidates: Candidate[] = [];
@@ -49,7 +52,7 @@ export function assessGpu(
       checks.unknown += 1;
       continue;
     }
-    const outcome = rule.evaluate(reading);
+    const outcome = rule.evaluate(reading, siblings);
     if (outcome === 'pass') {
       checks.passed += 1;
       judged ||= rule.sections.length > 0;
@@ -63,9 +66,11 @@ export function assessGpu(
     }
   }
   if (!judged && candidates.length === 0) candidates.push(nothingToJudgeBy);
-  candidates.push(...incidents.flatMap(incidentCandidate));
+  candidates.push(...incidents.flatMap(incidentCandidate), ...observations);
   const gpu = reading.gpu.index;
-  const findings = candidates.map((candidate) => toFinding(candidate, candidates, gpu)).sort(byUrgency);
+  const findings = candidates
+    .map((candidate) => toFinding({ ...candidate, gpu }, others(candidates, candidate)))
+    .sort(byUrgency);
   const verdict = worstVerdict([...findings.map((finding) => finding.verdict), 'ok']);
   const deciding = findings.filter((finding) => finding.verdict === verdict);
   return {
@@ -102,13 +107,23 @@ const nothingToJudgeBy: Candidate = {
 };
 
 /**
- * Findings of the node from incidents that belong to none of its GPUs: an NVSwitch, the driver, or a GPU that is no longer counted since
- * it fell off its bus.
+ * Findings of the node from what belongs to none of its GPUs: incidents of an NVSwitch, of the driver, or of a GPU that is no longer
+ * counted since it fell off its bus; and what the bus shows that the driver does not.
  */
-export function assessNode(incidents: readonly Incident[]): readonly Finding[] {
-  const candidates = incidents.flatMap(incidentCandidate);
-  return candidates.map((candidate) => toFinding(candidate, candidates, undefined)).sort(byUrgency);
+export function assessNode(
+  incidents: readonly Incident[],
+  observations: readonly Candidate[] = [],
+): readonly Finding[] {
+  const candidates = [...incidents.flatMap(incidentCandidate), ...observations];
+  // Without a GPU to hold them together, only what is about the same place on the bus confirms.
+  const sameDevice = (candidate: Candidate) =>
+    candidate.pciDevice === undefined
+      ? []
+      : others(candidates, candidate).filter(({ pciDevice }) => pciDevice === candidate.pciDevice);
+  return candidates.map((candidate) => toFinding(candidate, sameDevice(candidate))).sort(byUrgency);
 }
+
+const others = (all: readonly Candidate[], one: Candidate) => all.filter((each) => each !== one);
 
 /** Events an application commonly causes say nothing of the GPU; one that a user-space program wrote supports no verdict alone. */
 function incidentCandidate(incident: Incident): Candidate[] {
@@ -131,6 +146,7 @@ function incidentCandidate(incident: Incident): Candidate[] {
       ],
       action: incident.action,
       authoritative: true,
+      ...(incident.pciAddress === null ? {} : { pciDevice: incident.pciAddress }),
       confidence: incident.trusted === true ? 'high' : 'medium',
       source: incident.source,
     },
@@ -138,14 +154,12 @@ function incidentCandidate(incident: Incident): Candidate[] {
 }
 
 /** Keeps a disruptive action only with the vendor's own signal or a second, independent finding of the same kind of fault. */
-function toFinding(candidate: Candidate, all: readonly Candidate[], gpu: number | undefined): Finding {
-  const { ruleId, verdict, what, evidence, source, confidence } = candidate;
+function toFinding(candidate: Candidate, beside: readonly Candidate[]): Finding {
+  const { ruleId, verdict, gpu, what, evidence, source, confidence } = candidate;
   const confirmed =
     candidate.authoritative === true ||
     candidate.confirmedBy?.some((beginning) =>
-      all.some(
-        (other) => other !== candidate && other.verdict !== 'unknown' && other.ruleId.startsWith(beginning),
-      ),
+      beside.some((other) => other.verdict !== 'unknown' && other.ruleId.startsWith(beginning)),
     ) === true;
   const alone = candidate.actionAlone ?? (isDisruptive(candidate.action) ? 'monitor' : candidate.action);
   return {

@@ -22,6 +22,17 @@ export interface RuleFinding {
   readonly confidence: Confidence;
 }
 
+/** What may become a finding once it is known what else is known of the same device. `ok` is worth telling and nothing more. */
+export interface Candidate extends Omit<RuleFinding, 'verdict'> {
+  readonly verdict: Verdict;
+  readonly ruleId: string;
+  readonly source: string;
+  /** Index of the GPU; absent for what the driver does not list. */
+  readonly gpu?: number;
+  /** `domain:bus:device`, where it is about a device. */
+  readonly pciDevice?: string;
+}
+
 export interface MissingReading {
   readonly field: string;
   readonly reason: GapReason;
@@ -35,20 +46,25 @@ export type RuleOutcome =
   | { readonly unknown: MissingReading }
   | { readonly finding: RuleFinding };
 
-export interface HealthRule {
+/** A row of the published table. */
+export interface PublishedRule {
   /** `family.name`. */
   readonly id: string;
   readonly title: string;
-  /** Threshold in words and unit, for the published table. */
+  /** Threshold in words and unit. */
   readonly threshold: string;
   /** Public source of threshold and action. */
   readonly source: string;
   /** False alarms it must not raise, or limits of what it can tell. */
   readonly note?: string;
+}
+
+export interface HealthRule extends PublishedRule {
   /** Without these the GPU cannot be called healthy. */
   readonly essential: boolean;
   readonly sections: readonly GpuSection[];
-  evaluate(reading: GpuReading): RuleOutcome;
+  /** `siblings`: the readings of the node's other GPUs, as far as they were asked for. */
+  evaluate(reading: GpuReading, siblings?: readonly GpuReading[]): RuleOutcome;
 }
 
 type Leaf<P extends ReadingPath> = P extends `${infer S extends GpuSection}.${infer K}`
@@ -71,6 +87,31 @@ export function missing(reading: GpuReading, path: ReadingPath): RuleOutcome {
     reading.gaps.find((each) => each.field === path) ?? reading.gaps.find((each) => each.field === section);
   if (gap?.reason === 'unsupported') return 'not-applicable';
   return { unknown: { field: path, reason: gap?.reason ?? 'error', detail: gap?.detail ?? 'not read' } };
+}
+
+/**
+ * What a rule on several readings answers when none of those that were read raises it: unknown as soon as one that the product has is
+ * missing, not applicable when it has none of them.
+ */
+export function passUnlessMissing(reading: GpuReading, paths: readonly ReadingPath[]): RuleOutcome {
+  const outcomes = paths
+    .filter((path) => readingOf(reading, path) === undefined)
+    .map((path) => missing(reading, path));
+  const unknown = outcomes.find((outcome) => outcome !== 'not-applicable');
+  if (unknown) return unknown;
+  return outcomes.length === paths.length ? 'not-applicable' : 'pass';
+}
+
+export const finding = (outcome: RuleFinding): RuleOutcome => ({ finding: outcome });
+
+/** A rule on a counter or flag: missing, zero or false passes on; anything else is the finding. */
+export function whenSet(path: ReadingPath, toFinding: (value: number) => RuleFinding) {
+  return (reading: GpuReading): RuleOutcome => {
+    const value = readingOf(reading, path);
+    if (value === undefined) return missing(reading, path);
+    const amount = Number(value);
+    return amount > 0 ? finding(toFinding(amount)) : 'pass';
+  };
 }
 
 export function evidence(

@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { type Changes, h100Reading } from '../../test/h100.ts';
+import { type Changes, h100Gaps, h100Links, h100Reading, unsupported } from '../../test/h100.ts';
 import type { Gap } from '../domain/gap.ts';
-import { clockEventReasons, type GpuReading, recoveryActions } from '../domain/gpu.ts';
+import type { GpuReading } from '../domain/gpu.ts';
+import { clockEventReasons } from '../domain/readings/clocks.ts';
+import { recoveryActions } from '../domain/readings/recovery.ts';
 import { isDisruptive } from '../domain/verdict.ts';
-import { type HealthRule, type ReadingPath, type RuleFinding, readingOf } from './rule.ts';
+import { gpuSectionLeaves } from '../sample.ts';
+import type { HealthRule, ReadingPath, RuleFinding } from './rule.ts';
 import { healthRules } from './rules.ts';
 
 function evaluate(id: string, reading: GpuReading) {
@@ -27,6 +30,17 @@ const a100 = (temperatureCelsius: number) =>
     { gpu: 0, field: 'thermal.marginCelsius', reason: 'unsupported', detail: 'x' },
     { gpu: 0, field: 'thermal.slowdownMarginCelsius', reason: 'unsupported', detail: 'x' },
   ]);
+
+const banks = (noneBankCount: number) => ({
+  maxBankCount: 600,
+  highBankCount: 4,
+  partialBankCount: 2,
+  lowBankCount: 1,
+  noneBankCount,
+});
+/** Before Ampere: pages are retired. */
+const retired = (retiredPageCount: number | null, retiredPagesPending: boolean | null, gaps?: Gap[]) =>
+  h100Reading({ rowRemap: { retiredPageCount, retiredPagesPending } }, gaps);
 
 describe('a row fires on its threshold', () => {
   test.each<[string, string, GpuReading, Partial<RuleFinding>]>([
@@ -97,6 +111,127 @@ describe('a row fires on its threshold', () => {
       h100Reading({ pcie: { currentLinkWidthLanes: 8 } }),
       { verdict: 'warning', actionAlone: 'monitor' },
     ],
+    [
+      'remap.unrepairable',
+      'flag',
+      h100Reading({ rowRemap: { memoryUnrepairable: true } }),
+      { verdict: 'critical', action: 'contact-support', authoritative: true },
+    ],
+    [
+      'remap.uncorrectable-rows',
+      '512 rows',
+      h100Reading({ rowRemap: { uncorrectableRowCount: 512 } }),
+      { verdict: 'critical', action: 'contact-support', actionAlone: 'monitor' },
+    ],
+    [
+      'remap.bank-exhausted',
+      'one bank without spare rows',
+      h100Reading({ rowRemap: { histogram: banks(1) } }),
+      { verdict: 'warning', action: 'contact-support', actionAlone: 'monitor' },
+    ],
+    [
+      'remap.repair-pending',
+      'of a channel',
+      h100Reading({ rowRemap: { channelRepairPending: true } }),
+      { verdict: 'warning', action: 'reset-gpu', actionAlone: 'monitor' },
+    ],
+    [
+      'remap.repair-pending',
+      'of a TPC, though the channel was not read',
+      h100Reading({ rowRemap: { channelRepairPending: null, tpcRepairPending: true } }, []),
+      { verdict: 'warning', what: expect.stringContaining('(TPC)') },
+    ],
+    ['remap.retired-pages', '11 pages', retired(11, false), { verdict: 'warning', actionAlone: 'monitor' }],
+    ['remap.retired-pages', '62 pages', retired(62, false), { verdict: 'warning' }],
+    ['remap.retired-pages', '62 pages and more pending', retired(62, true), { verdict: 'critical' }],
+    [
+      'remap.retired-pages',
+      '63 pages',
+      retired(63, false),
+      { verdict: 'critical', action: 'contact-support' },
+    ],
+    [
+      'thermal.memory',
+      'one degree over the maximum',
+      h100Reading({ thermal: { memoryTemperatureCelsius: 96, memoryMaxThresholdCelsius: 95 } }),
+      { verdict: 'warning', actionAlone: 'monitor' },
+    ],
+    [
+      'pcie.fatal-errors',
+      'one',
+      h100Reading({ pcie: { fatalErrorCount: 1 } }),
+      { verdict: 'warning', actionAlone: 'monitor' },
+    ],
+    [
+      'nvlink.inactive-links',
+      'one of 18 to the switches',
+      h100Reading({ nvlink: { links: h100Links({ 7: { active: false } }) } }),
+      { verdict: 'critical', action: 'reset-gpu', actionAlone: 'monitor', confidence: 'high' },
+    ],
+    [
+      'nvlink.inactive-links',
+      'some of a bridge between cards',
+      h100Reading({
+        nvlink: {
+          links: h100Links().map((link) => ({ ...link, remoteDeviceType: 'gpu', active: link.link < 12 })),
+        },
+      }),
+      { verdict: 'warning', confidence: 'low' },
+    ],
+    [
+      'nvlink.inactive-links',
+      'one, beside one that could not be read',
+      h100Reading({ nvlink: { links: h100Links({ 0: { active: null }, 1: { active: false } }) } }),
+      { verdict: 'critical' },
+    ],
+    [
+      'fabric.state',
+      'not started',
+      h100Reading({ fabric: { state: 'not-started', status: null } }),
+      { verdict: 'critical', action: 'restart-service', confidence: 'high' },
+    ],
+    [
+      'fabric.state',
+      'in progress',
+      h100Reading({ fabric: { state: 'in-progress', status: null } }),
+      { verdict: 'critical', action: 'restart-service', confidence: 'medium' },
+    ],
+    [
+      'fabric.state',
+      'completed with an error',
+      h100Reading({ fabric: { status: 'NVML_ERROR_UNKNOWN' } }),
+      { verdict: 'critical', action: 'reboot-node', actionAlone: 'restart-service' },
+    ],
+    [
+      'fabric.health',
+      'configured wrongly',
+      h100Reading({ fabric: { misconfiguration: 'insufficient-nvlinks' } }),
+      { verdict: 'critical', action: 'contact-support', actionAlone: 'monitor' },
+    ],
+    [
+      'fabric.health',
+      'limited capacity',
+      h100Reading({ fabric: { healthSummary: 'limited-capacity' } }),
+      { verdict: 'warning' },
+    ],
+    [
+      'fabric.health',
+      'a summary alone',
+      h100Reading({ fabric: { healthSummary: 'unhealthy' } }),
+      { verdict: 'critical' },
+    ],
+    [
+      'driver.library-crashed',
+      'error code',
+      { ...h100Reading(), state: 'unreadable', errorCode: 'ADAPTER_CRASHED', stateDetail: 'SIGSEGV' },
+      { verdict: 'warning', actionAlone: 'monitor', evidence: [{ field: 'state', value: 'SIGSEGV' }] },
+    ],
+    [
+      'driver.slow',
+      'over 10 s alone',
+      { ...h100Reading(), probeMilliseconds: 10_001 },
+      { verdict: 'warning', action: 'monitor', confidence: 'low' },
+    ],
     ['gpu.lost', 'state', { ...h100Reading(), state: 'lost' }, { verdict: 'critical', authoritative: true }],
     [
       'gpu.hung',
@@ -156,12 +291,112 @@ describe('a row does not fire below it', () => {
     ['clocks.hardware-slowdown', { clocks: { eventReasons: [] } }],
     ['pcie.width', {}],
     ['pcie.width', { pcie: { currentLinkWidthLanes: 16, maxLinkWidthLanes: 8 } }],
+    ['remap.unrepairable', {}],
+    ['remap.uncorrectable-rows', { rowRemap: { uncorrectableRowCount: 511 } }],
+    ['remap.bank-exhausted', { rowRemap: { histogram: banks(0) } }],
+    ['remap.repair-pending', {}],
+    ['remap.retired-pages', { rowRemap: { retiredPageCount: 10, retiredPagesPending: true } }],
+    ['remap.retired-pages', { rowRemap: { retiredPageCount: 0, retiredPagesPending: false } }],
+    ['thermal.memory', { thermal: { memoryTemperatureCelsius: 95, memoryMaxThresholdCelsius: 95 } }],
+    ['pcie.fatal-errors', {}],
+    ['nvlink.inactive-links', {}],
+    ['fabric.state', {}],
+    ['fabric.health', {}],
+    ['fabric.health', { fabric: { healthSummary: 'healthy' } }],
+    ['gpu.lost', {}],
+    ['gpu.hung', {}],
+    ['gpu.reset-required', {}],
+    ['gpu.unreadable', {}],
+    ['driver.library-crashed', {}],
+    ['driver.slow', {}],
   ])('%s %j', (id, changes) => {
     expect(evaluate(id, h100Reading(changes))).toBe('pass');
   });
 
   test('thermal.margin: one degree below the threshold of an older product', () => {
     expect(evaluate('thermal.margin', a100(91))).toBe('pass');
+  });
+});
+
+describe('each part of the fabric health mask', () => {
+  test.each(['degradedBandwidth', 'routeRecovery', 'routeUnhealthy', 'accessTimeoutRecovery'] as const)(
+    '%s is critical, and false is not',
+    (leaf) => {
+      const finding = findingOf('fabric.health', h100Reading({ fabric: { [leaf]: true } }));
+      expect(finding).toMatchObject({
+        verdict: 'critical',
+        evidence: [{ field: `fabric.${leaf}`, value: true }],
+      });
+      expect(evaluate('fabric.health', h100Reading({ fabric: { [leaf]: false } }))).toBe('pass');
+    },
+  );
+
+  test('what a product does not report is not judged; what could not be read is unknown', () => {
+    const none = { degradedBandwidth: null, routeRecovery: null, routeUnhealthy: null } as const;
+    const rest = { accessTimeoutRecovery: null, misconfiguration: null, healthSummary: null } as const;
+    const evaluated = (fabric: Changes['fabric'], gaps: Gap[]) =>
+      evaluate('fabric.health', h100Reading({ fabric: { ...fabric } }, gaps));
+    expect(evaluated({ ...none, ...rest }, [unsupported(0, 'fabric')])).toBe('not-applicable');
+    expect(evaluated({ ...none }, [unsupported(0, 'fabric')])).toBe('pass');
+    const denied: Gap = { gpu: 0, field: 'fabric.routeRecovery', reason: 'no-permission', detail: 'why' };
+    expect(evaluated({ ...none }, [denied, unsupported(0, 'fabric')])).toMatchObject({
+      unknown: { field: 'fabric.routeRecovery', reason: 'no-permission' },
+    });
+  });
+});
+
+describe('products without a fabric or links', () => {
+  test('a PCIe card says that fabrics are not supported', () => {
+    expect(evaluate('fabric.state', h100Reading({ fabric: { state: 'not-supported' } }))).toBe(
+      'not-applicable',
+    );
+  });
+
+  test('completed, but how could not be read: unknown', () => {
+    const outcome = evaluate('fabric.state', h100Reading({ fabric: { status: null } }, []));
+    expect(outcome).toMatchObject({ unknown: { field: 'fabric.status' } });
+  });
+
+  test('no links, or a card without a bridge: nothing to judge', () => {
+    const all = (active: boolean | null) => h100Links().map((link) => ({ ...link, active }));
+    const linked = (links: ReturnType<typeof all>, gaps?: Gap[]) =>
+      evaluate('nvlink.inactive-links', h100Reading({ nvlink: { links } }, gaps));
+    expect(linked([])).toBe('not-applicable');
+    expect(linked(all(false))).toBe('not-applicable');
+    expect(linked(all(null), [unsupported(0, 'nvlink.links.active')])).toBe('not-applicable');
+    const denied: Gap = { gpu: 0, field: 'nvlink.links.active', reason: 'no-permission', detail: 'why' };
+    expect(linked(all(null), [denied])).toEqual({
+      unknown: { field: 'nvlink.links.active', reason: 'no-permission', detail: 'why' },
+    });
+    expect(linked(all(null))).toMatchObject({ unknown: { reason: 'error' } });
+  });
+});
+
+describe('a driver that is slow for one GPU', () => {
+  const taking = (probeMilliseconds: number) => ({ ...h100Reading(), probeMilliseconds });
+  const slowness = (own: number, siblings: readonly number[]) =>
+    healthRules.find(({ id }) => id === 'driver.slow')?.evaluate(taking(own), siblings.map(taking));
+
+  test.each([
+    ['10 times the median, over 2 s', 2_001, [200.1, 200.1, 200.1], true],
+    ['10 times the median, but 2 s', 2_000, [20, 20, 20], false],
+    ['over 2 s, but not 10 times the median', 2_001, [201, 201, 201], false],
+    ['siblings that answer at once', 2_001, [0, 0], true],
+    ['one slow sibling does not hide it', 3_000, [20, 20, 9_000], true],
+    ['all are slow', 9_000, [9_000, 9_000], false],
+    ['over 10 s, as all are', 10_001, [10_001, 10_001], true],
+    ['10 s alone', 10_000, [], false],
+  ])('%s', (_, own, siblings, slow) => {
+    const outcome = slowness(own, siblings);
+    if (!slow) return expect(outcome).toBe('pass');
+    expect(outcome).toMatchObject({
+      finding: { verdict: 'warning', evidence: [{ value: Math.round(own) }] },
+    });
+  });
+
+  test('one that did not answer has no time to judge', () => {
+    const { probeMilliseconds: _, ...untimed } = h100Reading();
+    expect(evaluate('driver.slow', untimed)).toBe('not-applicable');
   });
 });
 
@@ -199,6 +434,11 @@ describe('false alarms others raised', () => {
     ['rows that were remapped well', { rowRemap: { correctableRowCount: 2, uncorrectableRowCount: 1 } }],
     ['the link rests at Gen1 while idle', { pcie: { currentGeneration: 1 } }],
     ['a few replays since the driver was loaded', { pcie: { replayCount: 7 } }],
+    [
+      'links that counted errors over their life',
+      { nvlink: { links: h100Links({ 3: { replayErrorCount: 40, crcFlitErrorCount: 90_000 } }) } },
+    ],
+    ['PCIe errors that were corrected', { pcie: { correctableErrorCount: 9_000, badTlpCount: 12 } }],
     ['low power at idle', { power: { drawWatts: 42 } }],
     ['MIG has no utilization', { utilization: { gpuPercent: null }, mig: { enabled: true } }],
   ])('%s: nothing is found', (_, changes) => {
@@ -218,6 +458,13 @@ const leafOf: Partial<Record<string, ReadingPath>> = {
   'remap.failed': 'rowRemap.failureOccurred',
   'remap.pending': 'rowRemap.pending',
   'remap.pages-pending': 'rowRemap.retiredPagesPending',
+  'remap.unrepairable': 'rowRemap.memoryUnrepairable',
+  'remap.uncorrectable-rows': 'rowRemap.uncorrectableRowCount',
+  'remap.bank-exhausted': 'rowRemap.histogram',
+  'remap.retired-pages': 'rowRemap.retiredPageCount',
+  'pcie.fatal-errors': 'pcie.fatalErrorCount',
+  'nvlink.inactive-links': 'nvlink.links',
+  'fabric.state': 'fabric.state',
   'recovery.action': 'recovery.action',
   'clocks.thermal-slowdown': 'clocks.eventReasons',
   'power.brake': 'clocks.eventReasons',
@@ -231,7 +478,9 @@ const without = (path: ReadingPath, gaps: readonly Gap[]): GpuReading => {
 
 describe('a reading that is missing', () => {
   test('every rule on a reading has its leaf here', () => {
-    const onReadings = healthRules.filter((rule) => rule.sections.length > 0 && rule.id !== 'thermal.margin');
+    // These read several leaves, and have tests of their own.
+    const several = ['thermal.margin', 'thermal.memory', 'remap.repair-pending', 'fabric.health'];
+    const onReadings = healthRules.filter((rule) => rule.sections.length > 0 && !several.includes(rule.id));
     expect(onReadings.map((rule) => rule.id)).toEqual(expect.arrayContaining(Object.keys(leafOf)));
     expect(onReadings).toHaveLength(Object.keys(leafOf).length);
   });
@@ -270,6 +519,24 @@ describe('a reading that is missing', () => {
       expect(evaluate(id, rest)).toMatchObject({ unknown: { field: path } });
     });
   });
+});
+
+test('repair pending: unknown while one of the two was not read, not applicable where there is neither', () => {
+  const none = { channelRepairPending: null, tpcRepairPending: null };
+  const repair = (rowRemap: Changes['rowRemap'], gaps: Gap[]) =>
+    evaluate('remap.repair-pending', h100Reading({ rowRemap: { ...rowRemap } }, gaps));
+  expect(repair(none, [unsupported(0, 'rowRemap')])).toBe('not-applicable');
+  expect(repair({ tpcRepairPending: null }, [])).toMatchObject({
+    unknown: { field: 'rowRemap.tpcRepairPending' },
+  });
+});
+
+test('memory temperature: nothing to judge without a maximum, unknown when it was not read', () => {
+  const memory = (gaps: Gap[]) =>
+    evaluate('thermal.memory', h100Reading({ thermal: { memoryTemperatureCelsius: null } }, gaps));
+  expect(evaluate('thermal.memory', h100Reading())).toBe('not-applicable');
+  expect(memory(h100Gaps())).toMatchObject({ unknown: { field: 'thermal.memoryTemperatureCelsius' } });
+  expect(memory([unsupported(0, 'thermal')])).toBe('not-applicable');
 });
 
 describe('thermal.margin with parts missing', () => {
@@ -316,11 +583,27 @@ function faultsOf(rules: readonly HealthRule[]): string[] {
   const worstReadings: GpuReading[] = [
     h100Reading({
       ecc: { uncorrectableVolatileCount: 5, sramThresholdExceeded: true },
-      rowRemap: { failureOccurred: true, pending: true, retiredPagesPending: true },
-      thermal: { marginCelsius: -20 },
+      rowRemap: {
+        failureOccurred: true,
+        pending: true,
+        retiredPagesPending: true,
+        retiredPageCount: 64,
+        histogram: banks(3),
+        uncorrectableRowCount: 600,
+        channelRepairPending: true,
+        tpcRepairPending: true,
+        memoryUnrepairable: true,
+      },
+      thermal: { marginCelsius: -20, memoryTemperatureCelsius: 120, memoryMaxThresholdCelsius: 95 },
       clocks: { eventReasons: clockEventReasons },
-      pcie: { currentLinkWidthLanes: 1 },
+      pcie: { currentLinkWidthLanes: 1, fatalErrorCount: 4 },
+      nvlink: { links: h100Links({ 1: { active: false }, 2: { active: false } }) },
+      fabric: { state: 'in-progress', routeUnhealthy: true, healthSummary: 'unhealthy' },
     }),
+    h100Reading({ rowRemap: { retiredPageCount: 20, histogram: banks(1), channelRepairPending: true } }),
+    h100Reading({ fabric: { status: 'NVML_ERROR_UNKNOWN', healthSummary: 'limited-capacity' } }),
+    { ...h100Reading(), probeMilliseconds: 60_000 },
+    { ...h100Reading(), state: 'unreadable', errorCode: 'ADAPTER_CRASHED' },
     h100Reading({ clocks: { eventReasons: ['hardware-slowdown'] } }),
     ...recoveryActions.map((action) => h100Reading({ recovery: { action } })),
     ...(['lost', 'hung', 'reset-required', 'unreadable'] as const).map((state) => ({
@@ -344,9 +627,10 @@ function faultsOf(rules: readonly HealthRule[]): string[] {
       if (!/^[A-Z0-9].*\.$/s.test(finding.what)) faults.push(`${rule.id}: "${finding.what}" is no sentence`);
       if (finding.evidence.length === 0) faults.push(`${rule.id}: no evidence`);
       for (const { field } of finding.evidence) {
-        const known = field === 'state' || readingOf(h100Reading(), field as ReadingPath) !== undefined;
-        if (!known && field !== 'rowRemap.retiredPagesPending')
-          faults.push(`${rule.id}: ${field} is no reading`);
+        const [section = '', leaf = ''] = field.split('.');
+        const leaves = gpuSectionLeaves as Readonly<Record<string, readonly string[]>>;
+        const known = field === 'state' || field === 'probeMilliseconds' || leaves[section]?.includes(leaf);
+        if (!known) faults.push(`${rule.id}: ${field} is no reading`);
       }
     }
   }

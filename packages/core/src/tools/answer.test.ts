@@ -19,7 +19,15 @@ function toolkitOf(simulated: boolean): Toolkit {
   const clock = fixedClock('2026-05-05T05:05:05.000Z');
   const provider = stubProvider({ manifest: { simulated, backend: 'nvml' } });
   const reader = new GpuReader(provider, clock, silentLogger);
-  return { nodeName: 'gpu-node-7', reader, kernelLog: inMemoryKernelLog([]), clock, logger: silentLogger };
+  return {
+    nodeName: 'gpu-node-7',
+    reader,
+    kernelLog: inMemoryKernelLog([]),
+    hostDevices: null,
+    hostProcesses: null,
+    clock,
+    logger: silentLogger,
+  };
 }
 
 describe('presentGaps', () => {
@@ -117,11 +125,33 @@ describe('backendUnreadable', () => {
       toolkitOf(false),
       error,
       {},
-      { coverage, gaps: [], findings: [finding] },
+      { kernelLog: coverage, gaps: [], findings: [finding] },
     );
     expect(answer).toMatchObject({ verdict: 'critical', findings: [finding] });
     expect(answer['nextSteps']).toMatchObject([{ action: 'power-cycle', tool: 'analyze_xid_errors' }, {}]);
-    const quiet = backendUnreadable(toolkitOf(false), error, {}, { coverage, gaps: [], findings: [] });
+    const quiet = backendUnreadable(
+      toolkitOf(false),
+      error,
+      {},
+      { kernelLog: coverage, gaps: [], findings: [] },
+    );
     expect(quiet['verdict']).toBe('unknown');
+  });
+
+  test('what the bus shows is counted, and what is only worth telling does not make it ok', () => {
+    const lent = {
+      ruleId: 'gpu.bound-to-other-driver',
+      verdict: 'ok',
+      what: 'Lent.',
+      evidence: [],
+      action: 'none',
+      source: 'test',
+      confidence: 'high',
+    } as const;
+    const pciBus = { readable: true, gpuCount: 8, deviceNodeCount: 0 };
+    const answer = backendUnreadable(toolkitOf(false), error, {}, { pciBus, gaps: [], findings: [lent] });
+    expect(answer).toMatchObject({ verdict: 'unknown', coverage: { pciBus } });
+    expect(answer['summary']).toMatch(/The PCI bus has 8 GPUs\.$/);
+    expect(answer['nextSteps']).toHaveLength(1);
   });
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Gap } from '../domain/gap.ts';
+import type { GpuReading } from '../domain/gpu.ts';
 import {
   type Action,
   actions,
@@ -35,6 +36,15 @@ export interface GpuBackendCoverage {
   readonly detail?: string;
 }
 
+/** What the machine shows of its GPUs without their driver. */
+export interface PciBusCoverage {
+  readonly readable: boolean;
+  /** GPUs of the backend's vendor on the bus; null when it could not be read. */
+  readonly gpuCount: number | null;
+  /** `/dev/nvidiaN`; null when /dev could not be read. */
+  readonly deviceNodeCount: number | null;
+}
+
 export interface AnswerParts {
   readonly verdict?: Verdict;
   /** One or two sentences a person can act on, made of our own words and numbers. */
@@ -46,6 +56,7 @@ export interface AnswerParts {
   readonly gpuCount?: number;
   readonly gpuBackend: GpuBackendCoverage;
   readonly kernelLog?: KernelLogCoverage;
+  readonly pciBus?: PciBusCoverage;
   readonly nextSteps: readonly NextStep[];
   readonly page?: { readonly total: number; readonly truncated: boolean; readonly nextCursor?: string };
 }
@@ -61,7 +72,11 @@ export function makeAnswer(toolkit: Toolkit, detail: Detail, parts: AnswerParts)
     ...parts.payload,
     ...(parts.findings === undefined ? {} : { findings: parts.findings }),
     gaps: presentGaps(parts.gaps, detail, parts.gpuCount),
-    coverage: { gpuBackend: parts.gpuBackend, ...(parts.kernelLog ? { kernelLog: parts.kernelLog } : {}) },
+    coverage: {
+      gpuBackend: parts.gpuBackend,
+      ...(parts.kernelLog ? { kernelLog: parts.kernelLog } : {}),
+      ...(parts.pciBus ? { pciBus: parts.pciBus } : {}),
+    },
     nextSteps: parts.nextSteps,
     ...parts.page,
   };
@@ -78,36 +93,52 @@ export function gpuBackendCoverage(toolkit: Toolkit, error: GpuError | undefined
   };
 }
 
-/** What the kernel log tells while the driver cannot be asked. */
-export interface LogBesideBackend {
-  readonly coverage: KernelLogCoverage;
+/** What was seen while the driver could not be asked. */
+export interface BesideBackend {
+  readonly kernelLog?: KernelLogCoverage;
+  readonly pciBus?: PciBusCoverage;
   readonly gaps: readonly Gap[];
+  /** Worst first. */
   readonly findings: readonly Finding[];
 }
 
-/** The answer of any tool when the driver as a whole cannot be asked: it says so and what to fix, and claims only what the log tells. */
+/**
+ * The answer of any tool when the driver as a whole cannot be asked: it says so and what to fix, and claims only what the kernel log and
+ * the PCI bus tell. Never `ok`.
+ */
 export function backendUnreadable(
   toolkit: Toolkit,
   error: GpuError,
   payload: StructuredContent,
-  log?: LogBesideBackend,
+  beside?: BesideBackend,
 ): StructuredContent {
-  const findings = log?.findings ?? [];
-  const [worst] = findings;
+  const findings = beside?.findings ?? [];
+  const worst = findings.find((finding) => finding.verdict !== 'ok');
+  const { kernelLog, pciBus } = beside ?? {};
+  const onBus =
+    typeof pciBus?.gpuCount === 'number'
+      ? ` The PCI bus has ${pciBus.gpuCount} GPU${pciBus.gpuCount === 1 ? '' : 's'}.`
+      : '';
   const told = worst ? ` ${worst.what}` : '';
+  const step = worst && {
+    action: worst.action,
+    reason: worst.what,
+    ...(worst.ruleId.startsWith('log.') ? { tool: 'analyze_xid_errors' } : {}),
+  };
   return makeAnswer(toolkit, 'full', {
     verdict: worstVerdict(['unknown', ...findings.map((finding) => finding.verdict)]),
-    summary: `The GPUs of this node could not be read (${error.code}), so nothing can be said of their state now.${told}`,
+    summary: `The GPUs of this node could not be read (${error.code}), so nothing can be said of their state now.${onBus}${told}`,
     payload,
-    ...(log ? { findings } : {}),
+    ...(beside ? { findings } : {}),
     gaps: [
       { field: 'gpuBackend', reason: gapReasonOf(error), detail: `${error.code}: ${error.message}` },
-      ...(log?.gaps ?? []),
+      ...(beside?.gaps ?? []),
     ],
     gpuBackend: gpuBackendCoverage(toolkit, error),
-    ...(log ? { kernelLog: log.coverage } : {}),
+    ...(kernelLog ? { kernelLog } : {}),
+    ...(pciBus ? { pciBus } : {}),
     nextSteps: [
-      ...(worst ? [{ action: worst.action, reason: worst.what, tool: 'analyze_xid_errors' }] : []),
+      ...(step ? [step] : []),
       { action: 'none', reason: error.hint, command: 'k8s-gpu-mcp-server doctor' },
     ],
   });
@@ -133,6 +164,12 @@ export function presentGaps(gaps: readonly Gap[], detail: Detail, gpuCount = 0):
     const { gpu: _, ...everyGpu } = first;
     return [everyGpu];
   });
+}
+
+/** How long the driver took for a GPU, to a tenth of a millisecond; null when it did not answer. */
+export function roundedProbe(reading: GpuReading | undefined): number | null {
+  const probe = reading?.probeMilliseconds;
+  return probe === undefined ? null : Math.round(probe * 10) / 10;
 }
 
 const looseRow = z.looseObject({});

@@ -6,9 +6,12 @@ import type { HostProcesses } from '../ports/host-processes.ts';
 import type { KernelLog } from '../ports/kernel-log.ts';
 import { type Clock, type Logger, silentLogger, systemClock } from '../ports/runtime.ts';
 import { analyzeXidErrors } from './analyze-xid-errors.ts';
+import { compareGpusTool } from './compare-gpus.ts';
 import { getGpuHealth } from './get-gpu-health.ts';
 import { getGpuInventory } from './get-gpu-inventory.ts';
+import { getGpuProcesses } from './get-gpu-processes.ts';
 import { getGpuTelemetry } from './get-gpu-telemetry.ts';
+import { getGpuTopology } from './get-gpu-topology.ts';
 import { makeTool } from './run-tool.ts';
 import type { GpuTool, ToolDefinition } from './tool.ts';
 import type { Toolkit } from './toolkit.ts';
@@ -58,7 +61,10 @@ export function createGpuTools(ports: GpuToolPorts, options: GpuToolOptions): re
   return [
     make(getGpuHealth(toolkit)),
     make(getGpuInventory(toolkit)),
-    make(getGpuTelemetry(toolkit)),
+    make(getGpuTelemetry(toolkit, deadlineMilliseconds)),
     make(analyzeXidErrors(toolkit)),
+    make(getGpuTopology(toolkit)),
+    make(getGpuProcesses(toolkit)),
+    make(compareGpusTool(toolkit, deadlineMilliseconds)),
   ];
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Gap } from '../domain/gap.ts';
 import { type GpuReading, type GpuRef, type GpuSection, gpuSections } from '../domain/gpu.ts';
 import type { Incident } from '../domain/incident.ts';
 import { pciDeviceKey } from '../domain/pci-address.ts';
@@ -14,15 +15,21 @@ import {
   gpuBackendCoverage,
   makeAnswer,
   type NextStep,
+  roundedProbe,
 } from './answer.ts';
 import { detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
 import { type KernelEventRead, readKernelEvents } from './kernel-events.ts';
+import { crossCheckNode, readPciBus, withoutDriver } from './pci-bus.ts';
 import { defineTool } from './tool.ts';
 import { readNode, type Toolkit } from './toolkit.ts';
 
 const ruleSections: readonly GpuSection[] = gpuSections.filter((section) =>
   healthRules.some((rule) => rule.sections.includes(section)),
 );
+/** With a PCI bus to compare with, the minor number is needed too; nothing else of its section is missed here. */
+const comparedSections: readonly GpuSection[] = ['identity', ...ruleSections];
+const isMissed = ({ field }: Gap) =>
+  field === 'identity.minorNumber' || (field !== 'identity' && !field.startsWith('identity.'));
 const defaultLookback = '24h';
 const maximumFindings = 20;
 
@@ -42,22 +49,45 @@ export function getGpuHealth(toolkit: Toolkit) {
       score: z.number().nullable(),
       findings: findingsSchema,
       gpus: z.array(
-        z.looseObject({ index: z.number(), verdict: z.enum(verdicts), score: z.number().nullable() }),
+        z.looseObject({
+          index: z.number().nullable(),
+          verdict: z.enum(verdicts),
+          score: z.number().nullable(),
+        }),
       ),
     }),
     async handle({ gpu, since, detail }, signal) {
       const from = parseTime('since', since ?? defaultLookback, toolkit.clock.now());
-      const [{ node, error, readings }, log] = await Promise.all([
-        readNode(toolkit, gpu, ruleSections, signal),
+      const sections = toolkit.hostDevices ? comparedSections : ruleSections;
+      const [{ node, error, readings }, log, bus] = await Promise.all([
+        readNode(toolkit, gpu, sections, signal),
         readKernelEvents(toolkit, from, signal),
+        readPciBus(toolkit, signal),
       ]);
+      const onBus = bus ? { pciBus: bus.coverage } : {};
+      const besideGaps = [...log.gaps, ...(bus?.gaps ?? [])];
       if (error) {
-        const told = gpu === undefined ? assessNode(groupIncidents(log.events, { gpus: [] })) : [];
-        return backendUnreadable(toolkit, error, { score: null, gpus: [] }, { ...log, findings: told });
+        const told = gpu === undefined ? groupIncidents(log.events, { gpus: [] }) : [];
+        const { gpus, findings } = withoutDriver(bus, error, told);
+        const payload = { score: null, gpus: gpus.map((each) => ({ ...each, score: null })) };
+        return backendUnreadable(toolkit, error, payload, {
+          kernelLog: log.coverage,
+          ...onBus,
+          gaps: besideGaps,
+          findings,
+        });
       }
       const incidents = groupIncidents(log.events, { gpus: node.gpus });
-      const assessments = readings.map((reading) => assessGpu(reading, incidentsOf(reading, incidents)));
-      const nodeFindings = gpu === undefined ? assessNode(incidentsOfNoGpu(node.gpus, incidents)) : [];
+      const seen = crossCheckNode(bus, node, readings);
+      const assessments = readings.map((reading) =>
+        assessGpu(reading, incidentsOf(reading, incidents), {
+          siblings: readings.filter((other) => other !== reading),
+          observations: seen.candidates.filter((candidate) => candidate.gpu === reading.gpu.index),
+        }),
+      );
+      const ofNoGpu = seen.candidates.filter((candidate) => candidate.gpu === undefined);
+      const nodeFindings =
+        gpu === undefined ? assessNode(incidentsOfNoGpu(node.gpus, incidents), ofNoGpu) : [];
       const verdict = worstVerdict([...assessments, ...nodeFindings].map((each) => each.verdict));
       const findings = [...assessments.flatMap((each) => each.findings), ...nodeFindings].sort(byUrgency);
       const shown = detail === 'full' ? findings : findings.slice(0, maximumFindings);
@@ -70,9 +100,15 @@ export function getGpuHealth(toolkit: Toolkit) {
         },
         findings: shown,
         gpuCount: readings.length,
-        gaps: [...node.gaps, ...readings.flatMap((reading) => reading.gaps), ...log.gaps],
+        gaps: [
+          ...node.gaps,
+          ...readings.flatMap((reading) => reading.gaps.filter(isMissed)),
+          ...seen.gaps,
+          ...besideGaps,
+        ],
         gpuBackend: gpuBackendCoverage(toolkit, undefined),
         kernelLog: log.coverage,
+        ...onBus,
         nextSteps: nextSteps(findings, verdict, log),
         ...(shown.length < findings.length ? { page: { total: findings.length, truncated: true } } : {}),
       });
@@ -131,6 +167,7 @@ function summarise(
 
 /** The finding that summary and next step are about: of those that make the verdict, the one with the strongest action. */
 function leadOf(findings: readonly Finding[], verdict: Verdict): Finding | undefined {
+  if (verdict === 'ok') return undefined;
   const deciding = findings.filter((finding) => finding.verdict === verdict);
   const action = strongestAction(deciding.map((finding) => finding.action));
   return deciding.find((finding) => finding.action === action);
@@ -151,7 +188,12 @@ function present(assessment: GpuAssessment, reading: GpuReading | undefined, det
     ...(state === 'ok' ? {} : { state }),
     ...(action === 'none' ? {} : { action }),
     ...(detail === 'full'
-      ? { name: reading?.gpu.name ?? null, pciAddress: reading?.gpu.pciAddress ?? null, checks }
+      ? {
+          name: reading?.gpu.name ?? null,
+          pciAddress: reading?.gpu.pciAddress ?? null,
+          probeMilliseconds: roundedProbe(reading),
+          checks,
+        }
       : {}),
   };
 }

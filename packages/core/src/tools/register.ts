@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { bindElicitation, type ElicitationHost, type ElicitingServer } from './elicitation.ts';
 import type { GpuTool, ToolContext } from './tool.ts';
 
 /**
@@ -7,23 +8,42 @@ import type { GpuTool, ToolContext } from './tool.ts';
  */
 export interface McpToolServer {
   registerTool(name: string, config: never, callback: never): unknown;
+  /** Asks the client; without it the tools cannot have a person confirm. */
+  readonly server?: ElicitingServer;
 }
 
 /** The parts of a v1 `extra` and a current `ctx` that a tool can use. */
-interface HostContext {
+interface HostContext extends ElicitationHost {
+  readonly authInfo?: AuthInfo;
+  readonly http?: { readonly authInfo?: AuthInfo } | undefined;
   readonly signal?: AbortSignal;
   readonly _meta?: HostMeta;
   readonly sendNotification?: Notify;
-  readonly mcpReq?: { readonly signal?: AbortSignal; readonly _meta?: HostMeta; readonly notify?: Notify };
+  readonly mcpReq?: ElicitationHost['mcpReq'] & {
+    readonly signal?: AbortSignal;
+    readonly _meta?: HostMeta;
+    readonly notify?: Notify;
+  };
 }
+/** Of an authenticated caller; a transport puts its name here. */
+type AuthInfo = { readonly clientId?: string };
 type HostMeta = { readonly progressToken?: string | number };
 type Notify = (notification: {
   readonly method: 'notifications/progress';
   readonly params: { progressToken: string | number; progress: number; total: number; message?: string };
 }) => Promise<void>;
 
+export interface RegisterOptions {
+  /** Who calls through this server object, where the request itself does not tell. Default: `local`. */
+  readonly caller?: string;
+}
+
 /** Registers every tool on a server object of either SDK line. */
-export function registerGpuTools(server: McpToolServer, tools: readonly GpuTool[]): void {
+export function registerGpuTools(
+  server: McpToolServer,
+  tools: readonly GpuTool[],
+  options: RegisterOptions = {},
+): void {
   for (const tool of tools) {
     const config = {
       title: tool.title,
@@ -33,7 +53,10 @@ export function registerGpuTools(server: McpToolServer, tools: readonly GpuTool[
       annotations: { title: tool.title, ...tool.annotations },
     };
     const callback = async (input: unknown, host: HostContext) => {
-      const result = await tool.call(input, toolContext(host));
+      const { result: question, ...elicitation } = bindElicitation(server.server, host);
+      const result = await tool.call(input, { ...options, ...toolContext(host), ...elicitation });
+      const asked = question();
+      if (asked && !result.isError) return asked;
       const content = [{ type: 'text', text: result.text }];
       return result.isError
         ? { content, isError: true }
@@ -58,8 +81,8 @@ function advertised(schema: z.ZodObject): z.ZodObject {
   return made;
 }
 
-/** What a tool gets of its host: cancellation, and progress when the caller asked for it. */
-export function toolContext(host: HostContext | undefined): ToolContext {
+/** What a tool gets of its host: who calls, cancellation, and progress when the caller asked for it. */
+function toolContext(host: HostContext | undefined): ToolContext {
   const signal = host?.mcpReq?.signal ?? host?.signal;
   const token = (host?.mcpReq?._meta ?? host?._meta)?.progressToken;
   const notify = host?.mcpReq?.notify ?? host?.sendNotification;
@@ -76,5 +99,10 @@ export function toolContext(host: HostContext | undefined): ToolContext {
           // A caller that went away does not care for progress.
           notify({ method: 'notifications/progress', params }).catch(() => {});
         };
-  return { ...(signal ? { signal } : {}), ...(progress ? { progress } : {}) };
+  const caller = host?.http?.authInfo?.clientId ?? host?.authInfo?.clientId;
+  return {
+    ...(signal ? { signal } : {}),
+    ...(progress ? { progress } : {}),
+    ...(caller ? { caller } : {}),
+  };
 }

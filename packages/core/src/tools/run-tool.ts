@@ -1,13 +1,7 @@
 import type { z } from 'zod';
 import { GpuError, isGpuError } from '../errors.ts';
 import type { Clock, Logger } from '../ports/runtime.ts';
-import {
-  type GpuTool,
-  readOnlyAnnotations,
-  type ToolContext,
-  type ToolDefinition,
-  type ToolResult,
-} from './tool.ts';
+import { type GpuTool, readOnlyAnnotations, type ToolDefinition, type ToolResult } from './tool.ts';
 
 /** Kept back from the deadline so that the answer is on its way when it passes. */
 const answerMarginMilliseconds = 500;
@@ -31,13 +25,15 @@ export function makeTool<Input extends z.ZodObject>(
     description,
     inputSchema,
     outputSchema,
-    annotations: readOnlyAnnotations,
+    annotations: definition.annotations ?? readOnlyAnnotations,
     async call(input, context = {}) {
       const parsed = inputSchema.safeParse(input ?? {});
       if (!parsed.success) return errorResult(name, invalidArguments(definition, parsed.error, input));
-      const deadline = startDeadline(options, context.signal);
+      const deadlineMilliseconds = definition.deadlineMilliseconds ?? options.deadlineMilliseconds;
+      const deadline = startDeadline(options.clock, deadlineMilliseconds, context.signal);
       try {
-        const structuredContent = await definition.handle(parsed.data, deadline.signal, context.progress);
+        const { signal } = deadline;
+        const structuredContent = await definition.handle(parsed.data, signal, context.progress, context);
         return { isError: false, structuredContent, text: JSON.stringify(structuredContent) };
       } catch (error) {
         if (isGpuError(error)) return errorResult(name, error);
@@ -56,7 +52,12 @@ function errorResult(tool: string, error: GpuError): ToolResult {
   return { isError: true, code: error.code, text: `${error.code}: ${about}${error.message} ${error.hint}` };
 }
 
-function startDeadline({ clock, deadlineMilliseconds }: RunOptions, caller: ToolContext['signal']) {
+/** A signal that aborts with the caller's, or in time for the answer to be there when the deadline passes. `stop` gives both back. */
+export function startDeadline(
+  clock: Clock,
+  deadlineMilliseconds: number,
+  caller: AbortSignal | undefined,
+): { readonly signal: AbortSignal; stop(): void } {
   const controller = new AbortController();
   const abort = () => controller.abort();
   const budget = Math.max(deadlineMilliseconds - answerMarginMilliseconds, deadlineMilliseconds / 2);

@@ -16,11 +16,42 @@ export const readOnlyAnnotations: ToolAnnotations = {
   openWorldHint: false,
 };
 
+/** For tools that act: they exist in operator mode only, and a client should treat them as the worst case. */
+export const destructiveAnnotations: ToolAnnotations = {
+  readOnlyHint: false,
+  destructiveHint: true,
+  idempotentHint: false,
+  openWorldHint: false,
+};
+
+/** A question to the person at the client: do it or not. */
+export interface ConfirmationRequest {
+  /** Not to be guessed. A client that answers by calling again (2026-07-28) sends it back with the answer. */
+  readonly id: string;
+  /** What is about to be done, and to what. */
+  readonly message: string;
+  /** Aborts when the answer is no longer waited for. */
+  readonly signal: AbortSignal;
+  readonly timeoutMilliseconds: number;
+}
+
+/**
+ * `accepted` only when the person said yes. `cancelled`: no answer. `pending`: the question travels with the result of this call, and the
+ * client calls again with the answer (2026-07-28); nothing may be done until it does.
+ */
+export type Confirmation = 'accepted' | 'declined' | 'cancelled' | 'pending';
+
 export interface ToolContext {
   /** Aborts when the caller cancels. The tool's own deadline comes on top. */
   readonly signal?: AbortSignal;
   /** Present only when the caller asked for progress. */
   readonly progress?: (done: number, total: number, message?: string) => void;
+  /** Who asks: the name that authentication gave. Default `local`, the one person of a local session. */
+  readonly caller?: string;
+  /** Asks the person at the client. Present only when the client can. */
+  readonly confirm?: (question: ConfirmationRequest) => Promise<Confirmation>;
+  /** Id of the question whose answer this call brings. Untrusted: it counts only when it is the id of a question that was asked. */
+  readonly answeredQuestion?: string;
 }
 
 export type StructuredContent = Readonly<Record<string, unknown>>;
@@ -51,11 +82,16 @@ export interface ToolDefinition<Input extends z.ZodObject = z.ZodObject> {
   readonly description: string;
   readonly inputSchema: Input;
   readonly outputSchema: z.ZodObject;
+  /** Default: those of a tool that only reads. */
+  readonly annotations?: ToolAnnotations;
+  /** Instead of the deadline of all tools, for one that waits for a person or must not be cut short. */
+  readonly deadlineMilliseconds?: number;
   /** @throws GpuError for what the caller can act on; anything else is a defect. */
   handle(
     input: z.infer<Input>,
     signal: AbortSignal,
     progress: ToolContext['progress'],
+    context: ToolContext,
   ): Promise<StructuredContent>;
 }
 

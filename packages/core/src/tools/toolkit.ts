@@ -1,8 +1,9 @@
-import type { GpuReading, GpuSection, NodeDescription } from '../domain/gpu.ts';
-import { type GpuError, isGpuError } from '../errors.ts';
-import type { GpuReader } from '../gpu-reader.ts';
+import { awaitWithin } from '../await-within.ts';
+import type { GpuReading, GpuRef, GpuSection, NodeDescription } from '../domain/gpu.ts';
+import { GpuError, isGpuError } from '../errors.ts';
+import { type GpuReader, gapReasonOf } from '../gpu-reader.ts';
 import type { HostDevices } from '../ports/host-devices.ts';
-import type { HostProcesses } from '../ports/host-processes.ts';
+import type { HostProcesses, HostProcessesReading } from '../ports/host-processes.ts';
 import type { KernelLog } from '../ports/kernel-log.ts';
 import type { Clock, Logger } from '../ports/runtime.ts';
 import { resolveGpu } from '../selector.ts';
@@ -19,10 +20,16 @@ export interface Toolkit {
   readonly logger: Logger;
 }
 
+/** The driver as a whole could not be asked. */
+interface UnreadableNode {
+  readonly node: null;
+  readonly error: GpuError;
+  readonly readings: readonly [];
+}
+
 export type NodeReadings =
   | { readonly node: NodeDescription; readonly error?: undefined; readonly readings: readonly GpuReading[] }
-  /** The driver as a whole could not be asked. */
-  | { readonly node: null; readonly error: GpuError; readonly readings: readonly [] };
+  | UnreadableNode;
 
 /**
  * The readings a tool asks for, of all GPUs or the one selected.
@@ -38,4 +45,67 @@ export async function readNode(
   if (isGpuError(node)) return { node: null, error: node, readings: [] };
   const gpus = selector === undefined ? node.gpus : [await resolveGpu(selector, node.gpus, reader, signal)];
   return { node, readings: await reader.readGpus(gpus, sections, signal) };
+}
+
+export type SiblingReadings =
+  | {
+      readonly node: NodeDescription;
+      readonly error?: undefined;
+      /** Of every GPU, whichever was asked for. */
+      readonly readings: readonly GpuReading[];
+      /** The one asked for; undefined for all. */
+      readonly selected: GpuRef | undefined;
+    }
+  | UnreadableNode;
+
+/**
+ * The readings of all GPUs, for tools that say of one what only the others can tell.
+ * @throws GpuError INVALID_INPUT or GPU_NOT_FOUND when the selector names no GPU of this node.
+ */
+export async function readSiblings(
+  toolkit: Toolkit,
+  selector: string | number | undefined,
+  sections: readonly GpuSection[],
+  signal: AbortSignal,
+): Promise<SiblingReadings> {
+  const { reader } = toolkit;
+  const node = await reader.describe(signal);
+  if (isGpuError(node)) return { node: null, error: node, readings: [] };
+  const selected = selector === undefined ? undefined : await resolveGpu(selector, node.gpus, reader, signal);
+  return { node, readings: await reader.readGpus(node.gpus, sections, signal), selected };
+}
+
+/** What the operating system says of these processes; null where nobody gave access to it. Never rejects. */
+export async function describeProcesses(
+  { hostProcesses, clock, logger }: Toolkit,
+  pids: readonly number[],
+  signal: AbortSignal,
+): Promise<HostProcessesReading | null> {
+  if (!hostProcesses) return null;
+  try {
+    return await awaitWithin(hostProcesses.describe(pids, signal), signal, clock, () => {
+      logger.warn('the host process adapter ignored its deadline');
+      return new GpuError('TIMEOUT', 'the processes were not read within the deadline');
+    });
+  } catch (thrown) {
+    const error = isGpuError(thrown) ? thrown : new GpuError('INTERNAL', 'reading the processes failed');
+    if (error !== thrown) logger.error('the host process adapter failed', { error: thrown });
+    const gap = { field: 'hostProcesses', reason: gapReasonOf(error), detail: error.message };
+    return { processes: [], seesAllProcesses: null, gaps: [gap] };
+  }
+}
+
+/** Waits; false when `signal` aborted first. */
+export function pause(clock: Clock, milliseconds: number, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const settle = (waited: boolean) => {
+      cancel();
+      signal.removeEventListener('abort', onAbort);
+      resolve(waited);
+    };
+    const onAbort = () => settle(false);
+    const cancel = clock.after(milliseconds, () => settle(true));
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
 }

@@ -6,7 +6,15 @@ import { inMemoryKernelLog } from '../testing.ts';
 import { createGpuTools } from './create-gpu-tools.ts';
 import type { ToolResult } from './tool.ts';
 
-const names = ['get_gpu_health', 'get_gpu_inventory', 'get_gpu_telemetry', 'analyze_xid_errors'];
+const names = [
+  'get_gpu_health',
+  'get_gpu_inventory',
+  'get_gpu_telemetry',
+  'analyze_xid_errors',
+  'get_gpu_topology',
+  'get_gpu_processes',
+  'compare_gpus',
+];
 
 /** Nodes in every condition. */
 const nodes: Readonly<Record<string, RigOptions>> = {
@@ -126,6 +134,8 @@ const nodeOf = () => ({
     driverVersion: null,
     libraryVersion: null,
     computeApiVersion: null,
+    driverBranch: null,
+    confidentialComputingEnabled: null,
     gpus: [],
     gaps: [],
   }),
@@ -180,9 +190,35 @@ describe('bad input', () => {
       '"bad"',
       /fatal, critical, warning, info/,
     ],
-    ['get_gpu_telemetry', { sections: ['ecc', 'nvlink'] }, 'sections.1', '"nvlink"', /thermal, power/],
+    ['get_gpu_telemetry', { sections: ['ecc', 'fans'] }, 'sections.1', '"fans"', /thermal, power/],
+    ['get_gpu_telemetry', { window: 9 }, 'window', '9', /1 to 8: this server answers within 10 s/],
+    ['get_gpu_telemetry', { window: 0.5 }, 'window', '0.5', /1 to 8/],
+    ['get_gpu_telemetry', { window: '5s' }, 'window', '"5s"', /1 to 8/],
+    [
+      'get_gpu_telemetry',
+      { window: 2, intervalMilliseconds: 99 },
+      'intervalMilliseconds',
+      '99',
+      /at least 100/,
+    ],
+    [
+      'get_gpu_telemetry',
+      { window: 2, intervalMilliseconds: 3000 },
+      'intervalMilliseconds',
+      '3000',
+      /to 2000/,
+    ],
+    ['get_gpu_telemetry', { intervalMilliseconds: 500 }, 'intervalMilliseconds', '500', /needs window/],
     ['get_gpu_telemetry', { sections: 'ecc' }, 'sections', '"ecc"', /thermal, power/],
     ['get_gpu_telemetry', { sections: [] }, 'sections', '[]', /thermal, power/],
+    ['get_gpu_processes', { cursor: 'next' }, 'cursor', '"next"', /nextCursor/],
+    ['get_gpu_processes', { limit: 0 }, 'limit', '0', /1 to 200/],
+    ['get_gpu_processes', { limit: 2.5 }, 'limit', '2.5', /1 to 200/],
+    ['compare_gpus', { topics: ['heat'] }, 'topics.0', '"heat"', /thermal, pcie/],
+    ['compare_gpus', { topics: [] }, 'topics', '[]', /thermal, pcie/],
+    ['compare_gpus', { topics: 'pcie' }, 'topics', '"pcie"', /thermal, pcie/],
+    ['compare_gpus', { window: 9 }, 'window', '9', /1 to 8.*within 10 s/],
+    ['compare_gpus', { window: '5s' }, 'window', '"5s"', /1 to 8/],
   ];
 
   test.each([...names.flatMap((name) => common.map((row) => [name, ...row] as const)), ...own])(

@@ -1,3 +1,5 @@
+import { GpuError, isGpuError } from '@k8s-gpu-mcp/core';
+import { errorCodeOf, messageOf } from '../os/errno.ts';
 import type { ReadText } from './boot-time.ts';
 
 type KernelSource = 'kmsg' | 'syslog';
@@ -18,15 +20,10 @@ const explanations: Readonly<Record<KernelSource, Readonly<Record<string, string
   },
 };
 
-export function errorCodeOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
-}
-
 /** `EPERM: needs ...; kernel.dmesg_restrict=1`: the errno, what it means here, and the setting that decides about it. */
 export function errnoReason(source: KernelSource, error: unknown, readText: ReadText): string {
   const code = errorCodeOf(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (code === undefined) return message;
   const parts = [`${code}: ${explanations[source][code] ?? message}`];
   if (code === 'EPERM') {
@@ -34,6 +31,13 @@ export function errnoReason(source: KernelSource, error: unknown, readText: Read
     if (restrict !== undefined) parts.push(`kernel.dmesg_restrict=${restrict}`);
   }
   return parts.join('; ');
+}
+
+/** The same as an error, for those who have no coverage to write it into. An abort stays what it is. */
+export function unreadableError(source: KernelSource, error: unknown, readText: ReadText): GpuError {
+  if (isGpuError(error)) return error;
+  const isRefused = ['EPERM', 'EACCES'].includes(errorCodeOf(error) ?? '');
+  return new GpuError(isRefused ? 'NO_PERMISSION' : 'UNAVAILABLE', errnoReason(source, error, readText));
 }
 
 function dmesgRestrict(readText: ReadText): string | undefined {

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import type { KernelLog, KernelLogRecord } from '@k8s-gpu-mcp/core';
+import { abortError, throwIfAborted } from '../os/abort.ts';
+import { errorCodeOf, messageOf } from '../os/errno.ts';
 import { createLineScanner } from '../scan/line-scanner.ts';
-import { abortError, throwIfAborted } from './abort.ts';
-import { errorCodeOf } from './errno-reason.ts';
 import { type OutputProcess, type StartProcess, startProcess } from './journal-process.ts';
 import { coreParsers, type KernelLogParsers } from './parsers.ts';
 import { createReadCollector, defaultMaximumRecords, unreadable } from './read-collector.ts';
@@ -20,6 +20,7 @@ export interface JournalLogOptions {
 }
 
 const usualPaths = ['/usr/bin/journalctl', '/bin/journalctl', '/run/current-system/sw/bin/journalctl'];
+export const findJournalctl = (): string | undefined => usualPaths.find((path) => existsSync(path));
 const what = 'reading the journal';
 
 interface JournalPass {
@@ -44,7 +45,7 @@ export function createJournalLog(options: JournalLogOptions = {}): KernelLog {
   return {
     async read({ since, signal }) {
       throwIfAborted(signal, what);
-      const journalctl = options.journalctlPath ?? usualPaths.find((path) => existsSync(path));
+      const journalctl = options.journalctlPath ?? findJournalctl();
       if (journalctl === undefined) {
         return unreadable(
           'journal',
@@ -104,10 +105,8 @@ async function readEntries(
     entryCount += 1;
     if (entryCount === 1) newestAt = parsers.parseJournalEntry(line)?.at ?? null;
     oldestLine = line;
-    // A message that is not plain text comes as an array of bytes, where no search for words finds it.
-    if (!parsers.isKernelLogCandidate(line) && !byteArrayMessage.test(line)) return;
-    const record = parsers.parseJournalEntry(line);
-    if (record && parsers.isKernelLogCandidate(record.text)) records.push(record);
+    const record = recordOfEntry(line, parsers);
+    if (record) records.push(record);
   };
   const stop = (): void => journal.kill();
   signal.addEventListener('abort', stop, { once: true });
@@ -142,8 +141,16 @@ async function readEntries(
 
 const byteArrayMessage = /"MESSAGE"\s*:\s*\[/;
 
-function startFailure(path: string, error: unknown): string {
+/** The GPU-related record in one line of `journalctl -o json`. */
+export function recordOfEntry(line: string, parsers: KernelLogParsers): KernelLogRecord | undefined {
+  // A message that is not plain text comes as an array of bytes, where no search for words finds it.
+  if (!parsers.isKernelLogCandidate(line) && !byteArrayMessage.test(line)) return undefined;
+  const record = parsers.parseJournalEntry(line);
+  return record && parsers.isKernelLogCandidate(record.text) ? record : undefined;
+}
+
+export function startFailure(path: string, error: unknown): string {
   const code = errorCodeOf(error);
-  if (code === undefined) return error instanceof Error ? error.message : String(error);
+  if (code === undefined) return messageOf(error);
   return `${code}: ${path} cannot be started`;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { neverAborted, xidMessage } from '../../test/kernel-log-samples.ts';
-import { createKmsgLog, type KmsgDevice } from './kmsg-log.ts';
+import type { KmsgDevice } from './kmsg-cursor.ts';
+import { createKmsgLog } from './kmsg-log.ts';
 import { coreParsers } from './parsers.ts';
 
 const failure = (code: string) => Object.assign(new Error(`${code}: kmsg`), { code });

@@ -1,7 +1,7 @@
-import { constants } from 'node:os';
 import type { Clock, KernelLog } from '@k8s-gpu-mcp/core';
+import { throwIfAborted } from '../os/abort.ts';
+import { loadLibc } from '../os/libc.ts';
 import { createLineScanner } from '../scan/line-scanner.ts';
-import { throwIfAborted } from './abort.ts';
 import { createBootTimeReader, type ReadText, readTextFile } from './boot-time.ts';
 import { errnoReason } from './errno-reason.ts';
 import { coreParsers, type KernelLogParsers } from './parsers.ts';
@@ -22,11 +22,11 @@ export interface SyslogLogOptions {
 }
 
 // Source: syslog(2).
-const readAll = 3;
+export const readAll = 3;
 const sizeBuffer = 10;
-const maximumBufferBytes = 64 * 1024 * 1024;
+export const maximumBufferBytes = 64 * 1024 * 1024;
 /** A record with its prefix is shorter than this; less room than this left over means that something may not have fitted. */
-const longestRecordBytes = 8192;
+export const longestRecordBytes = 8192;
 
 /**
  * The kernel's ring buffer through syslog(2): the source that an unprivileged pod with CAP_SYSLOG can read. It carries the facility
@@ -90,15 +90,12 @@ function lastLine(content: Buffer): string {
   return content.toString('utf8', end === 0 ? 0 : content.lastIndexOf(10, end - 1) + 1, end);
 }
 
-async function loadKlogctl(): Promise<SyslogCall> {
-  // Loaded here because koffi is a native module that many runs never need.
-  const { default: koffi } = await import('koffi');
-  const klogctl = koffi.load(null).func('int klogctl(int action, void *buffer, int length)');
+export async function loadKlogctl(): Promise<SyslogCall> {
+  const libc = await loadLibc();
+  const klogctl = libc.func('int klogctl(int action, void *buffer, int length)');
   return (action, buffer) => {
     const result = Number(klogctl(action, buffer, buffer?.length ?? 0));
     if (result >= 0) return result;
-    const errno = koffi.errno();
-    const code = Object.entries(constants.errno).find(([, value]) => value === errno)?.[0];
-    throw Object.assign(new Error(`klogctl failed with errno ${errno}`), code === undefined ? {} : { code });
+    throw libc.failure('klogctl');
   };
 }

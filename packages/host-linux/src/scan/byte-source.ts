@@ -1,7 +1,7 @@
 import { close, fstat, open, read, type Stats } from 'node:fs';
 import { promisify } from 'node:util';
 import { GpuError } from '@k8s-gpu-mcp/core';
-import { errorCodeOf } from '../kernel-log/errno-reason.ts';
+import { errorCodeOf } from '../os/errno.ts';
 
 export type ByteSource =
   | { readonly path: string }

@@ -1,6 +1,6 @@
 import { GpuError, type KernelLogRecord } from '@k8s-gpu-mcp/core';
-import { abortError, throwIfAborted } from '../kernel-log/abort.ts';
 import { coreParsers, type KernelLogParsers } from '../kernel-log/parsers.ts';
+import { orAborted, throwIfAborted } from '../os/abort.ts';
 import { type ByteSource, readBytes } from './byte-source.ts';
 import { createLineScanner } from './line-scanner.ts';
 import { peek, plainText } from './plain-text.ts';
@@ -92,15 +92,7 @@ async function* untilAborted(
 ): AsyncGenerator<Buffer, void, void> {
   try {
     for (;;) {
-      const next = await new Promise<IteratorResult<Buffer, void>>((resolve, reject) => {
-        const abort = (): void => reject(abortError(signal, what));
-        if (signal.aborted) return abort();
-        signal.addEventListener('abort', abort, { once: true });
-        source
-          .next()
-          .then(resolve, reject)
-          .finally(() => signal.removeEventListener('abort', abort));
-      });
+      const next = await orAborted(source.next(), signal, what);
       if (next.done) return;
       yield next.value;
     }

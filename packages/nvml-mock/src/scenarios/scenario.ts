@@ -1,11 +1,4 @@
-import type {
-  ClockEventReason,
-  GpuEcc,
-  GpuPcie,
-  GpuRowRemap,
-  MigDevice,
-  RecoveryAction,
-} from '@k8s-gpu-mcp/core';
+import type { ClockEventReason, GpuEcc, GpuPcie, GpuRowRemap, RecoveryAction } from '@k8s-gpu-mcp/core';
 import type { GpuModelName } from '../models/gpu-models.ts';
 
 /** What is different about one GPU of a scenario. An empty condition is a healthy GPU under load. */
@@ -22,7 +15,26 @@ export interface GpuCondition {
   readonly pcie?: Partial<GpuPcie>;
   readonly recoveryAction?: RecoveryAction;
   /** MIG is enabled and cut up like this. */
-  readonly migDevices?: readonly Omit<MigDevice, 'uuid' | 'index'>[];
+  readonly migDevices?: readonly MigCut[];
+  /** How hard it works, as a share of what it can, where that must not differ between siblings. */
+  readonly load?: number;
+  /** NVLinks that are down. */
+  readonly inactiveLinks?: readonly number[];
+  /** Other firmware than its siblings. */
+  readonly vbiosVersion?: string;
+  /** Memory in use although no process holds the GPU. */
+  readonly heldByNobodyMebibytes?: number;
+  /** The pid of the process on it, where a message names it. */
+  readonly pid?: number;
+}
+
+/** One instance of a GPU that is cut up. */
+export interface MigCut {
+  readonly gpuInstanceId: number;
+  /** A profile of the model. */
+  readonly profile: string;
+  readonly placementStart: number;
+  readonly usedMebibytes: number;
 }
 
 /** What a log line needs to know of the GPU that it is about. */

@@ -1,26 +1,19 @@
 import { burst, gpuIdentityLines, offBusMessages, recoveryLine, xidLine } from './messages.ts';
-import type { GpuCondition, Scenario } from './scenario.ts';
+import type { GpuCondition, MigCut, Scenario } from './scenario.ts';
 
 const minutes = 60;
 const hours = 60 * minutes;
-const mebibyte = 1024 * 1024;
 
 /** So many GPUs, healthy except for those named. */
 const node = (count: number, special: Readonly<Record<number, GpuCondition>> = {}): readonly GpuCondition[] =>
   Array.from({ length: count }, (_, index) => special[index] ?? {});
 
-const migDevice = (
+const cut = (
   gpuInstanceId: number,
   profile: string,
-  totalMebibytes: number,
+  placementStart: number,
   usedMebibytes: number,
-) => ({
-  gpuInstanceId,
-  computeInstanceId: 0,
-  profile,
-  memoryTotalBytes: totalMebibytes * mebibyte,
-  memoryUsedBytes: usedMebibytes * mebibyte,
-});
+): MigCut => ({ gpuInstanceId, profile, placementStart, usedMebibytes });
 
 /** Drivers 515 to 565 print this when no process is known; newer ones print nothing. */
 const unknownProcess = "pid='<unknown>', name=<unknown>, ";
@@ -133,9 +126,9 @@ export const scenarios = {
   },
   'nvlink-down': {
     description:
-      'GPU 4 of eight H100 reported a fatal NVLink error (Xid 74); its readings are otherwise healthy.',
+      'GPU 4 of eight H100 reported a fatal NVLink error (Xid 74) and its link 6 is down; it is healthy otherwise.',
     model: 'h100-sxm5-80gb',
-    gpus: node(8),
+    gpus: node(8, { 4: { inactiveLinks: [6] } }),
     messages: (gpu) =>
       burst(18 * minutes, 4, [
         ...gpuIdentityLines(gpu(4)),
@@ -167,7 +160,7 @@ export const scenarios = {
   'hung-driver': {
     description: 'The driver never comes back for GPU 2 of eight B200; the others answer.',
     model: 'b200',
-    gpus: node(8, { 2: { failure: 'hung' } }),
+    gpus: node(8, { 2: { failure: 'hung', pid: 90_412 } }),
     messages: (gpu) => [
       ...burst(12 * minutes, 4, [
         'NVRM: krcWatchdog_IMPL: RC watchdog: GPU is probably locked!  Notify Timeout Seconds: 7',
@@ -185,14 +178,36 @@ export const scenarios = {
       {
         // Instances as captured: nvidia_gpu_exporter, linux-x86_64__nvidia-h100-mig__590.48.01.txt.
         migDevices: [
-          migDevice(2, '3g.40gb', 40_448, 18_226),
-          migDevice(3, '2g.20gb', 20_096, 9_517),
-          migDevice(9, '1g.10gb', 9_984, 9),
-          migDevice(10, '1g.10gb', 9_984, 4_310),
+          cut(2, '3g.40gb', 4, 18_226),
+          cut(3, '2g.20gb', 0, 9_517),
+          cut(9, '1g.10gb', 2, 9),
+          cut(10, '1g.10gb', 3, 4_310),
         ],
       },
-      { migDevices: [7, 8, 9, 10, 11, 12, 13].map((id) => migDevice(id, '1g.10gb', 9_984, 9 + id * 300)) },
+      { migDevices: [7, 8, 9, 10, 11, 12, 13].map((id) => cut(id, '1g.10gb', id - 7, 9 + id * 300)) },
     ],
+    messages: () => [],
+  },
+  'vbios-drift': {
+    description: 'GPU 6 of eight H100 has an older VBIOS than its siblings; nothing is broken.',
+    model: 'h100-sxm5-80gb',
+    gpus: node(8, { 6: { vbiosVersion: '96.00.74.00.01' } }),
+    messages: () => [],
+  },
+  'memory-held-by-nobody': {
+    description: 'GPU 1 of four L40S has most of its memory in use, and no process holds it.',
+    model: 'l40s',
+    gpus: node(4, { 1: { idle: true, heldByNobodyMebibytes: 38_912 } }),
+    messages: () => [],
+  },
+  straggler: {
+    description:
+      'Eight H100 under equal load; GPU 5 runs at lower clocks than its siblings, without an error.',
+    model: 'h100-sxm5-80gb',
+    gpus: Array.from({ length: 8 }, (_, index) => ({
+      load: 0.88,
+      ...(index === 5 ? { heldBack: { reasons: ['software-power-cap'] as const, smClockShare: 0.72 } } : {}),
+    })),
     messages: () => [],
   },
   'mixed-faults': {

@@ -19,6 +19,10 @@ type FieldTypeOf<
   Name extends StructName,
   Field extends FieldName<Name>,
 > = (typeof structs)[Name]['fields'][Field] extends { readonly type: infer Type } ? Type : never;
+/** How a member reads. */
+export type MemberValue<Name extends StructName, Field extends FieldName<Name>> = DecodedField<
+  FieldTypeOf<Name, Field>
+>;
 type DecodedField<Type> = Type extends 'text'
   ? string
   : Type extends 'bytes'
@@ -33,12 +37,26 @@ export function readField<Name extends StructName, Field extends FieldName<Name>
   name: Name,
   field: Field,
   position = 0,
-): DecodedField<FieldTypeOf<Name, Field>> {
+): MemberValue<Name, Field> {
   const struct = structs[name];
   const layout = (struct.fields as Readonly<Record<string, FieldLayout>>)[field];
   if (!layout) throw new TypeError(`${name} has no member ${field}`);
   const at = struct.size * position + layout.offset;
-  return decodeMember(buffer, layout, at) as DecodedField<FieldTypeOf<Name, Field>>;
+  return decodeMember(buffer, layout, at) as MemberValue<Name, Field>;
+}
+
+/** Fills in an input member of 32 bits. */
+export function writeU32<Name extends StructName>(
+  buffer: Buffer,
+  name: Name,
+  field: FieldName<Name>,
+  value: number,
+  position = 0,
+): void {
+  const struct = structs[name];
+  const layout = (struct.fields as Readonly<Record<string, FieldLayout>>)[field];
+  if (layout?.type !== 'u32') throw new TypeError(`${name} has no 32-bit member ${field}`);
+  buffer.writeUInt32LE(value, struct.size * position + layout.offset);
 }
 
 function decodeMember(buffer: Buffer, layout: FieldLayout, at: number): string | number | bigint | Buffer {

@@ -38,6 +38,7 @@ export const returnCodes = {
 
 export const rc = {
   success: 0,
+  uninitialized: 1,
   invalidArgument: 2,
   notSupported: 3,
   noPermission: 4,
@@ -51,6 +52,7 @@ export const rc = {
   resetRequired: 16,
   libRmVersionMismatch: 18,
   argumentVersionMismatch: 25,
+  deprecated: 26,
   gpuNotFound: 28,
 } as const;
 
@@ -63,16 +65,44 @@ export const bufferSizes = {
   vbiosVersion: 32,
   inforomVersion: 16,
   systemVersion: 80,
+  gspFirmwareVersion: 64,
 } as const;
 
 /**
- * Field ids for nvmlDeviceGetFieldValues. Ids 199, 200 and 251 to 273 were renumbered between driver branches and are not used.
+ * Field ids for nvmlDeviceGetFieldValues. Ids 199, 200 and 251 to 273 were renumbered between driver branches and are never queried: what
+ * they mean depends on the driver.
  */
 export const fieldIds = {
+  violationPower: 74,
+  violationThermal: 75,
+  violationSyncBoost: 76,
+  violationBoardLimit: 77,
+  violationLowUtilization: 78,
+  violationReliability: 79,
+  violationApplicationClocks: 80,
+  violationBaseClocks: 81,
   memoryTemperature: 82,
+  pcieReplay: 94,
+  pcieReplayRollover: 95,
+  pcieLinkRecovery: 169,
+  pcieCorrectableErrors: 173,
+  pcieNaksReceived: 174,
+  pcieReceiverErrors: 175,
+  pcieBadTlps: 176,
+  pcieNaksSent: 177,
+  pcieBadDllps: 178,
+  pcieNonFatalErrors: 179,
+  pcieFatalErrors: 180,
+  pcieUnsupportedRequests: 181,
+  pcieLcrcErrors: 182,
+  pcieLaneErrors: 183,
+  powerAverage: 185,
   powerInstant: 186,
+  powerRequestedLimit: 192,
   temperatureShutdownLimit: 193,
   temperatureSlowdownLimit: 194,
+  temperatureMemoryMaxLimit: 195,
+  temperatureGpuMaxLimit: 196,
   recoveryAction: 230,
 } as const;
 
@@ -89,8 +119,40 @@ export const valueTypes = {
 
 export const temperatureSensorGpu = 0;
 export const temperatureThresholds = { shutdown: 0, slowdown: 1, memoryMax: 2, gpuMax: 3 } as const;
-export const clockTypes = { sm: 1, memory: 2 } as const;
+export const clockTypes = { graphics: 0, sm: 1, memory: 2, video: 3 } as const;
+/** `nvmlClockId_t`. */
+export const clockIds = { applicationTarget: 1, applicationDefault: 2, customerBoostMax: 3 } as const;
+/** `nvmlPerfPolicyType_t`. */
+export const performancePolicies = {
+  power: 0,
+  thermal: 1,
+  syncBoost: 2,
+  boardLimit: 3,
+  lowUtilization: 4,
+  reliability: 5,
+  applicationClocks: 10,
+  baseClocks: 11,
+} as const;
+/** `nvmlInforomObject_t`. */
+export const inforomObjects = { oem: 0, ecc: 1, power: 2 } as const;
 export const memoryErrorTypes = { corrected: 0, uncorrected: 1 } as const;
 export const eccCounterTypes = { volatile: 0, aggregate: 1 } as const;
 export const memoryLocationSram = 7;
-export const pageRetirementCauses = [0, 1] as const;
+export const pageRetirementCauses = { multipleSingleBit: 0, doubleBit: 1 } as const;
+export const pcieCounters = { transmit: 0, receive: 1 } as const;
+/** `nvmlGpmMetricId_t`. */
+export const gpmMetricIds = {
+  graphicsActive: 1,
+  smActive: 2,
+  smOccupancy: 3,
+  integerActive: 4,
+  tensorActive: 5,
+  memoryBandwidth: 10,
+  fp64Active: 11,
+  fp32Active: 12,
+  fp16Active: 13,
+  pcieTransmit: 20,
+  pcieReceive: 21,
+  nvlinkReceive: 60,
+  nvlinkTransmit: 61,
+} as const;

@@ -1,16 +1,23 @@
 import type { GpuSection } from '@k8s-gpu-mcp/core';
-import type { Device, Leaves, ReadContext, SectionResult } from '../device.ts';
+import type { Device, ReadContext, SectionResult } from '../device.ts';
 import { readClocks } from './clocks.ts';
 import { readEcc } from './ecc.ts';
+import { readEvents } from './events.ts';
+import { readFabric } from './fabric.ts';
 import { readIdentity } from './identity.ts';
 import { readMemory } from './memory.ts';
 import { readMig } from './mig.ts';
+import { readNvLinks } from './nvlink.ts';
 import { readPcie } from './pcie.ts';
 import { readPower } from './power.ts';
+import { readProcesses } from './processes.ts';
+import { readProfiling } from './profiling.ts';
 import { readRecovery } from './recovery.ts';
 import { readRowRemap } from './row-remap.ts';
 import { readThermal } from './thermal.ts';
+import { readTopology } from './topology.ts';
 import { readUtilization } from './utilization.ts';
+import { readViolations } from './violations.ts';
 
 /** How each section is read. */
 export const sectionReaders: {
@@ -18,20 +25,20 @@ export const sectionReaders: {
 } = {
   identity: (device) => ({ leaves: readIdentity(device) }),
   memory: (device) => ({ leaves: readMemory(device) }),
-  thermal: (device) => ({ leaves: readThermal(device) }),
+  thermal: readThermal,
   power: (device) => ({ leaves: readPower(device) }),
   clocks: (device) => ({ leaves: readClocks(device) }),
-  violations: () => ({ leaves: {} as Leaves<'violations'> }),
+  violations: (device) => ({ leaves: readViolations(device) }),
   utilization: (device) => ({ leaves: readUtilization(device) }),
-  profiling: () => ({ leaves: {} as Leaves<'profiling'> }),
-  ecc: (device) => ({ leaves: readEcc(device) }),
+  profiling: (device, context) => ({ leaves: readProfiling(device, context) }),
+  ecc: readEcc,
   rowRemap: (device) => ({ leaves: readRowRemap(device) }),
   pcie: (device) => ({ leaves: readPcie(device) }),
-  nvlink: () => ({ leaves: {} as Leaves<'nvlink'> }),
-  fabric: () => ({ leaves: {} as Leaves<'fabric'> }),
-  topology: () => ({ leaves: {} as Leaves<'topology'> }),
-  processes: () => ({ leaves: {} as Leaves<'processes'> }),
+  nvlink: readNvLinks,
+  fabric: (device) => ({ leaves: readFabric(device) }),
+  topology: readTopology,
+  processes: readProcesses,
   mig: readMig,
   recovery: (device) => ({ leaves: readRecovery(device) }),
-  events: () => ({ leaves: {} as Leaves<'events'> }),
+  events: (device) => ({ leaves: readEvents(device) }),
 };

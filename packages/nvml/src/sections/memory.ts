@@ -1,10 +1,25 @@
 import { allocateStruct, readField } from '../abi/codec.ts';
 import { rc } from '../abi/constants.ts';
 import { decodeU64, missing, missingFrom, type Reading } from '../decode.ts';
-import type { Device, Leaves } from '../device.ts';
+import { type Device, type Leaves, mapReading } from '../device.ts';
+
+export function readMemory(device: Device): Leaves<'memory'> {
+  const call = 'nvmlDeviceGetBAR1MemoryInfo';
+  const window = device.struct(call, 'nvmlBAR1Memory_t');
+  const bytes = (member: 'bar1Total' | 'bar1Used' | 'bar1Free') =>
+    mapReading(window, (read) => decodeU64(call, read(member)));
+  return {
+    ...readFrameBuffer(device),
+    bar1TotalBytes: bytes('bar1Total'),
+    bar1UsedBytes: bytes('bar1Used'),
+    bar1FreeBytes: bytes('bar1Free'),
+  };
+}
+
+type FrameBuffer = Pick<Leaves<'memory'>, 'totalBytes' | 'usedBytes' | 'freeBytes' | 'reservedBytes'>;
 
 /** v2 tells driver-reserved memory apart; v1 counts it as used. */
-export function readMemory(device: Device): Leaves<'memory'> {
+export function readFrameBuffer(device: Device): FrameBuffer {
   const v2 = allocateStruct('nvmlMemory_v2_t');
   const v1 = allocateStruct('nvmlMemory_t');
   const { code, version } = device.library.firstOf(
@@ -29,5 +44,5 @@ export function readMemory(device: Device): Leaves<'memory'> {
     usedBytes: bytes('used'),
     freeBytes: bytes('free'),
     reservedBytes: reserved(),
-  } as Leaves<'memory'>;
+  };
 }

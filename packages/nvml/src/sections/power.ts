@@ -1,22 +1,31 @@
 import { fieldIds } from '../abi/constants.ts';
 import type { Reading } from '../decode.ts';
-import { type Device, type Leaves, mapReading } from '../device.ts';
-import { readFields } from '../fields.ts';
+import { type Device, firstReading, type Leaves, mapReading } from '../device.ts';
+import { readNamedFields } from '../fields.ts';
+
+const fieldsOfSection = {
+  average: fieldIds.powerAverage,
+  instant: fieldIds.powerInstant,
+  requestedLimit: fieldIds.powerRequestedLimit,
+};
 
 export function readPower(device: Device): Leaves<'power'> {
-  const watts = (reading: Reading<number>) =>
-    mapReading(reading, (milliwatts) => ({ value: milliwatts / 1000 }));
+  const fromThousandths = (reading: Reading<number>) =>
+    mapReading(reading, (thousandths) => ({ value: thousandths / 1000 }));
   const [min, max] = device.u32Pair('nvmlDeviceGetPowerManagementLimitConstraints');
-  const field = readFields(device, [fieldIds.powerInstant]);
+  const field = readNamedFields(device, fieldsOfSection);
+  const requested = firstReading(device.u32('nvmlDeviceGetPowerManagementLimit'), () =>
+    field('requestedLimit'),
+  );
   return {
-    drawWatts: watts(device.u32('nvmlDeviceGetPowerUsage')),
-    instantDrawWatts: watts(field(0)),
-    enforcedLimitWatts: watts(device.u32('nvmlDeviceGetEnforcedPowerLimit')),
-    defaultLimitWatts: watts(device.u32('nvmlDeviceGetPowerManagementDefaultLimit')),
-    minLimitWatts: watts(min),
-    maxLimitWatts: watts(max),
-    energyJoules: mapReading(device.u64('nvmlDeviceGetTotalEnergyConsumption'), (millijoules) => ({
-      value: millijoules / 1000,
-    })),
-  } as Leaves<'power'>;
+    drawWatts: fromThousandths(device.u32('nvmlDeviceGetPowerUsage')),
+    instantDrawWatts: fromThousandths(field('instant')),
+    averageDrawWatts: fromThousandths(field('average')),
+    enforcedLimitWatts: fromThousandths(device.u32('nvmlDeviceGetEnforcedPowerLimit')),
+    requestedLimitWatts: fromThousandths(requested),
+    defaultLimitWatts: fromThousandths(device.u32('nvmlDeviceGetPowerManagementDefaultLimit')),
+    minLimitWatts: fromThousandths(min),
+    maxLimitWatts: fromThousandths(max),
+    energyJoules: fromThousandths(device.u64('nvmlDeviceGetTotalEnergyConsumption')),
+  };
 }

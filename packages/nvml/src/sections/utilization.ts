@@ -1,20 +1,17 @@
-import { allocateStruct, readField } from '../abi/codec.ts';
-import { rc } from '../abi/constants.ts';
-import { decodeU32, missingFrom } from '../decode.ts';
-import type { Device, Leaves } from '../device.ts';
+import { decodeU32 } from '../decode.ts';
+import { type Device, type Leaves, mapReading } from '../device.ts';
 
 export function readUtilization(device: Device): Leaves<'utilization'> {
   const call = 'nvmlDeviceGetUtilizationRates';
-  const rates = allocateStruct('nvmlUtilization_t');
-  const code = device.call(call, rates);
-  const rate = (member: 'gpu' | 'memory') =>
-    code === rc.success
-      ? decodeU32(call, readField(rates, 'nvmlUtilization_t', member))
-      : missingFrom(call, code);
+  const rates = device.struct(call, 'nvmlUtilization_t');
+  const rate = (member: 'gpu' | 'memory') => mapReading(rates, (read) => decodeU32(call, read(member)));
   return {
     gpuPercent: rate('gpu'),
     memoryPercent: rate('memory'),
+    // The second value of these is the length of the sampling period.
     encoderPercent: device.u32Pair('nvmlDeviceGetEncoderUtilization')[0],
     decoderPercent: device.u32Pair('nvmlDeviceGetDecoderUtilization')[0],
-  } as Leaves<'utilization'>;
+    jpegPercent: device.u32Pair('nvmlDeviceGetJpgUtilization')[0],
+    opticalFlowPercent: device.u32Pair('nvmlDeviceGetOfaUtilization')[0],
+  };
 }

@@ -1,13 +1,14 @@
 import { type FunctionName, functions } from '../../src/abi/functions.ts';
 
 /** The driver branches the fake library can be. */
-export type Generation = 470 | 535 | 550 | 580;
+export type Generation = 470 | 535 | 550 | 580 | 610;
+export const generations = [470, 535, 550, 580, 610] as const satisfies readonly Generation[];
 
 /**
  * Of the functions in use, those that a driver branch does not export. Source: nm -D of libnvidia-ml.so 470.256.02, 535.261.03 and
- * 550.163.01 (Debian packages); 580: what the header declares only from 13.1 on.
+ * 550.163.01 (Debian packages); 580: what the header declares only from 13.1 on. 610 has all.
  */
-const notExported: Readonly<Record<Generation, readonly FunctionName[]>> = {
+export const notExported: Readonly<Record<Generation, readonly FunctionName[]>> = {
   470: [
     'nvmlSystemGetDriverBranch',
     'nvmlSystemGetConfComputeState',
@@ -74,6 +75,7 @@ const notExported: Readonly<Record<Generation, readonly FunctionName[]>> = {
     'nvmlDeviceGetUnrepairableMemoryFlag_v1',
   ],
   580: ['nvmlDeviceGetUnrepairableMemoryFlag_v1'],
+  610: [],
 };
 
 /** In the real library too, beside its versioned sibling and with the v1 ABI. Nobody should call it. */

@@ -3,10 +3,12 @@
  *
  *   set DEVICE KEY VALUE          a reading; DEVICE is an index, "i.m" for MIG device m of GPU i, or "sys". No line: NOT_SUPPORTED
  *   rc FUNCTION DEVICE CODE       FUNCTION (or "*") on DEVICE (or "*") returns CODE
- *   mode FUNCTION DEVICE MODE     hang | spin | lock | abort | segfault | slow:MILLISECONDS
+ *   mode FUNCTION DEVICE MODE     hang | spin | lock | abort | segfault | noise | slow:MILLISECONDS
+ *   latency MICROSECONDS          every call keeps the CPU busy for so long
  *   log FILE                      one line per call: FUNCTION DEVICE
  *
- * The file is read again by nvmlInit and by every handle lookup, so a fault can be put in and taken out while a process runs.
+ * Of several lines for the same thing the first counts. The file is looked at again by nvmlInit and by every handle lookup, so a fault
+ * can be put in and taken out while a process runs.
  * The linker decides which of the functions are exported: one driver branch or another (exports.ts).
  */
 #define _GNU_SOURCE
@@ -17,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,36 +27,93 @@
 #define MAX_DEVICES 64
 static struct fake_device devices[MAX_DEVICES];
 static int device_count, initialized;
-static char *config;
-static char log_path[512];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The rest of the first line that starts with `prefix`. */
-int find_line(const char *prefix, char *out, size_t size) {
-  size_t length = strlen(prefix);
-  for (const char *line = config; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-    if (strncmp(line, prefix, length) != 0) continue;
-    size_t rest = strcspn(line + length, "\n");
-    if (rest >= size) rest = size - 1;
-    memcpy(out, line + length, rest);
-    out[rest] = 0;
-    return 1;
+/* The file, cut into its lines, and a hash table of them by all words but the last: "set 0 name", "log". */
+struct entry {
+  const char *key, *value;
+};
+static struct entry *table;
+static size_t table_size;
+static char *config;
+static struct stat config_stat;
+static int mode_count, rc_count;
+static long latency_ns;
+static char log_path[512];
+static int log_fd = -1;
+
+static size_t hash(const char *text, size_t length) {
+  u64 value = 0xcbf29ce484222325ull;
+  for (size_t i = 0; i < length; i++) value = (value ^ (unsigned char)text[i]) * 0x100000001b3ull;
+  return (size_t)(value ^ (value >> 32));
+}
+
+static struct entry *slot(const char *key, size_t length) {
+  if (!table_size) return NULL;
+  for (size_t at = hash(key, length) & (table_size - 1);; at = (at + 1) & (table_size - 1)) {
+    struct entry *entry = &table[at];
+    if (!entry->key || (strncmp(entry->key, key, length) == 0 && entry->key[length] == 0)) return entry;
   }
-  return 0;
+}
+
+/* What follows `prefix` (words, each with a space behind it) on the first line that starts with it. */
+static const char *line_after(const char *prefix) {
+  size_t length = strlen(prefix);
+  struct entry *entry = length ? slot(prefix, length - 1) : NULL;
+  return entry ? entry->value : NULL;
+}
+
+int find_line(const char *prefix, char *out, size_t size) {
+  const char *value = line_after(prefix);
+  if (!value) return 0;
+  snprintf(out, size, "%s", value);
+  return 1;
 }
 
 static void load_config(void) {
   const char *path = getenv("FAKE_NVML_CONFIG");
-  FILE *file = path ? fopen(path, "r") : NULL;
+  struct stat now;
+  if (!path || stat(path, &now)) return;
+  if (config && now.st_ino == config_stat.st_ino && now.st_size == config_stat.st_size &&
+      memcmp(&now.st_mtim, &config_stat.st_mtim, sizeof now.st_mtim) == 0 &&
+      memcmp(&now.st_ctim, &config_stat.st_ctim, sizeof now.st_ctim) == 0)
+    return;
+  FILE *file = fopen(path, "r");
   if (!file) return;
-  char *text = calloc(1, 1 << 18);
-  size_t length = fread(text, 1, (1 << 18) - 1, file);
-  text[length] = 0;
+  const size_t most = 1 << 20;
+  char *text = calloc(1, most);
+  size_t length = fread(text, 1, most - 1, file), lines = 1;
   fclose(file);
+  for (size_t i = 0; i < length; i++) lines += text[i] == '\n';
   free(config);
+  free(table);
   config = text;
-  log_path[0] = 0;
-  find_line("log ", log_path, sizeof log_path);
+  config_stat = now;
+  mode_count = rc_count = 0;
+  table_size = 64;
+  while (table_size < lines * 2) table_size *= 2;
+  table = calloc(table_size, sizeof *table);
+  for (char *line = text, *next; line; line = next) {
+    if ((next = strchr(line, '\n'))) *next++ = 0;
+    int words = strncmp(line, "set ", 4) == 0 || strncmp(line, "rc ", 3) == 0 || strncmp(line, "mode ", 5) == 0 ? 3 : 1;
+    char *value = line;
+    while (words-- && value) value = strchr(value + (value != line), ' ');
+    if (!value) continue;
+    *value++ = 0;
+    struct entry *entry = slot(line, strlen(line));
+    if (!entry->key) entry->key = line, entry->value = value;
+    mode_count += strncmp(line, "mode ", 5) == 0;
+    rc_count += strncmp(line, "rc ", 3) == 0;
+  }
+  const char *latency = line_after("latency ");
+  latency_ns = latency ? atol(latency) * 1000 : 0;
+  const char *log = line_after("log ");
+  if (!log) log = "";
+  if (strcmp(log, log_path) != 0) {
+    if (log_fd >= 0) close(log_fd);
+    snprintf(log_path, sizeof log_path, "%s", log);
+    log_fd = log_path[0] ? open(log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644) : -1;
+  }
 }
 
 const char *device_name(nvmlDevice_t device) {
@@ -71,21 +131,36 @@ nvmlDevice_t device_for(const char *name) {
   return device;
 }
 
-int get(const char *device, const char *key, char *out, size_t size) {
-  char prefix[160];
-  snprintf(prefix, sizeof prefix, "set %s %s ", device, key);
-  return find_line(prefix, out, size);
+/* "VERB ONE TWO ", without the cost of snprintf: this is the path of every call. */
+static const char *look_up(const char *verb, const char *one, const char *two) {
+  char prefix[192];
+  size_t length = 0;
+  for (const char *parts[] = {verb, one, two}, **part = parts; part < parts + 3; part++) {
+    size_t more = strlen(*part);
+    if (length + more + 2 > sizeof prefix) return NULL;
+    memcpy(prefix + length, *part, more);
+    length += more;
+    prefix[length++] = ' ';
+  }
+  prefix[length] = 0;
+  return line_after(prefix);
 }
 
-static int rule(const char *verb, const char *function, const char *device, char *out, size_t size) {
+int get(const char *device, const char *key, char *out, size_t size) {
+  const char *value = look_up("set", device, key);
+  if (!value) return 0;
+  snprintf(out, size, "%s", value);
+  return 1;
+}
+
+static const char *rule(const char *verb, const char *function, const char *device) {
   const char *functions[] = {function, "*"}, *names[] = {device, "*"};
-  char prefix[160];
   for (int f = 0; f < 2; f++)
     for (int d = 0; d < 2; d++) {
-      snprintf(prefix, sizeof prefix, "%s %s %s ", verb, functions[f], names[d]);
-      if (find_line(prefix, out, size)) return 1;
+      const char *value = look_up(verb, functions[f], names[d]);
+      if (value) return value;
     }
-  return 0;
+  return NULL;
 }
 
 static void misbehave(const char *mode) {
@@ -112,19 +187,21 @@ static void misbehave(const char *mode) {
   }
 }
 
+static void keep_busy(long nanoseconds) {
+  struct timespec from, now;
+  clock_gettime(CLOCK_MONOTONIC, &from);
+  do clock_gettime(CLOCK_MONOTONIC, &now);
+  while ((now.tv_sec - from.tv_sec) * 1000000000L + now.tv_nsec - from.tv_nsec < nanoseconds);
+}
+
 /* Logs the call and applies the faults: nonzero is the code to return. */
 nvmlReturn_t enter(const char *function, const char *device) {
-  char text[64];
-  if (log_path[0]) {
-    int fd = open(log_path, O_WRONLY | O_APPEND | O_CREAT, 0644);
-    if (fd >= 0) {
-      dprintf(fd, "%s %s\n", function, device);
-      close(fd);
-    }
-  }
-  if (rule("mode", function, device, text, sizeof text)) misbehave(text);
-  if (rule("rc", function, device, text, sizeof text)) return atoi(text);
-  return SUCCESS;
+  if (log_fd >= 0) dprintf(log_fd, "%s %s\n", function, device);
+  if (latency_ns > 0) keep_busy(latency_ns);
+  const char *mode = mode_count ? rule("mode", function, device) : NULL;
+  if (mode) misbehave(mode);
+  const char *code = rc_count ? rule("rc", function, device) : NULL;
+  return code ? atoi(code) : SUCCESS;
 }
 
 nvmlReturn_t enter_device(const char *function, nvmlDevice_t device, const char **name) {
@@ -146,8 +223,8 @@ nvmlReturn_t read_text(const char *function, nvmlDevice_t device, const char *ke
 }
 
 nvmlReturn_t read_u64(const char *name, const char *key, u64 *out) {
-  char value[64];
-  if (!get(name, key, value, sizeof value)) return NOT_SUPPORTED;
+  const char *value = look_up("set", name, key);
+  if (!value) return NOT_SUPPORTED;
   *out = value[0] == '-' ? (u64)strtoll(value, NULL, 0) : strtoull(value, NULL, 0);
   return SUCCESS;
 }
@@ -205,6 +282,26 @@ API nvmlSystemGetCudaDriverVersion_v2(int *out) {
   nvmlReturn_t code = enter("nvmlSystemGetCudaDriverVersion_v2", "sys");
   if (!code) code = read_u64("sys", "cuda", &value);
   if (!code) *out = (int)value;
+  return code;
+}
+/* The unversioned name is the older ABI: the same value. */
+API nvmlSystemGetCudaDriverVersion(int *out) {
+  u64 value;
+  nvmlReturn_t code = enter("nvmlSystemGetCudaDriverVersion", "sys");
+  if (!code) code = read_u64("sys", "cuda", &value);
+  if (!code) *out = (int)value;
+  return code;
+}
+API nvmlSystemGetDriverBranch(nvmlSystemDriverBranchInfo_v1_t *info, unsigned int length) {
+  if (info->version != STRUCT_VERSION(nvmlSystemDriverBranchInfo_v1_t, 1u)) return VERSION_MISMATCH;
+  if (length > sizeof info->branch) length = sizeof info->branch;
+  return system_text("nvmlSystemGetDriverBranch", "branch", info->branch, length);
+}
+API nvmlSystemGetConfComputeState(nvmlConfComputeSystemState_t *state) {
+  u64 value;
+  nvmlReturn_t code = enter("nvmlSystemGetConfComputeState", "sys");
+  if (!code) code = read_u64("sys", "cc", &value);
+  if (!code) memset(state, 0, sizeof *state), state->ccFeature = (unsigned int)value;
   return code;
 }
 API nvmlDeviceGetCount_v2(unsigned int *out) {

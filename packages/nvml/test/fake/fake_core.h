@@ -41,4 +41,10 @@ nvmlReturn_t system_text(const char *function, const char *key, char *out, unsig
     snprintf(key, sizeof key, prefix "%u", which); \
     return read_u32(#function, d, key, out); \
   }
+#define SELECTED_PAIR(function, prefix) \
+  API function(nvmlDevice_t d, unsigned int one, unsigned int two, unsigned int *out) { \
+    char key[64]; \
+    snprintf(key, sizeof key, prefix "%u.%u", one, two); \
+    return read_u32(#function, d, key, out); \
+  }
 #endif

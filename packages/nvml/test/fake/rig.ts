@@ -11,12 +11,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createNvmlProvider, type NvmlProviderOptions } from '../../src/index.ts';
 import { type Generation, versionScript } from './exports.ts';
+import { h100 } from './h100.ts';
 
 export type { Generation } from './exports.ts';
+export { h100 } from './h100.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const packageRoot = join(here, '../..');
@@ -62,14 +64,15 @@ function newestSource(): number {
   return Math.max(...sources.map((file) => statSync(join(packageRoot, 'src', file)).mtimeMs));
 }
 
-/** Compiles one of the C files beside this one into a temporary folder; the same arguments are compiled once per process. */
+/** Compiles a C file (named from this folder) into a temporary one; the same arguments are compiled once per process. */
 const compiled = new Map<string, string>();
 export function compile(source: string, flags: readonly string[]): string {
   const key = [source, ...flags].join(' ');
   const known = compiled.get(key);
   if (known !== undefined) return known;
-  const output = join(mkdtempSync(join(tmpdir(), 'fake-nvml-')), source.replace(/\.c$/, '.out'));
-  execFileSync('cc', ['-std=gnu11', '-O1', ...flags, '-o', output, join(here, source), '-lpthread']);
+  const output = join(mkdtempSync(join(tmpdir(), 'fake-nvml-')), basename(source).replace(/\.c$/, '.out'));
+  const input = resolve(here, source);
+  execFileSync('cc', ['-std=gnu11', '-O1', `-I${here}`, ...flags, '-o', output, input, '-lpthread']);
   compiled.set(key, output);
   return output;
 }
@@ -92,95 +95,31 @@ const linked = new Map<string, string>();
 
 export type Values = Readonly<Record<string, string | number | null>>;
 
-/** Readings of an idle H100 80GB HBM3 as `nvidia-smi -q` shows them, in NVML's units. */
-export function h100(index: number): Values {
-  return {
-    name: 'NVIDIA H100 80GB HBM3',
-    uuid: `GPU-00000000-1111-2222-3333-${index.toString().padStart(12, '0')}`,
-    bus: `00000000:${(0x1b + index).toString(16).toUpperCase()}:00.0`,
-    serial: `165412300000${index}`,
-    part: '692-2G520-0200-000',
-    vbios: '96.00.74.00.01',
-    inforom: 'G520.0200.00.05',
-    arch: 9,
-    'cc.major': 9,
-    'cc.minor': 0,
-    minor: index,
-    persistence: 1,
-    'mem.total': 85_520_809_984,
-    'mem.used': 1_048_576,
-    'mem.free': 84_880_130_048,
-    'mem.reserved': 639_631_360,
-    'temp.0': 31 + index,
-    'threshold.0': 95,
-    'threshold.1': 92,
-    'threshold.2': 95,
-    'threshold.3': 87,
-    margin: 56,
-    'field.82': 'uint 43',
-    'field.186': 'uint 71250',
-    'field.193': 'sint -8',
-    'field.194': 'sint -2',
-    'field.230': 'uint 0',
-    power: 70_500,
-    'power.enforced': 700_000,
-    'power.default': 700_000,
-    'power.min': 200_000,
-    'power.max': 700_000,
-    energy: 123_456_789,
-    'clock.1': 345,
-    'clock.2': 2619,
-    'maxclock.1': 1980,
-    'maxclock.2': 2619,
-    pstate: 0,
-    reasons: 1,
-    'util.gpu': 0,
-    'util.mem': 0,
-    'util.enc': 0,
-    'util.dec': 0,
-    'util.period': 167_000,
-    'ecc.current': 1,
-    'ecc.pending': 1,
-    'ecc.total.0.0': 0,
-    'ecc.total.1.0': 0,
-    'ecc.total.0.1': 3,
-    'ecc.total.1.1': 0,
-    'ecc.at.1.0.7': 0,
-    'ecc.at.1.1.7': 2,
-    'sram.vol.parity': 0,
-    'sram.vol.secded': 0,
-    'sram.agg.parity': 1,
-    'sram.agg.secded': 1,
-    'sram.exceeded': 0,
-    'rows.corr': 0,
-    'rows.unc': 1,
-    'rows.pending': 0,
-    'rows.failure': 0,
-    'pcie.gen': 5,
-    'pcie.maxgen': 5,
-    'pcie.width': 16,
-    'pcie.maxwidth': 16,
-    'pcie.replay': 0,
-    'mig.current': 0,
-    'mig.pending': 0,
-    'mig.max': 7,
-  };
-}
-
 export interface NodeConfig {
   readonly sys?: Values;
   /** One entry per GPU: what differs from `h100`; null takes a reading away. */
   readonly gpus?: readonly Values[];
   /** MIG devices by `GPU.index`. */
   readonly mig?: Readonly<Record<string, Values>>;
-  /** Fault lines, see fake_nvml.c. */
+  /** Fault and latency lines, see fake_core.c. */
   readonly faults?: readonly string[];
 }
 
 export function configText(config: NodeConfig, log: string): string {
   const gpus = config.gpus ?? [{}, {}];
   const devices: [string, Values][] = [
-    ['sys', { driver: '580.95.05', nvml: '13.580.95.05', cuda: 13_000, count: gpus.length, ...config.sys }],
+    [
+      'sys',
+      {
+        driver: '580.95.05',
+        nvml: '13.580.95.05',
+        cuda: 13_000,
+        branch: 'r580_00',
+        cc: 0,
+        count: gpus.length,
+        ...config.sys,
+      },
+    ],
     ...gpus.map((gpu, index): [string, Values] => [String(index), { ...h100(index), ...gpu }]),
     ...Object.entries(config.mig ?? {}),
   ];

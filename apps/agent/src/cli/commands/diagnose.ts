@@ -5,6 +5,8 @@ import { exitCodeOf } from '../exit-codes.ts';
 import { renderHealth } from '../render/health.ts';
 import { renderIncidents } from '../render/incidents.ts';
 import { renderInventory } from '../render/inventory.ts';
+import { renderProcesses } from '../render/processes.ts';
+import { renderTopology } from '../render/topology.ts';
 import type { Terminal } from '../terminal.ts';
 import { exitCodeOfError } from './call.ts';
 
@@ -12,6 +14,8 @@ type Render = (answer: StructuredContent, terminal: Terminal) => string;
 
 export const inventory: CommandAction = (context) => diagnose('get_gpu_inventory', renderInventory, context);
 export const health: CommandAction = (context) => diagnose('get_gpu_health', renderHealth, context);
+export const topology: CommandAction = (context) => diagnose('get_gpu_topology', renderTopology, context);
+export const processes: CommandAction = (context) => diagnose('get_gpu_processes', renderProcesses, context);
 export const xid: CommandAction = (context) => diagnose('analyze_xid_errors', renderIncidents, context);
 
 /** One tool, asked as an assistant would, printed for a person. */

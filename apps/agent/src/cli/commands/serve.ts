@@ -1,9 +1,9 @@
-import { accessSync, constants } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Logger } from '@k8s-gpu-mcp/core';
 import type { McpServerFactory } from '@modelcontextprotocol/server';
 import { type Agent, composeAgent } from '../../composition/compose-agent.ts';
 import type { AgentConfig } from '../../config.ts';
-import { createReadiness, createServerFactory } from '../../server.ts';
+import { createReadiness, createServerFactory, principals } from '../../server.ts';
 import { UsageError } from '../../usage-error.ts';
 import { agentVersion, programName } from '../../version.ts';
 import type { CommandContext } from '../command.ts';
@@ -39,8 +39,8 @@ async function overHttp(
   logger: Logger,
 ): Promise<void> {
   const { HttpConfigurationError, serveHttp } = await import('@k8s-gpu-mcp/transport-http');
-  const { authTokenFile, tlsCertificateFile: cert, tlsKeyFile: key } = config;
-  if (authTokenFile !== undefined) checkReadable('--auth-token-file', authTokenFile);
+  const { tlsCertificateFile: cert, tlsKeyFile: key } = config;
+  const tokenFiles = checkedTokenFiles(config);
   const serving = await serveHttp(factory, {
     logger,
     port: config.port,
@@ -50,7 +50,8 @@ async function overHttp(
     allowUnauthenticated: config.allowUnauthenticated,
     readiness: createReadiness(gpuProvider),
     version: { name: programName, version: agentVersion(), node: process.versions.node },
-    ...(authTokenFile === undefined ? {} : { tokenFiles: [{ principal: 'client', file: authTokenFile }] }),
+    tokenFiles,
+    ...(config.mode === 'operator' ? { requestTimeoutMilliseconds: operatorRequestMilliseconds } : {}),
     ...(cert === undefined || key === undefined ? {} : { tls: { certFile: cert, keyFile: key } }),
   }).catch((error: unknown) => {
     if (error instanceof HttpConfigurationError)
@@ -76,9 +77,24 @@ async function overHttp(
   for (const signal of shutdownSignals) process.off(signal, onSignal);
 }
 
-function checkReadable(flag: string, file: string): void {
+/** A person is asked, a process is given its grace, a reset takes its time: none of it may be cut off. */
+const operatorRequestMilliseconds = 300_000;
+
+/** @throws UsageError for a file that cannot be read, and for one token in both. */
+function checkedTokenFiles({ authTokenFile, operatorTokenFile }: AgentConfig) {
+  const files = [
+    { flag: '--auth-token-file', principal: principals.reader, file: authTokenFile },
+    { flag: '--operator-token-file', principal: principals.operator, file: operatorTokenFile },
+  ].flatMap(({ flag, principal, file }) => (file === undefined ? [] : [{ flag, principal, file }]));
+  const contents = files.map(({ flag, file }) => readToken(flag, file));
+  if (contents.length === 2 && contents[0] === contents[1])
+    throw new UsageError('--operator-token-file and --auth-token-file hold the same token');
+  return files.map(({ principal, file }) => ({ principal, file }));
+}
+
+function readToken(flag: string, file: string): string {
   try {
-    accessSync(file, constants.R_OK);
+    return readFileSync(file, 'utf8').trim();
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new UsageError(`${flag}: ${file} cannot be read (${code})`);

@@ -15,8 +15,9 @@ export async function tools({ config, terminal, createLogger }: CommandContext):
       return 0;
     }
     const columns = [{ heading: 'TOOL' }, { heading: 'WHAT', canShrink: true as const }];
-    const rows = agent.tools.map(({ name, title }) => [{ text: name }, { text: title }]);
-    const details = agent.tools.map(({ name, description, inputSchema }) => {
+    const all = [...agent.tools, ...agent.operatorTools];
+    const rows = all.map(({ name, title }) => [{ text: name }, { text: title }]);
+    const details = all.map(({ name, description, inputSchema }) => {
       const names = Object.keys(inputSchema.shape).join(', ');
       return `\n${terminal.style('bold', name)}\n  ${wrap(description, terminal.columns - 2, '  ')}\n  arguments: ${names}\n`;
     });

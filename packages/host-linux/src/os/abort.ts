@@ -15,6 +15,16 @@ export function throwIfAborted(signal: AbortSignal | undefined, what: string): v
   if (signal?.aborted) throw abortError(signal, what);
 }
 
+/** The result of `work`, or an early rejection when `signal` aborts; the work itself goes on unheard. */
+export function orAborted<T>(work: Promise<T>, signal: AbortSignal, what: string): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const abort = (): void => reject(abortError(signal, what));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
 /** Lets timers, sockets and the abort itself have their turn during a long pass. */
 export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
