@@ -2,8 +2,23 @@
 // docs/nvml-coverage.md, and the tool table in the README between its markers. `--check` writes nothing and fails when a file is not current.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { bucketActions, createGpuTools, gpuPrompts, healthRules } from '@k8s-gpu-mcp/core';
-import { inMemoryKernelLog, stubProvider } from '@k8s-gpu-mcp/core/testing';
+import {
+  bucketActions,
+  createGpuTools,
+  createOperatorTools,
+  crossCheckRules,
+  driftRules,
+  gpuPrompts,
+  healthRules,
+} from '@k8s-gpu-mcp/core';
+import {
+  inMemoryAuditLog,
+  inMemoryGpuControl,
+  inMemoryHostProcesses,
+  inMemoryKernelLog,
+  inMemoryProcessControl,
+  stubProvider,
+} from '@k8s-gpu-mcp/core/testing';
 import { z } from 'zod';
 import { describeOptions } from '../apps/agent/dist/options.js';
 import { nvmlCoverage } from '../packages/nvml/dist/coverage/index.js';
@@ -14,13 +29,19 @@ const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ')
 const table = (head, rows) =>
   [head, head.map(() => '---'), ...rows].map((row) => `| ${row.map(cell).join(' | ')} |`).join('\n');
 
-const tools = createGpuTools(
-  { gpuProvider: stubProvider(), kernelLog: inMemoryKernelLog([]) },
-  { nodeName: 'node' },
-);
+const ports = {
+  gpuProvider: stubProvider(),
+  kernelLog: inMemoryKernelLog([]),
+  hostProcesses: inMemoryHostProcesses([]),
+  gpuControl: inMemoryGpuControl(),
+  processControl: inMemoryProcessControl([]),
+  auditLog: inMemoryAuditLog(),
+};
+const tools = createGpuTools(ports, { nodeName: 'node' });
+const operatorTools = createOperatorTools(ports, { nodeName: 'node' });
 
 function toolPage() {
-  const sections = tools.map((tool) => {
+  const section = (tool) => {
     const { properties = {}, required = [] } = z.toJSONSchema(tool.inputSchema, { io: 'input' });
     const rows = Object.entries(properties).map(([name, schema]) => [
       `\`${name}\``,
@@ -39,13 +60,16 @@ function toolPage() {
         .map(([hint, value]) => `${hint} ${value}`)
         .join(', ')}.`,
     ].join('\n\n');
-  });
+  };
   const prompts = gpuPrompts.map((prompt) => [`\`${prompt.name}\``, prompt.description]);
   return [
     '# Tools and prompts',
     generated,
     'Every answer has the envelope described in [mcp-usage.md](mcp-usage.md). Unknown arguments are errors.',
-    ...sections,
+    ...tools.map(section),
+    '# Operator mode',
+    'These tools exist only with `--mode operator`: see [operator-mode.md](operator-mode.md).',
+    ...operatorTools.map(section),
     '## Prompts',
     table(['prompt', 'for'], prompts),
   ].join('\n\n');
@@ -60,7 +84,7 @@ function describeType(schema) {
 }
 
 function healthRulePage() {
-  const rows = healthRules.map((rule) => [
+  const rows = [...healthRules, ...crossCheckRules, ...driftRules].map((rule) => [
     `\`${rule.id}\``,
     rule.title,
     rule.threshold,
@@ -71,7 +95,7 @@ function healthRulePage() {
   return [
     '# Health rules',
     generated,
-    'Each finding of `get_gpu_health` names one of these rules, or `log.KIND-CODE` for an event of the kernel log. A rule whose reading is missing is unknown, never passed.',
+    'Each finding of `get_gpu_health` and `get_gpu_inventory` names one of these rules, or `log.KIND-CODE` for an event of the kernel log. A rule whose reading is missing is unknown, never passed.',
     table(['rule', 'what', 'threshold', 'source', 'limits'], rows),
     '## Score',
     'For people who want a number: 100 less 60 for each critical finding, 20 for each warning and 10 for each unknown one, at least 0; null when the verdict is unknown. Another finding never raises it.',
@@ -125,7 +149,10 @@ function nvmlCoveragePage() {
 
 function withToolTable(readme) {
   const [start, end] = ['<!-- tools:start -->', '<!-- tools:end -->'];
-  const rows = tools.map((tool) => [`\`${tool.name}\``, tool.description]);
+  const rows = [
+    ...tools.map((tool) => [`\`${tool.name}\``, tool.description]),
+    ...operatorTools.map((tool) => [`\`${tool.name}\` (operator mode only)`, tool.description]),
+  ];
   const [before, rest = ''] = readme.split(start);
   const [, after = ''] = rest.split(end);
   return `${before}${start}\n${table(['tool', 'answers'], rows)}\n${end}${after}`;

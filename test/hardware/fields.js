@@ -247,8 +247,8 @@ export const fields = [
   row('pcie.maxLinkWidthLanes', 'pci.pci_gpu_link_info.link_widths.max_link_width', integer),
   row('pcie.replayCount', 'pci.replay_counter', integer),
   row('pcie.replayRolloverCount', 'pci.replay_rollover_counter', integer),
-  row('pcie.transmitKilobytesPerSecond', 'pci.tx_util', integer, moving),
-  row('pcie.receiveKilobytesPerSecond', 'pci.rx_util', integer, moving),
+  row('pcieTraffic.transmitKilobytesPerSecond', 'pci.tx_util', integer, moving),
+  row('pcieTraffic.receiveKilobytesPerSecond', 'pci.rx_util', integer, moving),
   row(
     'fabric.state',
     'fabric.state',

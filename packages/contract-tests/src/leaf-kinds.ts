@@ -331,8 +331,6 @@ export const leafKinds = {
     maxLinkWidthLanes: 'lanes',
     currentSpeedMegatransfersPerSecond: 'megatransfersPerSecond',
     maxSpeedMegatransfersPerSecond: 'megatransfersPerSecond',
-    transmitKilobytesPerSecond: 'kilobytesPerSecond',
-    receiveKilobytesPerSecond: 'kilobytesPerSecond',
     replayCount: 'count',
     replayRolloverCount: 'count',
     linkRecoveryCount: 'count',
@@ -347,6 +345,10 @@ export const leafKinds = {
     receiverErrorCount: 'count',
     naksSentCount: 'count',
     naksReceivedCount: 'count',
+  },
+  pcieTraffic: {
+    transmitKilobytesPerSecond: 'kilobytesPerSecond',
+    receiveKilobytesPerSecond: 'kilobytesPerSecond',
   },
   nvlink: { links: list(nvlink, ['link']) },
   fabric: {

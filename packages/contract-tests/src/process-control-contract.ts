@@ -46,7 +46,7 @@ export type ProcessManner = 'willing' | 'tidying' | 'stubborn';
 
 export interface ProcessControlFixture {
   readonly control: ProcessControl;
-  /** Starts a process that may be ended, and that no protection covers (so not a child of the control's process, unless that is staged away). */
+  /** Starts a process that may be ended: one that is neither parent nor child of the control's process. */
   start(manner: ProcessManner): Promise<ProcessIdentity>;
   isRunning(process: ProcessIdentity): boolean | Promise<boolean>;
   /** pid 1. */

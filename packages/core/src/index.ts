@@ -1,7 +1,10 @@
 // The public API, grouped. Nothing else is importable from outside.
 
 // Diagnosis
+export { type CapabilityTier, capabilityTiers } from './diagnosis/capability-tier.ts';
 export { type ComparisonMetric, comparisonMetrics } from './diagnosis/comparison-metrics.ts';
+export { crossCheckRules } from './diagnosis/cross-check.ts';
+export { type Drift, type DriftSubject, driftRules, findDrift } from './diagnosis/drift.ts';
 export {
   type Cohort,
   type Comparison,
@@ -80,8 +83,16 @@ export {
   type OperatorPorts,
 } from './tools/operator/create-operator-tools.ts';
 export { presentNodeEvent } from './tools/present-node-event.ts';
-export { type McpToolServer, registerGpuTools } from './tools/register.ts';
-export type { GpuTool, StructuredContent, ToolAnnotations, ToolContext, ToolResult } from './tools/tool.ts';
+export { type McpToolServer, type RegisterOptions, registerGpuTools } from './tools/register.ts';
+export type {
+  Confirmation,
+  ConfirmationRequest,
+  GpuTool,
+  StructuredContent,
+  ToolAnnotations,
+  ToolContext,
+  ToolResult,
+} from './tools/tool.ts';
 export { quarantine } from './tools/untrusted-text.ts';
 // Kernel log
 export { findSxid, findXid, sxidCatalogue, xidCatalogue } from './xid/catalogue.ts';

@@ -163,8 +163,6 @@ export const gpuSectionLeaves = {
     'maxLinkWidthLanes',
     'currentSpeedMegatransfersPerSecond',
     'maxSpeedMegatransfersPerSecond',
-    'transmitKilobytesPerSecond',
-    'receiveKilobytesPerSecond',
     'replayCount',
     'replayRolloverCount',
     'linkRecoveryCount',
@@ -180,6 +178,7 @@ export const gpuSectionLeaves = {
     'naksSentCount',
     'naksReceivedCount',
   ),
+  pcieTraffic: leaves<'pcieTraffic'>()('transmitKilobytesPerSecond', 'receiveKilobytesPerSecond'),
   nvlink: leaves<'nvlink'>()('links'),
   fabric: leaves<'fabric'>()(
     'state',

@@ -242,8 +242,6 @@ function healthy(index: number): Sections {
       maxLinkWidthLanes: 16,
       currentSpeedMegatransfersPerSecond: 32_000,
       maxSpeedMegatransfersPerSecond: 32_000,
-      transmitKilobytesPerSecond: 0,
-      receiveKilobytesPerSecond: 0,
       replayCount: 0,
       replayRolloverCount: 0,
       linkRecoveryCount: 0,
@@ -259,6 +257,7 @@ function healthy(index: number): Sections {
       naksSentCount: 0,
       naksReceivedCount: 0,
     },
+    pcieTraffic: { transmitKilobytesPerSecond: 0, receiveKilobytesPerSecond: 0 },
     nvlink: { links: h100Links() },
     fabric: {
       state: 'completed',

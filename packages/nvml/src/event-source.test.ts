@@ -45,6 +45,7 @@ function setUp(react: React, { immune = false, queueLimit = 100, stallMillisecon
       startHelper: (events) => {
         const number = helpers.length;
         let isIdle = true;
+        let finishWait = () => {};
         const exit = (signal: string | null) => {
           if (helper.isGone) return;
           helper.isGone = true;
@@ -66,12 +67,24 @@ function setUp(react: React, { immune = false, queueLimit = 100, stallMillisecon
               });
             events.onReply({ id, stage: operation.kind });
             if (reaction === 'crashes') exit('SIGSEGV');
-            else if (reaction === 'waits') clock.after(1_000, () => answer({ result: { events: [] } }));
-            else if ('hangs' in reaction) events.onReply({ id, stage: reaction.hangs });
+            else if (reaction === 'waits') {
+              const cancel = clock.after(1_000, () => finishWait());
+              finishWait = () => {
+                cancel();
+                finishWait = () => {};
+                answer({ result: { events: [] } });
+              };
+            }
+            if (typeof reaction === 'string') return;
+            if ('hangs' in reaction) events.onReply({ id, stage: reaction.hangs });
             else answer(reaction);
           },
           retire: () => {
-            if (isIdle || !rules.immune) exit(null);
+            // A wait that is under way still has its answer.
+            finishWait();
+            queueMicrotask(() => {
+              if (isIdle || !rules.immune) exit(null);
+            });
           },
           kill: () => {
             if (!rules.immune) exit('SIGKILL');

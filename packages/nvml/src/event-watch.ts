@@ -132,9 +132,12 @@ export class EventWatch {
         sliceMilliseconds + stallMilliseconds,
       );
       if (!('result' in answer)) return answer;
-      this.#failures = 0;
-      this.#regain('all');
       const { events } = answer.result as OperationResults['wait'];
+      // The last word of one that was asked to go restores nothing.
+      if (!this.#isOver) {
+        this.#failures = 0;
+        this.#regain('all');
+      }
       for (const event of events) this.#pass(event);
       const left = startedAt + sliceMilliseconds - clock.now();
       if (events.length === 0 && left > sliceMilliseconds * shortestSliceShare) await this.#sleep(left);
@@ -201,7 +204,11 @@ export class EventWatch {
     const { suspect } = answer.hung;
     if (suspect === 'driver')
       return { reason: 'timeout', detail: driverUnresponsive(answer.hung, now).message };
-    const { message } = gpuHung(answer.hung, now, this.#gpus[suspect] ?? unknownGpu(suspect));
+    const { message } = gpuHung(
+      answer.hung,
+      now,
+      this.#gpus.find(({ index }) => index === suspect) ?? unknownGpu(suspect),
+    );
     this.#leaveOut(suspect, message);
     return { reason: 'timeout', detail: message };
   }

@@ -1,8 +1,8 @@
-import { type Clock, type Gap, GpuError, type GpuRef, type GpuSample, type Logger } from '@k8s-gpu-mcp/core';
+import { type Clock, GpuError, type GpuRef, type Logger } from '@k8s-gpu-mcp/core';
 import { crashed, driverUnresponsive, gpuHung, suspectError, timedOut } from './errors.ts';
-import { unknownGpu } from './gpu-ref.ts';
 import type { HelperExit, StartHelper } from './helper-process.ts';
 import type { LibraryFile } from './library-file.ts';
+import { type PeerView, withPeerGaps, withPeers } from './peers.ts';
 import type { Failure, OpenResult, Operation, OperationResults, Reply } from './protocol.ts';
 import { exitGraceMilliseconds, HelperSlot, type Job, suspectOf, type Task } from './slot.ts';
 import { type Suspect, Suspicions } from './suspicions.ts';
@@ -38,8 +38,6 @@ export interface SubmitOptions {
 const closeGraceMilliseconds = 1_000;
 /** One that hangs (perhaps for good) and one that works. A third could only hang as well. */
 const maxHelpers = 2;
-/** A file system that does not say in this time whether the library was replaced is not waited for. */
-const libraryCheckMilliseconds = 250;
 
 /**
  * Runs operations one at a time in a helper process, with deadlines of the hardware's own, and keeps one hung GPU from
@@ -168,24 +166,10 @@ export class NvmlExecutor {
 
   /** Before a helper that was idle is used again: a library that was replaced under it answers with errors, or with old news. */
   #isBeingChecked(slot: HelperSlot): boolean {
-    const { libraryFile } = slot;
-    if (libraryFile === null || slot.libraryCheck === 'done') return false;
-    if (slot.libraryCheck === 'running') return true;
-    const { clock, isLibraryReplaced, logger } = this.#options;
-    slot.libraryCheck = 'running';
-    const finish = (isReplaced: boolean) => {
-      cancel();
-      if (slot.libraryCheck !== 'running') return;
-      slot.libraryCheck = 'done';
-      if (isReplaced && slot.isIdle) {
-        logger.info('the NVML library was replaced', { helperPid: slot.pid, library: libraryFile.path });
-        slot.retire();
-      }
+    return !slot.isLibraryChecked(this.#options.isLibraryReplaced, (isReplaced) => {
+      if (isReplaced && slot.isIdle) slot.retire();
       this.#pump();
-    };
-    const cancel = clock.after(libraryCheckMilliseconds, () => finish(false));
-    isLibraryReplaced(libraryFile).then(finish, () => finish(false));
-    return true;
+    });
   }
 
   /** What became a suspect while others were waiting for it. */
@@ -237,48 +221,19 @@ export class NvmlExecutor {
     if (task?.patienceMilliseconds !== undefined) {
       clock.after(task.patienceMilliseconds, () => this.#abandon(task));
     }
-    slot.begin(this.#withPeers(operation), task, {
+    slot.begin(withPeers(operation, this.#peerView()), task, {
       stallMilliseconds,
       deadlineMilliseconds: this.#deadlineOf(operation),
     });
   }
 
-  /** Nobody is asked about a GPU that may not answer: it would take the one that is read along. */
-  #withPeers(operation: Operation): Operation {
-    if (operation.kind !== 'read') return operation;
-    const peers = this.#others(operation.index).filter((index) => this.#reasonToAvoid(index) === undefined);
-    return { ...operation, peers };
-  }
-
-  #others(index: number): number[] {
-    return Array.from({ length: this.#gpuCount }, (_, other) => other).filter((other) => other !== index);
-  }
-
-  #reasonToAvoid(index: number): Pick<Gap, 'reason' | 'detail'> | undefined {
-    const suspicion = this.#suspicions.get(index);
-    if (suspicion !== undefined) {
-      const { message } = suspectError(suspicion, this.#options.clock.now(), unknownGpu(index));
-      return { reason: suspicion.kind === 'hung' ? 'timeout' : 'error', detail: message };
-    }
-    const busy = this.#slots.find(({ job }) => job?.suspect === index)?.incident;
-    if (busy === undefined) return undefined;
-    return { reason: 'timeout', detail: gpuHung(busy, this.#options.clock.now(), unknownGpu(index)).message };
-  }
-
-  /** Says of each GPU that was not asked about why there is nothing of it. */
-  #withPeerGaps(operation: Operation, result: unknown): unknown {
-    if (operation.kind !== 'read' || !operation.sections.includes('topology')) return result;
-    const left = this.#others(operation.index).filter((index) => !operation.peers.includes(index));
-    if (left.length === 0) return result;
-    const gaps = left.map((index): Gap => {
-      const { reason, detail } = this.#reasonToAvoid(index) ?? {
-        reason: 'not-observable',
-        detail: `GPU ${index} was not asked about: it was busy or did not answer at that moment`,
-      };
-      return { gpu: operation.index, field: 'topology.peers', reason, detail };
-    });
-    const sample = result as GpuSample;
-    return { ...sample, gaps: [...sample.gaps, ...gaps] } satisfies GpuSample;
+  #peerView(): PeerView {
+    return {
+      gpuCount: this.#gpuCount,
+      suspicions: this.#suspicions,
+      slots: this.#slots,
+      now: this.#options.clock.now(),
+    };
   }
 
   #deadlineOf(operation: Operation): number {
@@ -307,7 +262,7 @@ export class NvmlExecutor {
     if (job.operation.kind === 'describe') {
       this.#gpuCount = Math.max(1, (result as OperationResults['describe']).gpuCount);
     }
-    job.task?.settle({ result: this.#withPeerGaps(job.operation, result) });
+    job.task?.settle({ result: withPeerGaps(job.operation, result, this.#peerView()) });
   }
 
   #onFailure(slot: HelperSlot, job: Job, { code, message, hint }: Failure): void {

@@ -48,6 +48,9 @@ export interface SlotOptions {
 /** How long a killed or retired process may take to go. */
 export const exitGraceMilliseconds = 2_000;
 
+/** A file system that does not say in this time whether the library was replaced is not waited for. */
+const libraryCheckMilliseconds = 250;
+
 const notStarted: Helper = { pid: undefined, send() {}, retire() {}, kill() {}, waitChannel: () => null };
 
 /** One helper process and where it stands. `dying`: killed, not yet gone. `stuck`: SIGKILL does not end it. */
@@ -56,8 +59,9 @@ export class HelperSlot {
   isOpen = false;
   /** It has answered something since it was opened. */
   hasServed = false;
-  /** What it loaded, and whether somebody has looked since it was idle that this is still what is installed. */
+  /** What it loaded. */
   libraryFile: LibraryFile | null = null;
+  /** Whether somebody has looked, since it was idle, that this is still what is installed. */
   libraryCheck: 'due' | 'running' | 'done' = 'done';
   job: Job | undefined;
   readonly #options: SlotOptions;
@@ -160,6 +164,29 @@ export class HelperSlot {
       onStall(this, job);
     });
     this.#timers.push(cancel);
+  }
+
+  /** False while it is being looked whether the library is still the one that was loaded; `onChecked` says. */
+  isLibraryChecked(
+    isReplaced: (file: LibraryFile) => Promise<boolean>,
+    onChecked: (isReplaced: boolean) => void,
+  ): boolean {
+    const { libraryFile } = this;
+    if (libraryFile === null || this.libraryCheck === 'done') return true;
+    if (this.libraryCheck === 'running') return false;
+    const { clock, logger } = this.#options;
+    this.libraryCheck = 'running';
+    const finish = (wasReplaced: boolean) => {
+      cancel();
+      if (this.libraryCheck !== 'running') return;
+      this.libraryCheck = 'done';
+      if (wasReplaced)
+        logger.info('the NVML library was replaced', { helperPid: this.pid, library: libraryFile.path });
+      onChecked(wasReplaced);
+    };
+    const cancel = clock.after(libraryCheckMilliseconds, () => finish(false));
+    isReplaced(libraryFile).then(finish, () => finish(false));
+    return false;
   }
 
   /** While one GPU is asked about another, it is the other that does not answer. */

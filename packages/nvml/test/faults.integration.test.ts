@@ -132,6 +132,9 @@ describe.skipIf(noCompiler !== undefined)('a GPU on which the driver hangs', () 
       expect(hung.milliseconds).toBeLessThan(250);
       const pid = Number(/helper process (\d+)/.exec(hung.message)?.[1]);
       expect(pids).toContain(pid);
+      // Where the kernel tells in which of its functions the process sleeps; one that spins sleeps nowhere.
+      const waitChannel = readFileSync(`/proc/${pid}/wchan`, 'utf8').trim();
+      if (waitChannel.length > 1) expect(hung.message).toContain(`which sleeps in ${waitChannel}`);
       expect(hung.message).toContain(`GPU 1 (${gpus[1]?.uuid}) does not answer: "read thermal"`);
 
       const refused = await outcome(provider.readGpu(gpus[1] as GpuRef, ['thermal'], deadline()));

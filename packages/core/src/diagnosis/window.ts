@@ -18,6 +18,7 @@ const measuring: ReadonlySet<GpuSection> = new Set([
   'utilization',
   'profiling',
   'pcie',
+  'pcieTraffic',
 ]);
 /** Limits, thresholds and settings: numbers that nothing measures. */
 const settings =

@@ -7,7 +7,7 @@ import type { GpuIdentity } from './readings/identity.ts';
 import type { GpuMemory } from './readings/memory.ts';
 import type { GpuMig } from './readings/mig.ts';
 import type { GpuFabric, GpuNvLinks } from './readings/nvlink.ts';
-import type { GpuPcie } from './readings/pcie.ts';
+import type { GpuPcie, GpuPcieTraffic } from './readings/pcie.ts';
 import type { GpuPower } from './readings/power.ts';
 import type { GpuProcesses } from './readings/process.ts';
 import type { GpuRecovery } from './readings/recovery.ts';
@@ -38,6 +38,7 @@ export const gpuSections = [
   'ecc',
   'rowRemap',
   'pcie',
+  'pcieTraffic',
   'nvlink',
   'fabric',
   'topology',
@@ -61,6 +62,7 @@ export interface GpuSectionReadings {
   readonly ecc?: GpuEcc;
   readonly rowRemap?: GpuRowRemap;
   readonly pcie?: GpuPcie;
+  readonly pcieTraffic?: GpuPcieTraffic;
   readonly nvlink?: GpuNvLinks;
   readonly fabric?: GpuFabric;
   readonly topology?: GpuTopology;

@@ -3,6 +3,7 @@ import {
   clockEventReasons,
   type GpuClocks,
   type GpuPcie,
+  type GpuPcieTraffic,
   type GpuPower,
   type GpuProfiling,
   type GpuThermal,
@@ -203,8 +204,6 @@ export function pcieOf(
     maxLinkWidthLanes: lanes,
     currentSpeedMegatransfersPerSecond: speed,
     maxSpeedMegatransfersPerSecond: speed,
-    transmitKilobytesPerSecond: round(500 + share * 655_000),
-    receiveKilobytesPerSecond: round(500 + share * 1_890_000),
     replayCount: Math.floor(unitNoise(node.seed, index, 'replay') * 4),
     replayRolloverCount: 0,
     linkRecoveryCount: counted,
@@ -220,5 +219,12 @@ export function pcieOf(
     naksSentCount: counted,
     naksReceivedCount: counted,
     ...condition.pcie,
+  };
+}
+
+export function pcieTrafficOf(share: number): GpuPcieTraffic {
+  return {
+    transmitKilobytesPerSecond: round(500 + share * 655_000),
+    receiveKilobytesPerSecond: round(500 + share * 1_890_000),
   };
 }

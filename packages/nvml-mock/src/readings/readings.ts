@@ -3,6 +3,7 @@ import type { SimulatedGpu, SimulatedNode } from '../simulated-node.ts';
 import {
   clocksOf,
   pcieOf,
+  pcieTrafficOf,
   powerAt,
   profilingBetween,
   thermalAt,
@@ -42,6 +43,7 @@ export function readingsAt(
     ecc: eccOf(gpu),
     rowRemap: rowRemapOf(gpu),
     pcie: pcieOf(node, gpu, share),
+    pcieTraffic: pcieTrafficOf(share),
     nvlink: nvlinksOf(node, gpu),
     fabric: fabricOf(gpu),
     topology: topologyOf(node, gpu),

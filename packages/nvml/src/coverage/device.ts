@@ -286,8 +286,6 @@ export const deviceCoverage = {
     maxSpeedMegatransfersPerSecond: byFunction('nvmlDeviceGetPcieLinkMaxSpeed', {
       fallback: ['nvmlDeviceGetMaxPcieLinkGeneration'],
     }),
-    transmitKilobytesPerSecond: throughput,
-    receiveKilobytesPerSecond: throughput,
     replayCount: byField(94, 'NVML_FI_DEV_PCIE_REPLAY_COUNTER', '11.3', {
       fallback: ['nvmlDeviceGetPcieReplayCounter'],
     }),
@@ -305,6 +303,7 @@ export const deviceCoverage = {
     naksSentCount: pcieField(177, 'NVML_FI_DEV_PCIE_COUNT_NAKS_SENT'),
     naksReceivedCount: pcieField(174, 'NVML_FI_DEV_PCIE_COUNT_NAKS_RECEIVED'),
   },
+  pcieTraffic: { transmitKilobytesPerSecond: throughput, receiveKilobytesPerSecond: throughput },
   recovery: {
     action: byField(230, 'NVML_FI_DEV_GET_GPU_RECOVERY_ACTION', '12.8', {
       means: 'the driver gives no advice',

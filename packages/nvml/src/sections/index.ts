@@ -8,7 +8,7 @@ import { readIdentity } from './identity.ts';
 import { readMemory } from './memory.ts';
 import { readMig } from './mig.ts';
 import { readNvLinks } from './nvlink.ts';
-import { readPcie } from './pcie.ts';
+import { readPcie, readPcieTraffic } from './pcie.ts';
 import { readPower } from './power.ts';
 import { readProcesses } from './processes.ts';
 import { readProfiling } from './profiling.ts';
@@ -34,6 +34,7 @@ export const sectionReaders: {
   ecc: readEcc,
   rowRemap: (device) => ({ leaves: readRowRemap(device) }),
   pcie: (device) => ({ leaves: readPcie(device) }),
+  pcieTraffic: (device) => ({ leaves: readPcieTraffic(device) }),
   nvlink: readNvLinks,
   fabric: (device) => ({ leaves: readFabric(device) }),
   topology: readTopology,

@@ -23,7 +23,6 @@ const fieldsOfSection = {
 export function readPcie(device: Device): Leaves<'pcie'> {
   const currentGeneration = device.u32('nvmlDeviceGetCurrPcieLinkGeneration');
   const maxGeneration = device.u32('nvmlDeviceGetMaxPcieLinkGeneration');
-  const throughput = (counter: number) => device.u32At('nvmlDeviceGetPcieThroughput', counter);
   const field = readNamedFields(device, fieldsOfSection);
   return {
     currentGeneration,
@@ -33,8 +32,6 @@ export function readPcie(device: Device): Leaves<'pcie'> {
     maxLinkWidthLanes: device.u32('nvmlDeviceGetMaxPcieLinkWidth'),
     currentSpeedMegatransfersPerSecond: readSpeed(device, 'nvmlDeviceGetPcieSpeed', currentGeneration),
     maxSpeedMegatransfersPerSecond: readSpeed(device, 'nvmlDeviceGetPcieLinkMaxSpeed', maxGeneration),
-    transmitKilobytesPerSecond: throughput(pcieCounters.transmit),
-    receiveKilobytesPerSecond: throughput(pcieCounters.receive),
     replayCount: firstReading(field('replay'), () => device.u32('nvmlDeviceGetPcieReplayCounter')),
     replayRolloverCount: field('replayRollover'),
     linkRecoveryCount: field('linkRecovery'),
@@ -49,6 +46,14 @@ export function readPcie(device: Device): Leaves<'pcie'> {
     receiverErrorCount: field('receiver'),
     naksSentCount: field('naksSent'),
     naksReceivedCount: field('naksReceived'),
+  };
+}
+
+export function readPcieTraffic(device: Device): Leaves<'pcieTraffic'> {
+  const throughput = (counter: number) => device.u32At('nvmlDeviceGetPcieThroughput', counter);
+  return {
+    transmitKilobytesPerSecond: throughput(pcieCounters.transmit),
+    receiveKilobytesPerSecond: throughput(pcieCounters.receive),
   };
 }
 

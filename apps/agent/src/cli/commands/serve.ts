@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as after } from 'node:timers/promises';
 import type { Logger } from '@k8s-gpu-mcp/core';
 import type { McpServerFactory } from '@modelcontextprotocol/server';
 import { type Agent, composeAgent } from '../../composition/compose-agent.ts';
 import type { AgentConfig } from '../../config.ts';
+import { operationLimitMilliseconds, trackOperations } from '../../operations.ts';
 import { createReadiness, createServerFactory, principals } from '../../server.ts';
+import { type Shutdown, watchForShutdown } from '../../shutdown.ts';
 import { UsageError } from '../../usage-error.ts';
 import { agentVersion, programName } from '../../version.ts';
 import type { CommandContext } from '../command.ts';
@@ -15,28 +18,48 @@ export async function serve({ config, createLogger }: CommandContext): Promise<n
   const { backend, simulated } = agent.gpuProvider.manifest;
   logger.info('starting', { version: agentVersion(), backend, node: config.nodeName, pid: process.pid });
   if (simulated) logger.warn('the GPUs are simulated', { backend });
-  const factory = createServerFactory({ ...agent, version: agentVersion() });
+  const operations = trackOperations(agent.operatorTools);
+  const factory = createServerFactory({
+    ...agent,
+    operatorTools: operations.tools,
+    version: agentVersion(),
+  });
+  const shutdown = watchForShutdown(operations, config.port === 0 ? process.stdin : undefined);
   try {
-    await (config.port === 0 ? overStdio(factory, config, logger) : overHttp(factory, agent, config, logger));
+    await (config.port === 0
+      ? overStdio(factory, config, logger)
+      : overHttp(factory, agent, config, logger, shutdown));
+    // Whatever ended the serving, a client that went away among it.
+    operations.stop();
+    await Promise.race([operations.finished(), shutdown.isUrgent, after(operationLimitMilliseconds)]);
     return 0;
   } finally {
+    shutdown.unwatch();
     await agent.close();
   }
 }
 
-async function overStdio(factory: McpServerFactory, { oneshot }: AgentConfig, logger: Logger): Promise<void> {
+/** In operator mode the answer of what acts at shutdown is waited for; what only reads has a deadline of seconds. */
+const operatorDrain = ({ mode }: AgentConfig) =>
+  mode === 'operator' ? { drainMilliseconds: operationLimitMilliseconds } : {};
+
+async function overStdio(factory: McpServerFactory, config: AgentConfig, logger: Logger): Promise<void> {
   const { serveStdio } = await import('@k8s-gpu-mcp/transport-stdio');
-  const serving = serveStdio(factory, { logger, ...(oneshot === undefined ? {} : { maxRequests: oneshot }) });
+  const { oneshot } = config;
+  const serving = serveStdio(factory, {
+    logger,
+    ...operatorDrain(config),
+    ...(oneshot === undefined ? {} : { maxRequests: oneshot }),
+  });
   await serving.closed;
 }
-
-const shutdownSignals = ['SIGTERM', 'SIGINT'] as const;
 
 async function overHttp(
   factory: McpServerFactory,
   { gpuProvider }: Agent,
   config: AgentConfig,
   logger: Logger,
+  shutdown: Shutdown,
 ): Promise<void> {
   const { HttpConfigurationError, serveHttp } = await import('@k8s-gpu-mcp/transport-http');
   const { tlsCertificateFile: cert, tlsKeyFile: key } = config;
@@ -51,6 +74,7 @@ async function overHttp(
     readiness: createReadiness(gpuProvider),
     version: { name: programName, version: agentVersion(), node: process.versions.node },
     tokenFiles,
+    ...operatorDrain(config),
     ...(config.mode === 'operator' ? { requestTimeoutMilliseconds: operatorRequestMilliseconds } : {}),
     ...(cert === undefined || key === undefined ? {} : { tls: { certFile: cert, keyFile: key } }),
   }).catch((error: unknown) => {
@@ -60,25 +84,19 @@ async function overHttp(
       );
     throw listenError(error, config);
   });
-  let isClosing = false;
-  const onSignal = (signal: NodeJS.Signals) => {
+  const closedOnSignal = shutdown.isAsked.then((signal) => {
     logger.info('shutting down', { signal });
-    // The second signal means now; the provider is still closed, within its own limit.
-    if (isClosing) giveUp();
-    isClosing = true;
-    serving.close().catch(() => giveUp());
-  };
-  let giveUp = () => {};
-  const givenUp = new Promise<void>((resolve) => {
-    giveUp = resolve;
+    return serving.close();
   });
-  for (const signal of shutdownSignals) process.on(signal, onSignal);
-  await Promise.race([serving.closed, givenUp]);
-  for (const signal of shutdownSignals) process.off(signal, onSignal);
+  // The second signal means now; the provider is still closed, within its own limit.
+  await Promise.race([serving.closed, closedOnSignal, shutdown.isUrgent]);
 }
 
-/** A person is asked, a process is given its grace, a reset takes its time: none of it may be cut off. */
-const operatorRequestMilliseconds = 300_000;
+/**
+ * None of it may be cut off: 120 s for a person's answer, 120 s for a reset (a process's grace and end take 65 s), 60 s for its verification,
+ * and the readings before each.
+ */
+const operatorRequestMilliseconds = 330_000;
 
 /** @throws UsageError for a file that cannot be read, and for one token in both. */
 function checkedTokenFiles({ authTokenFile, operatorTokenFile }: AgentConfig) {

@@ -33,8 +33,10 @@ export async function watch({ config, terminal, note, createLogger }: CommandCon
     // Naming is done: the driver must be free to be unloaded while nothing happens but listening.
     await parts.gpuProvider.close();
     const { eventSource: driver, kernelLogFollower: kernelLog } = parts;
+    const isSimulated = parts.gpuProvider.manifest.simulated && config.kernelLog === 'auto';
+    const hasKernelLog = config.kernelLog !== 'none' && !isSimulated;
     const events = mergeGpuEvents(
-      { driver, ...(config.kernelLog === 'none' ? {} : { kernelLog }) },
+      { driver, ...(hasKernelLog ? { kernelLog } : {}) },
       { clock: systemClock, resolve: gpuResolver(gpus), signal: stop.signal },
     );
     for await (const event of events) {

@@ -64,7 +64,7 @@ export interface GpuRowRemap {
   readonly retiredPageCount: number | null;
   readonly singleBitRetiredPageCount: number | null;
   readonly doubleBitRetiredPageCount: number | null;
-  /** A repair of a memory channel, or of a processing cluster (TPC), waits for the next reset. Blackwell and newer. */
+  /** A repair of a memory channel, or of a processing cluster (TPC), waits for the next reset. */
   readonly channelRepairPending: boolean | null;
   readonly tpcRepairPending: boolean | null;
   /** Memory is broken beyond what remapping can mend. */

@@ -10,9 +10,6 @@ export interface GpuPcie {
   /** Per lane. */
   readonly currentSpeedMegatransfersPerSecond: number | null;
   readonly maxSpeedMegatransfersPerSecond: number | null;
-  /** Over the driver's last 20 ms. */
-  readonly transmitKilobytesPerSecond: number | null;
-  readonly receiveKilobytesPerSecond: number | null;
   /** Monotonic since the driver was loaded, as are the counters below. */
   readonly replayCount: number | null;
   readonly replayRolloverCount: number | null;
@@ -28,4 +25,11 @@ export interface GpuPcie {
   readonly receiverErrorCount: number | null;
   readonly naksSentCount: number | null;
   readonly naksReceivedCount: number | null;
+}
+
+/** A section of its own because measuring it takes time: with NVML 20 ms for each direction of each GPU. */
+export interface GpuPcieTraffic {
+  /** Over the 20 ms before the driver answers. */
+  readonly transmitKilobytesPerSecond: number | null;
+  readonly receiveKilobytesPerSecond: number | null;
 }

@@ -14,7 +14,7 @@ export interface GpuThermal {
   readonly shutdownThresholdCelsius: number | null;
   readonly maxOperatingThresholdCelsius: number | null;
   readonly memoryMaxThresholdCelsius: number | null;
-  /** Degrees left before the GPU throttles (T.Limit). Signed: negative is beyond the limit. Hopper and newer. */
+  /** Degrees left before the GPU throttles (T.Limit). Signed: negative is beyond the limit. Ada and newer. */
   readonly marginCelsius: number | null;
   /** T.Limit margin at which hardware slowdown starts, usually negative. */
   readonly slowdownMarginCelsius: number | null;
