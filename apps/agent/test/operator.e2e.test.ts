@@ -341,6 +341,7 @@ describe.skipIf(cannotKill)(`a client that cannot ask${because(cannotKill)}`, ()
 
   async function started(...more: string[]) {
     const agent = startAgent([...operatorArgs(node), ...more, '--log-level', 'error'], node.env);
+    agent.child.stderr.on('data', (c) => console.log(String(c)));
     agent.child.stdin.write(initialize(1));
     await agent.answerTo(1);
     let lastId = 1;
@@ -404,7 +405,9 @@ describe.skipIf(cannotKill)(`a client that cannot ask${because(cannotKill)}`, ()
     // The record is written before the first signal is sent.
     await until(() => trailOf(node.path('audit'), planId).includes('confirm done'));
     shutDown(agent);
+    console.log('awaiting exit');
     const { code, stdout } = await agent.exited;
+    console.log('exited', code);
     expect(await victim.exited).toEqual({ code: null, signal: 'SIGKILL' });
     expect(code).toBe(0);
     expect(trailOf(node.path('audit'), planId)).toEqual([

@@ -102,6 +102,7 @@ const readingsOf = (index: number, nth: number): PartialReadings => ({
     maxLinkWidthLanes: 16,
     replayCount: 0,
   },
+  pcieTraffic: { transmitKilobytesPerSecond: 352, receiveKilobytesPerSecond: 329 },
   nvlink: { links: [0, 1].map((link) => exampleLink(link)) },
   fabric: { state: 'completed', status: 'NVML_SUCCESS', cliqueId: 0, misconfiguration: 'none' },
   topology: {

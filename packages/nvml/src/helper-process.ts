@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { createProgressFile, type ProgressFile } from './progress-file.ts';
 import { lineSplitter, type Operation, parseReply, type Reply } from './protocol.ts';
 
 export interface HelperExit {
@@ -49,14 +50,17 @@ export function helperStarter(
   return (events) => {
     const env = { ...process.env, ...environment };
     for (const name of withheldVariables) delete env[name];
+    const progress = createProgressFile();
     const child = spawn(process.execPath, [...nodeOptions, helperPath, String(process.pid)], {
       env,
-      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe', progress?.fd ?? 'ignore'],
     });
+    const watcher = watchProgress(progress, events);
     let isOver = false;
     const finish = (exit: HelperExit) => {
       if (isOver) return;
       isOver = true;
+      watcher.end();
       events.onExit(exit);
     };
     child.on('error', (error) => finish({ code: null, signal: null, error }));
@@ -71,7 +75,9 @@ export function helperStarter(
     }
     const split = lineSplitter((line) => {
       const reply = parseReply(line);
-      if (reply !== undefined) events.onReply(reply);
+      if (reply === undefined) return;
+      if (!('stage' in reply)) watcher.pause();
+      events.onReply(reply);
     });
     replies?.on('data', (chunk: Buffer) => {
       try {
@@ -83,6 +89,7 @@ export function helperStarter(
     return {
       pid: child.pid,
       send: (id, operation) => {
+        watcher.start(id);
         requests?.write(`${JSON.stringify({ id, operation })}\n`);
       },
       retire: () => {
@@ -93,6 +100,37 @@ export function helperStarter(
       },
       waitChannel: () => readWaitChannel(child.pid),
     };
+  };
+}
+
+/** How often the parent looks how far a request is that has no answer yet. */
+const progressMilliseconds = 100;
+
+/** Turns the helper's notes into replies, as if it had sent them: those that are seen, and the last one of a process that died. */
+function watchProgress(file: ProgressFile | undefined, { onReply }: HelperEvents) {
+  let timer: NodeJS.Timeout | undefined;
+  let current: { readonly id: number; seen: string } | undefined;
+  const look = () => {
+    const stage = current && file?.read(current.id);
+    if (!current || stage === undefined || stage === current.seen) return;
+    current.seen = stage;
+    onReply({ id: current.id, stage });
+  };
+  return {
+    start: (id: number) => {
+      current = { id, seen: '' };
+      timer ??= setInterval(look, progressMilliseconds).unref();
+    },
+    pause: () => {
+      current = undefined;
+      clearInterval(timer);
+      timer = undefined;
+    },
+    end: () => {
+      look();
+      clearInterval(timer);
+      file?.close();
+    },
   };
 }
 

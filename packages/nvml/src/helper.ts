@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { type LoadNative, loadKoffi } from './library.ts';
+import { progressWriter } from './progress-file.ts';
 import { lineSplitter, type Reply, type Request } from './protocol.ts';
 import { NvmlSession } from './session.ts';
 
@@ -10,6 +11,7 @@ import { NvmlSession } from './session.ts';
  */
 const requestFd = 3;
 const replyFd = 4;
+const progressFd = 5;
 const parentPid = Number(process.argv[2]);
 
 function send(reply: Reply): void {
@@ -18,7 +20,11 @@ function send(reply: Reply): void {
 
 let current = 0;
 let nextStep: Promise<void> = Promise.resolve();
-const session = new NvmlSession(loadAndBind, (stage) => send({ id: current, stage }));
+const noteProgress = progressWriter(progressFd);
+const session = new NvmlSession(loadAndBind, (stage) => {
+  if (noteProgress) noteProgress(current, stage);
+  else send({ id: current, stage });
+});
 
 const socket = new Socket({ fd: requestFd, readable: true, writable: false });
 socket.on(

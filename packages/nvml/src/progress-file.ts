@@ -1,0 +1,71 @@
+import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/**
+ * Where a helper process notes what it is about to do, for its parent to look at when no answer comes: a nameless file that both hold
+ * open. Writing it costs a microsecond and wakes nobody, which a message for every step would, and unlike a message that was not read
+ * in time it tells of a process that has crashed.
+ */
+export interface ProgressFile {
+  readonly fd: number;
+  /** The last note of this request; undefined when there is none. */
+  read(id: number): string | undefined;
+  close(): void;
+}
+
+/** One record: the request's number, and after it what is being done, padded with NUL. */
+const idBytes = 4;
+const recordBytes = 128;
+
+/** In memory where that can be had, else on disk; undefined where neither can be written (a read-only container). */
+export function createProgressFile(
+  folders: readonly string[] = ['/dev/shm', tmpdir()],
+): ProgressFile | undefined {
+  for (const folder of folders) {
+    const path = join(folder, `nvml-helper-${process.pid}-${crypto.randomUUID()}`);
+    try {
+      const fd = openSync(path, 'wx+', 0o600);
+      unlinkSync(path);
+      return openedProgressFile(fd);
+    } catch {
+      // The next folder, or none.
+    }
+  }
+  return undefined;
+}
+
+function openedProgressFile(fd: number): ProgressFile {
+  const record = Buffer.alloc(recordBytes);
+  let isOpen = true;
+  return {
+    fd,
+    read: (id) => {
+      if (!isOpen) return undefined;
+      const length = readSync(fd, record, 0, recordBytes, 0);
+      if (length < recordBytes || record.readUInt32LE(0) !== id) return undefined;
+      const end = record.indexOf(0, idBytes);
+      return record.toString('utf8', idBytes, end < 0 ? recordBytes : end);
+    },
+    close: () => {
+      if (isOpen) closeSync(fd);
+      isOpen = false;
+    },
+  };
+}
+
+/** The helper's side; undefined when it was given no such file. */
+export function progressWriter(fd: number): ((id: number, stage: string) => void) | undefined {
+  try {
+    if (!fstatSync(fd).isFile()) return undefined;
+  } catch {
+    return undefined;
+  }
+  const record = Buffer.alloc(recordBytes);
+  return (id, stage) => {
+    record.fill(0, idBytes);
+    record.writeUInt32LE(id, 0);
+    record.write(stage, idBytes, recordBytes - idBytes - 1);
+    writeSync(fd, record, 0, recordBytes, 0);
+  };
+}
