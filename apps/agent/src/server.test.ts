@@ -1,7 +1,85 @@
-import { GpuError } from '@k8s-gpu-mcp/core';
+import { GpuError, type GpuTool, silentLogger } from '@k8s-gpu-mcp/core';
 import { stubProvider } from '@k8s-gpu-mcp/core/testing';
-import { describe, expect, it } from 'vitest';
-import { createReadiness } from './server.ts';
+import { Client } from '@modelcontextprotocol/client';
+import { type AuthInfo, InMemoryTransport } from '@modelcontextprotocol/server';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Agent, composeAgent } from './composition/compose-agent.ts';
+import { resolveConfig } from './config.ts';
+import { createReadiness, createServerFactory, principals } from './server.ts';
+
+const authOf = (clientId: string): AuthInfo => ({ token: '', clientId, scopes: [] });
+
+describe('the tools by principal', () => {
+  const acting = ['kill_gpu_process', 'reset_gpu'];
+  let agent: Agent;
+  /** Who the operator tools were told calls. */
+  const callers: unknown[] = [];
+  beforeAll(async () => {
+    const flags = { mode: ['operator'], kernelLog: ['none'], nvmlLibrary: ['/does/not/exist.so'] };
+    const composed = await composeAgent(resolveConfig('serve', flags, {}), silentLogger);
+    const operatorTools = composed.operatorTools.map(
+      (tool): GpuTool => ({
+        ...tool,
+        async call(_, context) {
+          callers.push(context?.caller);
+          return { isError: true, code: 'UNAVAILABLE', text: 'not here' };
+        },
+      }),
+    );
+    agent = { ...composed, operatorTools };
+  });
+  afterAll(() => agent.close());
+
+  /** A client of the server object that this caller gets. */
+  async function clientOf(clientId: string | undefined, parts: Agent = agent) {
+    const factory = createServerFactory({ ...parts, version: '0' });
+    const server = await factory({
+      era: 'legacy',
+      ...(clientId === undefined ? {} : { authInfo: authOf(clientId) }),
+    });
+    const [near, far] = InMemoryTransport.createLinkedPair();
+    await server.connect(far);
+    const client = new Client({ name: 'test', version: '0' });
+    await client.connect(near);
+    return client;
+  }
+  const toolsOf = async (clientId: string | undefined, parts?: Agent) =>
+    (await (await clientOf(clientId, parts)).listTools()).tools.map(({ name }) => name);
+
+  it.each([undefined, principals.local, principals.operator])('%s may operate', async (clientId) => {
+    expect(await toolsOf(clientId)).toEqual([...agent.tools.map(({ name }) => name), ...acting]);
+  });
+
+  // 'anonymous' is whom the HTTP transport lets in without tokens.
+  it.each([principals.reader, 'anonymous', '', 'Operator', 'operator '])(
+    '%j may only read',
+    async (clientId) => {
+      expect(await toolsOf(clientId)).toEqual(agent.tools.map(({ name }) => name));
+      const client = await clientOf(clientId);
+      for (const name of acting)
+        await expect(client.callTool({ name, arguments: { gpu: 0 } })).rejects.toThrow(name);
+      expect(callers).toEqual([]);
+    },
+  );
+
+  it('has none to give in read-only mode', async () => {
+    for (const clientId of [undefined, principals.operator])
+      expect(await toolsOf(clientId, { ...agent, operatorTools: [] })).not.toEqual(
+        expect.arrayContaining([acting[0]]),
+      );
+  });
+
+  it.each([
+    [undefined, 'local'],
+    [principals.operator, 'operator'],
+  ])('%s is told to the tool as %s', async (clientId, caller) => {
+    callers.length = 0;
+    const client = await clientOf(clientId);
+    await client.callTool({ name: 'reset_gpu', arguments: { gpu: 0 } });
+    expect(callers).toEqual([caller]);
+    callers.length = 0;
+  });
+});
 
 describe('createReadiness', () => {
   it('is ready when the backend can be described', async () => {

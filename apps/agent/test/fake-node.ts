@@ -3,14 +3,21 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createHostProcesses } from '@k8s-gpu-mcp/host-linux';
 import {
   compileFakeLibrary,
   configText,
   ensureBuilt,
   type NodeConfig,
+  noCompiler,
 } from '../../../packages/nvml/test/fake/rig.ts';
 
 export { helperPids, noCompiler, until } from '../../../packages/nvml/test/fake/rig.ts';
+
+const { seesAllProcesses } = await createHostProcesses().describe([], AbortSignal.timeout(10_000));
+/** Why nothing can be ended on this machine; undefined where it can. */
+export const cannotKill =
+  noCompiler ?? (seesAllProcesses ? undefined : 'not every process of this machine can be seen from here');
 
 /** A node of the C fake library, whose state is a file that tests rewrite while the agent runs. */
 export function createFakeNode(config: NodeConfig = { gpus: [{}] }) {

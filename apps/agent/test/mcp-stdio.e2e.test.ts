@@ -19,7 +19,15 @@ const command = {
   env: cleanEnvironment(),
   stderr: 'ignore' as const,
 };
-const tools = ['get_gpu_health', 'get_gpu_inventory', 'get_gpu_telemetry', 'analyze_xid_errors'];
+const tools = [
+  'get_gpu_health',
+  'get_gpu_inventory',
+  'get_gpu_telemetry',
+  'get_gpu_topology',
+  'get_gpu_processes',
+  'compare_gpus',
+  'analyze_xid_errors',
+];
 
 let agent: RunningAgent | undefined;
 afterEach(() => {

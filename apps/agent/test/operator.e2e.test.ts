@@ -2,110 +2,22 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { createHostProcesses } from '@k8s-gpu-mcp/host-linux';
 import { nvidiaSmiCandidates } from '@k8s-gpu-mcp/nvml';
-import { Client } from '@modelcontextprotocol/client';
-import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   auditOf,
+  cannotKill,
   createFakeNode,
   endVictims,
   type FakeNode,
   heldBy,
   heldBytes,
-  noCompiler,
   startVictim,
   trailOf,
-  until,
-  type Victim,
 } from './fake-node.ts';
-import { agentBin, cleanEnvironment, initialize, startAgent, toolCall } from './run-agent.ts';
-
-const { seesAllProcesses } = await createHostProcesses().describe([], AbortSignal.timeout(10_000));
-const blind = seesAllProcesses ? undefined : 'not every process of this machine can be seen from here';
-/** Why nothing can be ended on this machine; undefined where it can. */
-const cannotKill = noCompiler ?? blind;
-const because = (reason: string | undefined) => (reason ? ` (skipped: ${reason})` : '');
-
-const kill = 'kill_gpu_process';
-const operator = ['--mode', 'operator', '--kernel-log', 'none', '--node-name', 'node-a'];
-const operatorArgs = (node: FakeNode) => [...node.args, ...operator, '--audit-file', node.path('audit')];
-
-interface Operated {
-  readonly outcome: string;
-  readonly canAct: boolean;
-  readonly reasons: readonly string[];
-  readonly planId?: string;
-  readonly summary: string;
-  readonly plan: Readonly<Record<string, unknown>>;
-  readonly act?: { readonly result: string };
-  readonly verification?: readonly { readonly check: string; readonly passed: boolean | null }[];
-}
-
-type Answer = { action: 'accept'; content: { confirm: boolean } } | { action: 'decline' | 'cancel' };
-type Person = (message: string) => Answer | Promise<Answer>;
-const yes: Person = () => ({ action: 'accept', content: { confirm: true } });
-
-/** A client with a person behind it, and the agent it started. */
-async function connect(node: FakeNode, versionNegotiation: object) {
-  const client = new Client(
-    { name: 'person', version: '0' },
-    { capabilities: { elicitation: {} }, versionNegotiation },
-  );
-  let person: Person = yes;
-  const questions: string[] = [];
-  client.setRequestHandler('elicitation/create', async ({ params }) => {
-    questions.push(params.message);
-    return person(params.message);
-  });
-  const transport = new StdioClientTransport({
-    command: process.execPath,
-    args: [agentBin, ...operatorArgs(node), '--log-level', 'error'],
-    env: cleanEnvironment(node.env),
-    stderr: 'ignore',
-  });
-  await client.connect(transport);
-  const raw = (name: string, input: Record<string, unknown>) => client.callTool({ name, arguments: input });
-  const operate = async (name: string, input: Record<string, unknown>) => {
-    const result = await raw(name, input);
-    if (result.isError) throw new Error(JSON.stringify(result.content));
-    return result.structuredContent as unknown as Operated;
-  };
-  return {
-    client,
-    questions,
-    pid: transport.pid,
-    operate,
-    refusal: async (name: string, input: Record<string, unknown>) => {
-      const result = await raw(name, input);
-      expect(result.isError).toBe(true);
-      return JSON.stringify(result.content);
-    },
-    plan: async (input: Record<string, unknown>) => {
-      const { planId } = await operate(kill, input);
-      if (planId === undefined) throw new Error('no plan');
-      return planId;
-    },
-    answerWith(next: Person) {
-      person = next;
-      questions.length = 0;
-    },
-  };
-}
+import { because, connectPerson, holder, kill, targetOf, yes } from './operator-client.ts';
 
 let node: FakeNode;
-const startNode = () => {
-  node = createFakeNode();
-};
-/** A process that the driver lists until it is told to end. */
-async function holder(options: { isStubborn?: boolean; after?: ReturnType<FakeNode['prepare']> } = {}) {
-  const victim = await startVictim({ after: node.prepare(heldBy()), ...options });
-  node.configure(heldBy(victim.pid));
-  return victim;
-}
-const targetOf = ({ pid }: Victim) => ({ gpu: 0, pid, graceSeconds: 20 });
-
 afterEach(endVictims);
 
 const eras = [
@@ -115,10 +27,10 @@ const eras = [
 
 describe.skipIf(cannotKill)(`a person at the client, over stdio${because(cannotKill)}`, () => {
   describe.each(eras)('%s', (_, negotiation) => {
-    let session: Awaited<ReturnType<typeof connect>>;
+    let session: Awaited<ReturnType<typeof connectPerson>>;
     beforeAll(async () => {
-      startNode();
-      session = await connect(node, negotiation);
+      node = createFakeNode();
+      session = await connectPerson(node, negotiation);
     });
     afterAll(async () => {
       await session.client.close();
@@ -126,7 +38,7 @@ describe.skipIf(cannotKill)(`a person at the client, over stdio${because(cannotK
     });
 
     it('ends the process that was planned, once the person agreed, and says so in the audit', async () => {
-      const victim = await holder();
+      const victim = await holder(node);
       session.answerWith(yes);
       const planned = await session.operate(kill, targetOf(victim));
       expect(planned).toMatchObject({
@@ -169,7 +81,7 @@ describe.skipIf(cannotKill)(`a person at the client, over stdio${because(cannotK
     });
 
     it('leaves the process alone when the person says no, or nothing', async () => {
-      const victim = await holder();
+      const victim = await holder(node);
       for (const [answer, outcome] of [
         [{ action: 'decline' }, 'declined'],
         [{ action: 'cancel' }, 'cancelled'],
@@ -189,11 +101,11 @@ describe.skipIf(cannotKill)(`a person at the client, over stdio${because(cannotK
     });
 
     it('refuses when the process was replaced while the person thought', async () => {
-      const victim = await holder();
+      const victim = await holder(node);
       const planId = await session.plan(targetOf(victim));
       session.answerWith(async (message) => {
         await victim.end();
-        await holder();
+        await holder(node);
         return yes(message);
       });
       const text = await session.refusal(kill, { ...targetOf(victim), planId });
@@ -205,10 +117,10 @@ describe.skipIf(cannotKill)(`a person at the client, over stdio${because(cannotK
 });
 
 describe.skipIf(cannotKill)(`which process it is${because(cannotKill)}`, () => {
-  let session: Awaited<ReturnType<typeof connect>>;
+  let session: Awaited<ReturnType<typeof connectPerson>>;
   beforeAll(async () => {
-    startNode();
-    session = await connect(node, { mode: 'legacy' });
+    node = createFakeNode();
+    session = await connectPerson(node, { mode: 'legacy' });
   });
   afterAll(async () => {
     await session.client.close();
@@ -216,10 +128,10 @@ describe.skipIf(cannotKill)(`which process it is${because(cannotKill)}`, () => {
   });
 
   it('a plan whose process was replaced is refused before anybody is asked', async () => {
-    const victim = await holder();
+    const victim = await holder(node);
     const planId = await session.plan(targetOf(victim));
     await victim.end();
-    const successor = await holder();
+    const successor = await holder(node);
     session.answerWith(yes);
     const text = await session.refusal(kill, { ...targetOf(victim), planId });
     expect(text).toContain(`it is held by ${successor.pid}`);
@@ -228,11 +140,12 @@ describe.skipIf(cannotKill)(`which process it is${because(cannotKill)}`, () => {
   });
 
   const lastPid = '/proc/sys/kernel/ns_last_pid';
-  const cannotReuse = existsSync(lastPid) && process.getuid?.() === 0 ? undefined : `needs root and ${lastPid}`;
+  const cannotReuse =
+    existsSync(lastPid) && process.getuid?.() === 0 ? undefined : `needs root and ${lastPid}`;
   it.skipIf(cannotReuse)(
     `a plan whose pid went to another process is refused${because(cannotReuse)}`,
     async () => {
-      const victim = await holder();
+      const victim = await holder(node);
       const planId = await session.plan(targetOf(victim));
       await victim.end();
       const successor = await startWithPid(victim.pid, lastPid);
@@ -250,7 +163,7 @@ describe.skipIf(cannotKill)(`which process it is${because(cannotKill)}`, () => {
   );
 
   it('one that ignores SIGTERM ends by SIGKILL after the grace', async () => {
-    const victim = await holder({ isStubborn: true });
+    const victim = await holder(node, { isStubborn: true });
     session.answerWith(yes);
     const target = { ...targetOf(victim), graceSeconds: 1 };
     const planId = await session.plan(target);
@@ -270,7 +183,7 @@ describe.skipIf(cannotKill)(`which process it is${because(cannotKill)}`, () => {
   ] as const)('is not called done when the GPU %s afterwards', async (_, stateAfter, outcome, passed) => {
     session.answerWith(yes);
     const after = node.prepare(heldBy());
-    const victim = await holder({ after });
+    const victim = await holder(node, { after });
     writeFileSync(after.from, readFileSync(node.prepare(stateAfter(victim.pid)).from));
     const planId = await session.plan(targetOf(victim));
     expect(await session.operate(kill, { ...targetOf(victim), planId })).toMatchObject({
@@ -302,23 +215,26 @@ describe.skipIf(cannotKill)(`which process it is${because(cannotKill)}`, () => {
   });
 
   const hasTool = nvidiaSmiCandidates.some(existsSync) ? 'this machine has nvidia-smi' : undefined;
-  it.skipIf(hasTool)(`a reset without nvidia-smi cannot be done, and nothing runs${because(hasTool)}`, async () => {
-    node.configure(heldBy());
-    const before = auditOf(node.path('audit')).length;
-    const plan = await session.operate('reset_gpu', { gpu: 0 });
-    expect(plan).toMatchObject({
-      outcome: 'cannot-act',
-      canAct: false,
-      plan: {
-        requirements: expect.arrayContaining([expect.objectContaining({ name: 'nvidia-smi', met: false })]),
-      },
-    });
-    expect(plan.planId).toBeUndefined();
-    expect(plan.reasons.join()).toContain('nvidia-smi is missing');
-    expect(auditOf(node.path('audit')).slice(before)).toMatchObject([
-      { tool: 'reset_gpu', phase: 'plan', outcome: 'refused' },
-    ]);
-  });
+  it.skipIf(hasTool)(
+    `a reset without nvidia-smi cannot be done, and nothing runs${because(hasTool)}`,
+    async () => {
+      node.configure(heldBy());
+      const before = auditOf(node.path('audit')).length;
+      const plan = await session.operate('reset_gpu', { gpu: 0 });
+      expect(plan).toMatchObject({
+        outcome: 'cannot-act',
+        canAct: false,
+        plan: {
+          requirements: expect.arrayContaining([expect.objectContaining({ name: 'nvidia-smi', met: false })]),
+        },
+      });
+      expect(plan.planId).toBeUndefined();
+      expect(plan.reasons.join()).toContain('nvidia-smi is missing');
+      expect(auditOf(node.path('audit')).slice(before)).toMatchObject([
+        { tool: 'reset_gpu', phase: 'plan', outcome: 'refused' },
+      ]);
+    },
+  );
 });
 
 /** Starts `sleep` under this very pid, which must be free. */
@@ -334,139 +250,3 @@ async function startWithPid(pid: number, lastPid: string) {
   }
   throw new Error(`pid ${pid} could not be had`);
 }
-
-describe.skipIf(cannotKill)(`a client that cannot ask${because(cannotKill)}`, () => {
-  beforeAll(startNode);
-  afterAll(() => node.dispose());
-
-  async function started(...more: string[]) {
-    const agent = startAgent([...operatorArgs(node), ...more, '--log-level', 'error'], node.env);
-    agent.child.stderr.on('data', (c) => console.log(String(c)));
-    agent.child.stdin.write(initialize(1));
-    await agent.answerTo(1);
-    let lastId = 1;
-    return {
-      ...agent,
-      async call(input: Record<string, unknown>) {
-        lastId += 1;
-        agent.child.stdin.write(toolCall(lastId, kill, input));
-        const { result } = await agent.answerTo(lastId);
-        return result as { isError?: boolean; structuredContent?: Operated; content: { text: string }[] };
-      },
-      send: (input: Record<string, unknown>) => agent.child.stdin.write(toolCall((lastId += 1), kill, input)),
-    };
-  }
-
-  it('is refused', async () => {
-    const victim = await holder();
-    const agent = await started();
-    const planned = await agent.call(targetOf(victim));
-    const planId = planned.structuredContent?.planId ?? '';
-    const refused = await agent.call({ ...targetOf(victim), planId });
-    expect(refused.isError).toBe(true);
-    expect(refused.content[0]?.text).toMatch(/^NOT_SUPPORTED: .*--confirm-without-elicitation/);
-    expect(victim.isAlive()).toBe(true);
-    expect(trailOf(node.path('audit'), planId)).toEqual(['plan planned', 'confirm refused']);
-    agent.child.stdin.end();
-    expect((await agent.exited).code).toBe(0);
-  });
-
-  it('acts on the plan alone where that was allowed, and the audit says that nobody was asked', async () => {
-    const victim = await holder();
-    const agent = await started('--confirm-without-elicitation');
-    const { planId = '' } = (await agent.call(targetOf(victim))).structuredContent ?? {};
-    const done = await agent.call({ ...targetOf(victim), planId });
-    expect(done.structuredContent).toMatchObject({ outcome: 'done' });
-    await victim.exited;
-    const confirmed = auditOf(node.path('audit')).find(
-      (line) => line.planId === planId && line.phase === 'confirm',
-    );
-    expect(confirmed).toMatchObject({ outcome: 'done', detail: expect.stringContaining('No person was asked') });
-    agent.child.stdin.end();
-    expect((await agent.exited).code).toBe(0);
-  });
-
-  it.each([
-    ['SIGTERM', ({ child }: Awaited<ReturnType<typeof started>>) => child.kill('SIGTERM')],
-    ['the end of its input', ({ child }: Awaited<ReturnType<typeof started>>) => child.stdin.end()],
-    [
-      'a client that goes away',
-      ({ child }: Awaited<ReturnType<typeof started>>) => {
-        child.stdout.destroy();
-        child.stdin.destroy();
-      },
-    ],
-  ])('%s does not cut off a kill in its grace', async (_, shutDown) => {
-    const victim = await holder({ isStubborn: true });
-    const agent = await started('--confirm-without-elicitation');
-    const target = { ...targetOf(victim), graceSeconds: 4 };
-    const { planId = '' } = (await agent.call(target)).structuredContent ?? {};
-    agent.send({ ...target, planId });
-    // The record is written before the first signal is sent.
-    await until(() => trailOf(node.path('audit'), planId).includes('confirm done'));
-    shutDown(agent);
-    console.log('awaiting exit');
-    const { code, stdout } = await agent.exited;
-    console.log('exited', code);
-    expect(await victim.exited).toEqual({ code: null, signal: 'SIGKILL' });
-    expect(code).toBe(0);
-    expect(trailOf(node.path('audit'), planId)).toEqual([
-      'plan planned',
-      'confirm done',
-      'act done',
-      'verify done',
-    ]);
-    if (!agent.child.stdout.destroyed || stdout.includes('"outcome":"done"'))
-      expect(stdout).toContain('ended-by-sigkill');
-  });
-
-  it('a second SIGTERM means now', async () => {
-    const victim = await holder({ isStubborn: true });
-    const agent = await started('--confirm-without-elicitation');
-    const target = { ...targetOf(victim), graceSeconds: 60 };
-    const { planId = '' } = (await agent.call(target)).structuredContent ?? {};
-    agent.send({ ...target, planId });
-    await until(() => trailOf(node.path('audit'), planId).includes('confirm done'));
-    agent.child.kill('SIGTERM');
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    const startedAt = performance.now();
-    agent.child.kill('SIGTERM');
-    expect((await agent.exited).code).toBe(0);
-    expect(performance.now() - startedAt).toBeLessThan(10_000);
-    expect(victim.isAlive()).toBe(true);
-  });
-});
-
-describe.skipIf(cannotKill)(`shutdown while a person is asked${because(cannotKill)}`, () => {
-  it('withdraws the question and leaves the process alone', async () => {
-    startNode();
-    const victim = await holder();
-    const session = await connect(node, { mode: 'legacy' });
-    const planId = await session.plan(targetOf(victim));
-    let isAsked = () => {};
-    const asked = new Promise<void>((resolve) => {
-      isAsked = resolve;
-    });
-    session.answerWith(() => {
-      isAsked();
-      return new Promise(() => {});
-    });
-    const closed = new Promise<void>((resolve) => {
-      session.client.onclose = resolve;
-    });
-    const call = session.operate(kill, { ...targetOf(victim), planId }).then(
-      ({ outcome }) => outcome,
-      () => 'no answer',
-    );
-    await asked;
-    const startedAt = performance.now();
-    process.kill(session.pid ?? 0, 'SIGTERM');
-    await closed;
-    expect(performance.now() - startedAt).toBeLessThan(10_000);
-    expect(await call).toBe('cancelled');
-    expect(victim.isAlive()).toBe(true);
-    expect(trailOf(node.path('audit'), planId)).toEqual(['plan planned', 'confirm declined']);
-    expect(readFileSync(node.path('calls'), 'utf8')).toContain('nvmlDeviceGetComputeRunningProcesses');
-    node.dispose();
-  });
-});

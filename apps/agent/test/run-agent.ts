@@ -48,7 +48,8 @@ export function startAgent(
   const exited = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
   const until = async (condition: () => boolean, stream: 'stdout' | 'stderr') => {
     while (!condition()) {
-      if (child.exitCode !== null) throw new Error(`the agent exited with ${child.exitCode}: ${stderr}`);
+      const end = child.exitCode ?? child.signalCode;
+      if (end !== null) throw new Error(`the agent ended with ${end}: ${stderr}`);
       await Promise.race([once(child[stream], 'data'), exited]);
     }
   };

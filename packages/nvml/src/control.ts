@@ -22,8 +22,11 @@ export const nvidiaSmiCandidates: readonly string[] = [
 ];
 
 export interface NvmlControlOptions {
-  /** The provider of the same process: it lets go of its own handles, which would block the reset. */
-  readonly provider: { close(): Promise<void> };
+  /**
+   * What of this process may hold the driver open, which would block the reset: the provider and the event source. Each lets go, and stays
+   * away until the function it resolves with is called.
+   */
+  readonly clients: readonly { suspend(): Promise<() => void> }[];
   /** Absolute paths, tried in order. Default `nvidiaSmiCandidates`. */
   readonly smiCandidates?: readonly string[];
   /** Default 120,000. */
@@ -85,10 +88,13 @@ class NvmlControl implements GpuControl {
       const missing = (await privileges(this.#roots)).find(({ met }) => met === false);
       if (missing) throw new GpuError('NO_PERMISSION', `${missing.name} is missing: ${missing.detail}`);
       const libraryPath = await libraryPathOf(path);
-      await this.#letGo();
-      const { resetDeadlineMilliseconds = 120_000 } = this.#options;
-      const deadlineMilliseconds = resetDeadlineMilliseconds;
-      return await runReset({ program: path, libraryPath, gpus: names, deadlineMilliseconds });
+      const comeBack = await this.#letGo();
+      try {
+        const { resetDeadlineMilliseconds: deadlineMilliseconds = 120_000 } = this.#options;
+        return await runReset({ program: path, libraryPath, gpus: names, deadlineMilliseconds });
+      } finally {
+        comeBack();
+      }
     } finally {
       this.#resetting = false;
     }
@@ -113,16 +119,27 @@ class NvmlControl implements GpuControl {
     return { requirement: { name, met: false, detail: `no trusted nvidia-smi: ${refusals.join('; ')}` } };
   }
 
-  async #letGo(): Promise<void> {
-    const { provider, closeDeadlineMilliseconds = 10_000 } = this.#options;
+  /** All of them or none: a client that comes late is told to come back at once. */
+  async #letGo(): Promise<() => void> {
+    const { clients, closeDeadlineMilliseconds = 10_000 } = this.#options;
+    const leaving = clients.map((client) => client.suspend());
+    const comeBack = () => {
+      for (const left of leaving)
+        left.then(
+          (resume) => resume(),
+          () => {},
+        );
+    };
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<never>((_, reject) => {
       const late = () => reject(new Error(`still open after ${closeDeadlineMilliseconds} ms`));
       timer = setTimeout(late, closeDeadlineMilliseconds);
     });
     try {
-      await Promise.race([provider.close(), limit]);
+      await Promise.race([Promise.all(leaving), limit]);
+      return comeBack;
     } catch (error) {
+      comeBack();
       throw new GpuError(
         'UNAVAILABLE',
         'the server could not let go of the GPU itself, so nothing was reset',

@@ -48,6 +48,8 @@ export class EventHelper {
         gone.resolve();
       },
       onStuck: () => ended.resolve(false),
+      // One wait at a time.
+      onReturned: () => {},
     });
   }
 

@@ -698,6 +698,93 @@ it('a driver that was reloaded behind an open helper is found again by the same 
   expect(helpers).toHaveLength(3);
 });
 
+describe('sending ahead', () => {
+  const setUpPlain = async (behave: (operation: Operation) => Behaviour) => {
+    const made = setUp(behave);
+    await made.start();
+    /** Without topology: whom a GPU may be asked about is only known when the one before it has answered. */
+    const readPlain = (index: number) => {
+      const gpu: GpuRef = { index, uuid: `GPU-${index}`, pciAddress: null, name: null };
+      const signal = new AbortController().signal;
+      const promise = made.executor.submit(
+        { kind: 'read', index, uuid: gpu.uuid, sections: ['thermal'], peers: [] },
+        { signal, gpu },
+      );
+      promise.catch(() => {});
+      return promise;
+    };
+    const sentReads = (helper = 0) =>
+      made.helpers[helper]?.sent.flatMap(({ operation }) =>
+        operation.kind === 'read' ? [operation.index] : [],
+      );
+    return { ...made, readPlain, sentReads };
+  };
+
+  it('one read is with the helper before the one before it is answered, and no more than one', async () => {
+    const { readPlain, sentReads, helpers } = await setUpPlain((operation) =>
+      operation.kind === 'read' ? 'hangs' : 'answers',
+    );
+    for (const index of [0, 1, 2]) readPlain(index);
+    await settled();
+    expect(sentReads()).toEqual([0, 1]);
+    helpers[0]?.answer(helpers[0]?.sent.at(-2)?.id ?? -1);
+    await settled();
+    expect(sentReads()).toEqual([0, 1, 2]);
+  });
+
+  it('what was sent behind a hang is read by the other helper, and the first one goes when it answers late', async () => {
+    const { readPlain, sentReads, helpers, advance } = await setUpPlain((operation) =>
+      operation.kind === 'read' && operation.index === 0 ? 'hangs' : 'answers',
+    );
+    const first = readPlain(0);
+    const behind = readPlain(1);
+    await advance(2_000);
+    await expect(behind).resolves.toMatchObject({ pid: 101 });
+    expect(sentReads(1)).toEqual([1]);
+    // What the first one does next is not known here.
+    helpers[0]?.answer(helpers[0]?.sent.at(-2)?.id ?? -1);
+    await expect(first).resolves.toMatchObject({ pid: 100 });
+    await settled();
+    expect(helpers[0]?.isGone).toBe(true);
+  });
+
+  it('what was sent behind a crash is read by a new helper', async () => {
+    const { readPlain } = await setUpPlain((operation) =>
+      operation.kind === 'read' && operation.index === 0 ? 'crashes' : 'answers',
+    );
+    const crashed = readPlain(0);
+    const behind = readPlain(1);
+    await expect(crashed).rejects.toMatchObject({ code: 'ADAPTER_CRASHED' });
+    await expect(behind).resolves.toMatchObject({ pid: 101 });
+  });
+
+  it('nothing is sent behind a suspect, and a suspect is sent behind nothing', async () => {
+    let isMended = false;
+    const { readPlain, sentReads, advance, helpers } = await setUpPlain((operation) =>
+      operation.kind === 'read' && operation.index === 0 && !isMended ? 'hangs' : 'answers',
+    );
+    await expect(Promise.race([readPlain(0), advance(9_000).then(() => 'killed')])).rejects.toMatchObject({
+      code: 'GPU_HUNG',
+    });
+    isMended = true;
+    await advance(2_000);
+    const reads = [readPlain(0), readPlain(1), readPlain(2)];
+    await Promise.all(reads);
+    expect(sentReads(helpers.length - 1)?.at(-1)).toBe(0);
+  });
+
+  it('closing rejects what was sent ahead too', async () => {
+    const { readPlain, executor, advance } = await setUpPlain((operation) =>
+      operation.kind === 'read' ? 'hangs' : 'answers',
+    );
+    const reads = [readPlain(0), readPlain(1), readPlain(2)];
+    const closed = executor.close();
+    await advance(3_000);
+    await closed;
+    for (const read of reads) await expect(read).rejects.toMatchObject({ code: 'CANCELLED' });
+  });
+});
+
 describe('release', () => {
   it('resolves once every process is gone, and a later call opens again', async () => {
     const { executor, helpers, live, read, start } = setUp();

@@ -122,8 +122,10 @@ export class NvmlExecutor {
     const error = new GpuError('CANCELLED', reason);
     this.#rejectQueue(error);
     for (const slot of [...this.#slots]) {
-      slot.job?.task?.settle({ error });
-      if (slot.job) slot.job.task = undefined;
+      for (const job of [slot.job, slot.ahead]) {
+        job?.task?.settle({ error });
+        if (job) job.task = undefined;
+      }
       if (slot.job?.isStalled) this.#kill(slot);
       else slot.retire(closeGraceMilliseconds);
     }
@@ -151,7 +153,11 @@ export class NvmlExecutor {
       return;
     }
     this.#cancelIdle();
-    if (this.#slots.some((slot) => slot.isWorking)) return;
+    const working = this.#slots.find((slot) => slot.isWorking);
+    if (working) {
+      this.#sendAhead(working);
+      return;
+    }
     const task = this.#nextTask();
     if (task === undefined) return;
     const slot = this.#slots.find((other) => other.isIdle) ?? this.#startSlot();
@@ -159,9 +165,26 @@ export class NvmlExecutor {
     if (slot.isOpen) {
       this.#queue = this.#queue.filter((other) => other !== task);
       this.#begin(slot, task.operation, task);
+      this.#sendAhead(slot);
     } else {
       this.#begin(slot, { kind: 'open', library: this.#options.library }, undefined);
     }
+  }
+
+  /** One read is sent before the one before it is answered, so that the helper never waits for us. Suspects go alone. */
+  #sendAhead(slot: HelperSlot): void {
+    if (!slot.canSendAhead || this.#isSuspect(slot.job?.operation)) return;
+    const task = this.#nextTask();
+    // Which GPUs may be asked about depends on how the read before it ends.
+    if (task?.operation.kind !== 'read' || task.operation.sections.includes('topology')) return;
+    if (this.#isSuspect(task.operation)) return;
+    this.#queue = this.#queue.filter((other) => other !== task);
+    this.#awaitPatiently(task);
+    slot.sendAhead(task.operation, task);
+  }
+
+  #isSuspect(operation: Operation | undefined): boolean {
+    return operation !== undefined && this.#suspicions.get(suspectOf(operation)) !== undefined;
   }
 
   /** Before a helper that was idle is used again: a library that was replaced under it answers with errors, or with old news. */
@@ -184,7 +207,8 @@ export class NvmlExecutor {
 
   /** First come, first served, but a suspect goes last and alone, and nobody goes to a GPU that another helper hangs on. */
   #nextTask(): Task | undefined {
-    const inFlight = new Set(this.#slots.flatMap((slot) => (slot.job ? [slot.job.suspect] : [])));
+    const jobs = this.#slots.flatMap(({ job, ahead }) => [job, ahead].filter((each) => each !== undefined));
+    const inFlight = new Set(jobs.map(({ suspect }) => suspect));
     const open = this.#queue.filter((task) => !inFlight.has(suspectOf(task.operation)));
     const trusted = open.find((task) => this.#suspicions.get(suspectOf(task.operation)) === undefined);
     return trusted ?? (inFlight.size === 0 ? open[0] : undefined);
@@ -205,6 +229,7 @@ export class NvmlExecutor {
       onPeerStall: (from, job) => this.#onPeerStall(from, job),
       onPeerAnswer: ({ pid }, peer) => this.#suspicions.release(pid, peer),
       onDeadline: (from, job) => this.#onDeadline(from, job),
+      onReturned: (task) => void this.#queue.unshift(task),
       onExit: (from, exit) => this.#onExit(from, exit),
       onStuck: () => {
         this.#giveUpQueueIfHopeless();
@@ -217,14 +242,18 @@ export class NvmlExecutor {
   }
 
   #begin(slot: HelperSlot, operation: Operation, task: Task | undefined): void {
-    const { clock, stallMilliseconds } = this.#options;
-    if (task?.patienceMilliseconds !== undefined) {
-      clock.after(task.patienceMilliseconds, () => this.#abandon(task));
-    }
+    const { stallMilliseconds } = this.#options;
+    if (task) this.#awaitPatiently(task);
     slot.begin(withPeers(operation, this.#peerView()), task, {
       stallMilliseconds,
       deadlineMilliseconds: this.#deadlineOf(operation),
     });
+  }
+
+  #awaitPatiently(task: Task): void {
+    const { patienceMilliseconds } = task;
+    if (patienceMilliseconds === undefined) return;
+    this.#options.clock.after(patienceMilliseconds, () => this.#abandon(task));
   }
 
   #peerView(): PeerView {
@@ -349,6 +378,8 @@ export class NvmlExecutor {
     const own = this.#slots.find(({ job }) => job?.task === task);
     const busy = own ?? this.#slots.find(({ job }) => job !== undefined && job.suspect === gpu?.index);
     if (own?.job) own.job.task = undefined;
+    const sent = this.#slots.find(({ ahead }) => ahead?.task === task);
+    if (sent?.ahead) sent.ahead.task = undefined;
     this.#queue = this.#queue.filter((other) => other !== task);
     const suspicion = gpu && this.#suspicions.get(gpu.index);
     const hung = busy?.job && this.#isHung(busy.job) ? busy.incident : undefined;

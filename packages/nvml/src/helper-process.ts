@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { createProgressFile, type ProgressFile } from './progress-file.ts';
+import { createProgressFile, type ProgressFile, type ProgressNote } from './progress-file.ts';
 import { lineSplitter, type Operation, parseReply, type Reply } from './protocol.ts';
 
 export interface HelperExit {
@@ -76,7 +76,7 @@ export function helperStarter(
     const split = lineSplitter((line) => {
       const reply = parseReply(line);
       if (reply === undefined) return;
-      if (!('stage' in reply)) watcher.pause();
+      if (!('stage' in reply)) watcher.answered(reply.id);
       events.onReply(reply);
     });
     replies?.on('data', (chunk: Buffer) => {
@@ -89,7 +89,7 @@ export function helperStarter(
     return {
       pid: child.pid,
       send: (id, operation) => {
-        watcher.start(id);
+        watcher.sent(id);
         requests?.write(`${JSON.stringify({ id, operation })}\n`);
       },
       retire: () => {
@@ -106,23 +106,30 @@ export function helperStarter(
 /** How often the parent looks how far a request is that has no answer yet. */
 const progressMilliseconds = 100;
 
+const nothing: ProgressNote = { stage: '', at: 0 };
+
 /** Turns the helper's notes into replies, as if it had sent them: those that are seen, and the last one of a process that died. */
 function watchProgress(file: ProgressFile | undefined, { onReply }: HelperEvents) {
   let timer: NodeJS.Timeout | undefined;
-  let current: { readonly id: number; seen: string } | undefined;
+  let unanswered: number[] = [];
+  let seen = nothing;
   const look = () => {
-    const stage = current && file?.read(current.id);
-    if (!current || stage === undefined || stage === current.seen) return;
-    current.seen = stage;
-    onReply({ id: current.id, stage });
+    // The first is the one it is at.
+    const [id] = unanswered;
+    const note = id === undefined ? undefined : file?.read(id);
+    if (id === undefined || note === undefined || (note.at === seen.at && note.stage === seen.stage)) return;
+    seen = note;
+    onReply({ id, ...note });
   };
   return {
-    start: (id: number) => {
-      current = { id, seen: '' };
+    sent: (id: number) => {
+      unanswered.push(id);
       timer ??= setInterval(look, progressMilliseconds).unref();
     },
-    pause: () => {
-      current = undefined;
+    answered: (id: number) => {
+      unanswered = unanswered.filter((other) => other !== id);
+      seen = nothing;
+      if (unanswered.length > 0) return;
       clearInterval(timer);
       timer = undefined;
     },

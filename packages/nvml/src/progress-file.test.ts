@@ -18,7 +18,16 @@ describe('the progress file', () => {
     const { file, write } = opened();
     write(7, 'read utilization');
     write(7, 'read ecc');
-    expect(file.read(7)).toBe('read ecc');
+    expect(file.read(7)?.stage).toBe('read ecc');
+    file.close();
+  });
+
+  it('tells when it was begun', () => {
+    const { file, write } = opened();
+    const before = Date.now();
+    write(7, 'read ecc');
+    expect(file.read(7)?.at).toBeGreaterThanOrEqual(before);
+    expect(file.read(7)?.at).toBeLessThanOrEqual(Date.now());
     file.close();
   });
 
@@ -33,9 +42,9 @@ describe('the progress file', () => {
   it('cuts a note that is too long, and keeps nothing of a longer one before', () => {
     const { file, write } = opened();
     write(1, 'x'.repeat(1_000));
-    expect(file.read(1)).toMatch(/^x{100,128}$/);
+    expect(file.read(1)?.stage).toMatch(/^x{100,128}$/);
     write(1, 'short');
-    expect(file.read(1)).toBe('short');
+    expect(file.read(1)?.stage).toBe('short');
     file.close();
   });
 

@@ -10,12 +10,19 @@ import { join } from 'node:path';
 export interface ProgressFile {
   readonly fd: number;
   /** The last note of this request; undefined when there is none. */
-  read(id: number): string | undefined;
+  read(id: number): ProgressNote | undefined;
   close(): void;
 }
 
-/** One record: the request's number, and after it what is being done, padded with NUL. */
-const idBytes = 4;
+export interface ProgressNote {
+  readonly stage: string;
+  /** When it was begun, in milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** One record: the request's number, the time, and what is being done, padded with NUL. */
+const timeOffset = 8;
+const stageOffset = 16;
 const recordBytes = 128;
 
 /** In memory where that can be had, else on disk; undefined where neither can be written (a read-only container). */
@@ -44,8 +51,9 @@ function openedProgressFile(fd: number): ProgressFile {
       if (!isOpen) return undefined;
       const length = readSync(fd, record, 0, recordBytes, 0);
       if (length < recordBytes || record.readUInt32LE(0) !== id) return undefined;
-      const end = record.indexOf(0, idBytes);
-      return record.toString('utf8', idBytes, end < 0 ? recordBytes : end);
+      const end = record.indexOf(0, stageOffset);
+      const stage = record.toString('utf8', stageOffset, end < 0 ? recordBytes : end);
+      return { stage, at: record.readDoubleLE(timeOffset) };
     },
     close: () => {
       if (isOpen) closeSync(fd);
@@ -63,9 +71,10 @@ export function progressWriter(fd: number): ((id: number, stage: string) => void
   }
   const record = Buffer.alloc(recordBytes);
   return (id, stage) => {
-    record.fill(0, idBytes);
+    record.fill(0, stageOffset);
     record.writeUInt32LE(id, 0);
-    record.write(stage, idBytes, recordBytes - idBytes - 1);
+    record.writeDoubleLE(Date.now(), timeOffset);
+    record.write(stage, stageOffset, recordBytes - stageOffset - 1);
     writeSync(fd, record, 0, recordBytes, 0);
   };
 }

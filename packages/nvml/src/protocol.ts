@@ -82,7 +82,7 @@ export interface Failure {
 export type Request = { readonly id: number; readonly operation: Operation };
 export type Reply =
   /** What the helper is about to do: the last one before a hang says where. */
-  | { readonly id: number; readonly stage: string }
+  | { readonly id: number; readonly stage: string; readonly at?: number }
   | {
       readonly id: number;
       readonly result: unknown;

@@ -70,11 +70,18 @@ export function createNvmlProvider(options: NvmlProviderOptions = {}): NvmlProvi
 
 export interface NvmlProvider extends GpuProvider {
   /**
-   * Lets go of the driver: every helper process is gone when it resolves, calls in progress are rejected with CANCELLED, and later ones
-   * open again. Before a reset, or an unload of the driver.
+   * Lets go of the driver: every helper process is gone when it resolves, and calls in progress are rejected with CANCELLED. Later ones open
+   * again. Before an unload of the driver.
    * @throws GpuError DRIVER_UNRESPONSIVE when a process cannot be ended, after at most 2.5 s
    */
   release(): Promise<void>;
+
+  /**
+   * The same, and later calls are rejected with UNAVAILABLE until the function it resolves with is called: nobody may open the driver in the
+   * middle of a reset.
+   * @throws GpuError DRIVER_UNRESPONSIVE when a process cannot be ended; calls then work as before
+   */
+  suspend(): Promise<() => void>;
 }
 
 class HelperBackedProvider implements NvmlProvider {
@@ -85,6 +92,7 @@ class HelperBackedProvider implements NvmlProvider {
   readonly #identityMilliseconds: number;
   /** What was last known of each GPU, and until when it need not be asked again. Names one that no longer answers. */
   #known: readonly Identity[] = [];
+  readonly #suspensions = new Set<symbol>();
 
   constructor(options: NvmlProviderOptions) {
     this.#stallMilliseconds = options.stallMilliseconds ?? 2_000;
@@ -107,6 +115,7 @@ class HelperBackedProvider implements NvmlProvider {
   }
 
   async describeNode(signal: AbortSignal): Promise<NodeDescription> {
+    this.#checkNotSuspended();
     const node = await this.#executor.submit({ kind: 'describe' }, { signal });
     if (this.#known.length !== node.gpuCount) {
       this.#known = Array.from({ length: node.gpuCount }, (_, index) => ({
@@ -129,6 +138,7 @@ class HelperBackedProvider implements NvmlProvider {
   }
 
   async readGpu(gpu: GpuRef, sections: readonly GpuSection[], signal: AbortSignal): Promise<GpuSample> {
+    this.#checkNotSuspended();
     const { index } = gpu;
     if (!Number.isInteger(index) || index < 0 || index > 0xffff) {
       throw new GpuError('GPU_NOT_FOUND', `${index} is not the index of a GPU`, { gpuId: String(index) });
@@ -146,6 +156,26 @@ class HelperBackedProvider implements NvmlProvider {
 
   release(): Promise<void> {
     return this.#executor.release();
+  }
+
+  async suspend(): Promise<() => void> {
+    const suspension = Symbol('suspension');
+    this.#suspensions.add(suspension);
+    const resume = () => void this.#suspensions.delete(suspension);
+    try {
+      await this.#executor.release();
+    } catch (error) {
+      resume();
+      throw error;
+    }
+    return resume;
+  }
+
+  #checkNotSuspended(): void {
+    if (this.#suspensions.size === 0) return;
+    throw new GpuError('UNAVAILABLE', 'the driver is left alone while a GPU is reset', {
+      hint: 'Ask again when the reset is over, within two minutes.',
+    });
   }
 
   /** A GPU that cannot be identified, or not in time, is listed all the same, with what was known of it. */

@@ -18,7 +18,7 @@ export interface Job {
   readonly operation: Operation;
   /** What is to blame when no answer comes: the GPU being read, or the one it is being asked about. */
   suspect: Suspect;
-  readonly startedAt: number;
+  startedAt: number;
   task: Task | undefined;
   /** What the helper said last that it was about to do. */
   stage: string;
@@ -43,6 +43,13 @@ export interface SlotOptions {
   readonly onExit: (slot: HelperSlot, exit: HelperExit) => void;
   /** SIGKILL did not end the process. */
   readonly onStuck: (slot: HelperSlot) => void;
+  /** What had been sent ahead will not be done here. */
+  readonly onReturned: (task: Task) => void;
+}
+
+export interface JobLimits {
+  readonly stallMilliseconds: number;
+  readonly deadlineMilliseconds: number;
 }
 
 /** How long a killed or retired process may take to go. */
@@ -64,14 +71,18 @@ export class HelperSlot {
   /** Whether somebody has looked, since it was idle, that this is still what is installed. */
   libraryCheck: 'due' | 'running' | 'done' = 'done';
   job: Job | undefined;
+  /** Sent already, and begun by the process the moment it is done with `job`: it need not wait for us to ask. */
+  ahead: Job | undefined;
   readonly #options: SlotOptions;
   #helper = notStarted;
   #timers: (() => void)[] = [];
   #jobCount = 0;
-  #stallMilliseconds = 0;
   #isStallPending = false;
   #cancelPeerStall: () => void = () => {};
   #retiredAt = 0;
+  #limits: JobLimits = { stallMilliseconds: 0, deadlineMilliseconds: 0 };
+  /** It still has something to do that nobody waits for here any more. */
+  #isBehind = false;
 
   constructor(options: SlotOptions) {
     this.#options = options;
@@ -125,14 +136,27 @@ export class HelperSlot {
     };
   }
 
-  begin(
-    operation: Operation,
-    task: Task | undefined,
-    limits: { readonly stallMilliseconds: number; readonly deadlineMilliseconds: number },
-  ): void {
-    const { clock, onDeadline } = this.#options;
+  begin(operation: Operation, task: Task | undefined, limits: JobLimits): void {
+    const job = this.#jobOf(operation, task);
+    this.#limits = limits;
+    this.#start(job);
+    this.#helper.send(job.id, operation);
+  }
+
+  /** Only while it works, and only one: what hangs must be the one thing that is in the process. */
+  sendAhead(operation: Operation, task: Task): void {
+    this.ahead = this.#jobOf(operation, task);
+    this.#helper.send(this.ahead.id, operation);
+  }
+
+  get canSendAhead(): boolean {
+    return this.isWorking && this.isOpen && this.ahead === undefined && this.job?.operation.kind === 'read';
+  }
+
+  #jobOf(operation: Operation, task: Task | undefined): Job {
+    const { clock } = this.#options;
     this.#jobCount += 1;
-    const job: Job = {
+    return {
       id: this.#jobCount,
       operation,
       suspect: suspectOf(operation),
@@ -142,25 +166,29 @@ export class HelperSlot {
       progressAt: clock.now(),
       isStalled: false,
     };
+  }
+
+  #start(job: Job): void {
+    const { clock, onDeadline } = this.#options;
     this.job = job;
     this.#timers = [
-      clock.after(limits.deadlineMilliseconds, () => {
+      clock.after(this.#limits.deadlineMilliseconds, () => {
         job.isStalled = true;
+        this.#returnAhead();
         onDeadline(this, job);
       }),
     ];
-    this.#stallMilliseconds = limits.stallMilliseconds;
     // A process that still starts (a busy machine) is no driver that hangs: its first word starts the count.
-    this.#isStallPending = operation.kind === 'open';
+    this.#isStallPending = job.operation.kind === 'open';
     if (!this.#isStallPending) this.#watchForStall(job);
-    this.#helper.send(job.id, operation);
   }
 
   #watchForStall(job: Job): void {
     const { clock, onStall } = this.#options;
     this.#isStallPending = false;
-    const cancel = clock.after(this.#stallMilliseconds, () => {
+    const cancel = clock.after(this.#limits.stallMilliseconds, () => {
       job.isStalled = true;
+      this.#returnAhead();
       onStall(this, job);
     });
     this.#timers.push(cancel);
@@ -198,8 +226,9 @@ export class HelperSlot {
     this.#cancelPeerStall();
     if (before !== own && before !== job.suspect) onPeerAnswer(this, before);
     if (job.suspect === own) return;
-    this.#cancelPeerStall = clock.after(this.#stallMilliseconds, () => {
+    this.#cancelPeerStall = clock.after(this.#limits.stallMilliseconds, () => {
       job.isStalled = true;
+      this.#returnAhead();
       onPeerStall(this, job);
     });
   }
@@ -208,6 +237,7 @@ export class HelperSlot {
   retire(graceMilliseconds = exitGraceMilliseconds): void {
     if (this.state !== 'ready') return;
     this.state = 'retiring';
+    this.#returnAhead();
     this.#retiredAt = this.#options.clock.now();
     this.#helper.retire();
     this.#options.clock.after(graceMilliseconds, () => this.kill());
@@ -218,6 +248,7 @@ export class HelperSlot {
     if (this.state !== 'ready' && this.state !== 'retiring') return;
     const { clock, logger, onStuck } = this.#options;
     this.state = 'dying';
+    this.#returnAhead();
     this.#cancelTimers();
     this.#helper.kill();
     clock.after(exitGraceMilliseconds, () => {
@@ -234,18 +265,36 @@ export class HelperSlot {
     if (this.state === 'dying' || this.state === 'stuck' || job?.id !== reply.id) return;
     if ('stage' in reply) {
       job.stage = reply.stage;
-      job.progressAt = this.#options.clock.now();
+      const now = this.#options.clock.now();
+      job.progressAt = Math.min(reply.at ?? now, now);
       this.#followSuspect(job);
       if (this.#isStallPending) this.#watchForStall(job);
       return;
     }
     this.#cancelTimers();
+    const next = this.ahead;
+    this.ahead = undefined;
     this.job = undefined;
+    if (next) {
+      next.startedAt = next.progressAt = this.#options.clock.now();
+      this.#start(next);
+    }
     this.#options.onReply(this, job, reply);
+    // What it does now is not known here, so a hang there would be blamed on whatever came next.
+    if (this.#isBehind) this.retire();
+  }
+
+  #returnAhead(): void {
+    const { ahead } = this;
+    this.ahead = undefined;
+    if (ahead === undefined) return;
+    this.#isBehind = true;
+    if (ahead.task) this.#options.onReturned(ahead.task);
   }
 
   #onExit(exit: HelperExit): void {
     this.#cancelTimers();
+    this.#returnAhead();
     this.#options.onExit(this, exit);
     this.state = 'gone';
   }

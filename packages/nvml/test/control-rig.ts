@@ -77,7 +77,7 @@ export function createControlRig() {
   function control(options: Partial<NvmlControlOptions> = {}): GpuControl {
     put('sys/bus/pci/rescan', '');
     return createNvmlControl({
-      provider: { close: async () => {} },
+      clients: [{ suspend: async () => () => {} }],
       procRoot: existsSync(join(directory, 'proc')) ? join(directory, 'proc') : fakeProc(),
       sysRoot: join(directory, 'sys'),
       runRoot: join(directory, 'run'),

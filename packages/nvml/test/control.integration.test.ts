@@ -91,20 +91,48 @@ describe.skipIf(!canMakeTrustedTool)(`reset (${skipReason})`, () => {
     expect(strings('environ').join()).not.toContain('LD_LIBRARY_PATH');
   });
 
-  test('lets go of its own handles first', async () => {
+  test('lets go of its own handles first, and takes them again afterwards', async () => {
     fakeTool(`test -e ${directory}/closed && echo closed-first`);
-    const close = async () => {
-      put('closed', '');
+    const order: string[] = [];
+    const client = (name: string) => ({
+      suspend: async () => {
+        put('closed', '');
+        order.push(`${name} gone`);
+        return () => void order.push(`${name} back, ${ran() ? 'after' : 'before'} the tool`);
+      },
+    });
+    const made = control({ clients: [client('provider'), client('events')] });
+    expect(await made.reset([gpu])).toMatchObject({ output: 'closed-first\n' });
+    await Promise.resolve();
+    expect(order).toEqual([
+      'provider gone',
+      'events gone',
+      'provider back, after the tool',
+      'events back, after the tool',
+    ]);
+  });
+
+  test('a client that leaves does not stay away because another one did not leave', async () => {
+    fakeTool();
+    let isBack = false;
+    const leaves = {
+      suspend: async () => () => {
+        isBack = true;
+      },
     };
-    expect(await control({ provider: { close } }).reset([gpu])).toMatchObject({ output: 'closed-first\n' });
+    const stays = { suspend: () => Promise.reject(new Error('stuck')) };
+    expect(await codeOf(control({ clients: [leaves, stays] }).reset([gpu]))).toBe('UNAVAILABLE');
+    await Promise.resolve();
+    expect(isBack).toBe(true);
+    expect(ran()).toBe(false);
   });
 
   test.each([
     ['does not close', () => Promise.reject(new Error('stuck'))],
-    ['hangs', () => new Promise<void>(() => {})],
-  ])('does not run when the provider %s', async (_, close) => {
+    ['hangs', () => new Promise<() => void>(() => {})],
+  ])('does not run when the provider %s', async (_, suspend) => {
     fakeTool();
-    const made = control({ provider: { close }, closeDeadlineMilliseconds: 50 });
+    const made = control({ clients: [{ suspend }], closeDeadlineMilliseconds: 50 });
     expect(await codeOf(made.reset([gpu]))).toBe('UNAVAILABLE');
     expect(ran()).toBe(false);
     // And it can be tried again.

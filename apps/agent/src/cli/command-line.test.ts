@@ -32,6 +32,25 @@ describe('parseCommandLine', () => {
     expect(commandOf('--backend=mock', '--json', 'health')).toMatchObject(expected);
   });
 
+  it.each([
+    [['topology', '--gpu', '1', '--json'], { command: 'topology', flags: { gpu: ['1'], json: ['true'] } }],
+    [['processes', '--backend=mock'], { command: 'processes', flags: { backend: ['mock'] } }],
+    [
+      ['--kernel-log', 'none', 'watch', '--gpu', 'GPU-1'],
+      { command: 'watch', flags: { kernelLog: ['none'], gpu: ['GPU-1'] } },
+    ],
+    [
+      ['--mode', 'operator', '--audit-file', '/a', '--confirm-without-elicitation'],
+      {
+        command: 'serve',
+        flags: { mode: ['operator'], auditFile: ['/a'], confirmWithoutElicitation: ['true'] },
+      },
+    ],
+    [['tools', '--mode', 'operator'], { command: 'tools', flags: { mode: ['operator'] } }],
+  ])('%j', (argv, expected) => {
+    expect(commandOf(...argv)).toMatchObject(expected);
+  });
+
   it('keeps operands in order, a dash for standard input among them', () => {
     expect(commandOf('analyze', 'a.log', '-', '--events', 'b.log').operands).toEqual(['a.log', '-', 'b.log']);
     expect(commandOf('call', 'get_gpu_health', '{"gpu":0}').operands).toEqual([
@@ -77,6 +96,10 @@ describe('parseCommandLine', () => {
     [['analyze'], 'file'],
     [['health', '--gpu'], '--gpu'],
     [['analyze', '--backend', 'mock', 'x'], '--backend'],
+    [['topology', '--since', '1h'], '--since'],
+    [['processes', 'extra'], 'argument'],
+    [['watch', '--since', '1h'], '--since'],
+    [['health', '--mode', 'operator'], '--mode'],
   ])('%j is refused in one line', (argv, word) => {
     const message = messageOf(...argv);
     expect(message).toContain(word);

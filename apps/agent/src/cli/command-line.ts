@@ -37,7 +37,7 @@ const commandTable = {
 const plannedCommands = ['timeline', 'diagnose'] as const;
 
 const exitCodeHelp = `
-Exit codes of inventory, health, xid, analyze and doctor: 0 ok, 1 warning, 2 critical, 3 unknown; 64 usage, 70 internal.
+Exit codes of inventory, health, xid, topology, processes, analyze and doctor: 0 ok, 1 warning, 2 critical, 3 unknown; 64 usage, 70 internal.
 Every option but those of one question can be set by K8S_GPU_MCP_<OPTION>; a flag wins.`;
 
 export type CommandLine =

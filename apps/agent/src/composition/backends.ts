@@ -91,10 +91,19 @@ export async function openHostProcesses(config: AgentConfig): Promise<HostProces
   return createHostProcesses();
 }
 
-/** Resets go through the vendor's tool, once our own process has let go of the driver. */
-export async function openGpuControl(provider: GpuProvider): Promise<GpuControl> {
+/** Resets go through the vendor's tool, while nothing of our own holds the driver. */
+export async function openGpuControl(
+  provider: GpuProvider,
+  eventSource: GpuEventSource,
+): Promise<GpuControl> {
   const { createNvmlControl } = await import('@k8s-gpu-mcp/nvml');
-  return createNvmlControl({ provider });
+  return createNvmlControl({ clients: [provider, eventSource].map(asClient) });
+}
+
+function asClient(part: object): { suspend(): Promise<() => void> } {
+  if ('suspend' in part && typeof part.suspend === 'function')
+    return part as { suspend(): Promise<() => void> };
+  throw new Error('operator mode needs adapters that can let go of the driver');
 }
 
 export async function openProcessControl(): Promise<ProcessControl> {

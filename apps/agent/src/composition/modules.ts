@@ -75,7 +75,9 @@ export const readOnlyModule = () =>
 /** Everything that changes something. Only operator mode loads it. */
 export const operatorModule = () =>
   new ContainerModule(({ bind }) => {
-    bind(operatorTokens.gpuControl).toResolvedValue(openGpuControl, [tokens.gpuProvider]).inSingletonScope();
+    bind(operatorTokens.gpuControl)
+      .toResolvedValue(openGpuControl, [tokens.gpuProvider, tokens.eventSource])
+      .inSingletonScope();
     bind(operatorTokens.processControl).toResolvedValue(openProcessControl).inSingletonScope();
     bind(operatorTokens.auditLog)
       .toResolvedValue(({ auditFile }) => createAuditLog(auditFile), [tokens.config])
