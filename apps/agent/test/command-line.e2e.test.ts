@@ -12,6 +12,10 @@ describe('health per mock scenario', () => {
   const obliged: Record<string, string> = {
     'healthy-8xh100': 'ok',
     mig: 'ok',
+    // Nothing is broken: another command has the news, see below.
+    'vbios-drift': 'ok',
+    'memory-held-by-nobody': 'ok',
+    straggler: 'ok',
     'fallen-off-bus': 'critical',
     'hung-driver': 'critical',
     'mixed-faults': 'critical',
@@ -38,6 +42,21 @@ describe('health per mock scenario', () => {
     expect(code).toBe(codeByVerdict[answer.verdict]);
     if (obliged[scenario]) expect(answer.verdict).toBe(obliged[scenario]);
     else expect(['warning', 'critical']).toContain(answer.verdict);
+  });
+});
+
+describe('what health does not judge', () => {
+  it.each([
+    [['inventory'], 'vbios-drift', 'GPU 6'],
+    [['processes'], 'memory-held-by-nobody', 'GPU 1'],
+    [['call', 'compare_gpus'], 'straggler', 'GPU 5'],
+    [['topology'], 'nvlink-down', 'GPU 4'],
+  ])('%j finds it in %s', async (command, scenario, gpu) => {
+    const { code, stdout } = await runAgent([...command, '--backend', 'mock', '--scenario', scenario]);
+    expect(code).toBe(1);
+    expect(stdout).toContain(gpu);
+    const healthy = await runAgent([...command, '--backend', 'mock']);
+    expect(healthy).toMatchObject({ code: 0, stderr: '' });
   });
 });
 

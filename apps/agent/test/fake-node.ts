@@ -12,7 +12,7 @@ import {
   noCompiler,
 } from '../../../packages/nvml/test/fake/rig.ts';
 
-export { helperPids, noCompiler, until } from '../../../packages/nvml/test/fake/rig.ts';
+export { helperPids, type NodeConfig, noCompiler, until } from '../../../packages/nvml/test/fake/rig.ts';
 
 const { seesAllProcesses } = await createHostProcesses().describe([], AbortSignal.timeout(10_000));
 /** Why nothing can be ended on this machine; undefined where it can. */
@@ -100,7 +100,7 @@ export function endVictims(): void {
   victims.clear();
 }
 
-export interface AuditLine {
+interface AuditLine {
   readonly audit: true;
   readonly caller: string;
   readonly tool: string;

@@ -23,10 +23,10 @@ const tools = [
   'get_gpu_health',
   'get_gpu_inventory',
   'get_gpu_telemetry',
+  'analyze_xid_errors',
   'get_gpu_topology',
   'get_gpu_processes',
   'compare_gpus',
-  'analyze_xid_errors',
 ];
 
 let agent: RunningAgent | undefined;

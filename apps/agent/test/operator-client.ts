@@ -14,7 +14,7 @@ const operatorArgs = (node: FakeNode) => [
 /** For the title of what is skipped. */
 export const because = (reason: string | undefined) => (reason ? ` (skipped: ${reason})` : '');
 
-export interface Operated {
+interface Operated {
   readonly outcome: string;
   readonly canAct: boolean;
   readonly reasons: readonly string[];

@@ -1,7 +1,14 @@
 // What the commands of this node print: live events from driver and kernel log, topology and processes, on the C fake library.
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createFakeNode, type FakeNode, helperPids, noCompiler, until } from './fake-node.ts';
+import {
+  createFakeNode,
+  type FakeNode,
+  helperPids,
+  type NodeConfig,
+  noCompiler,
+  until,
+} from './fake-node.ts';
 import { type RunningAgent, runAgent, startAgent } from './run-agent.ts';
 
 // nvmlEventTypeXidCriticalError, nvmlEventTypePState. Source: nvml.h.
@@ -187,16 +194,18 @@ describe.skipIf(noCompiler !== undefined)('topology and processes on a real dlop
 
   // No process can have this pid: Linux has at most 4,194,304.
   const noSuchPid = 4_294_967_000;
-  it.each([
-    ['topology', [{}, {}], 'ok', 0],
-    ['topology', [{ 'nvlink.0.state': 0 }, {}], 'warning', 1],
-    ['topology', [{}, {}], 'unknown', 3, ['rc nvmlInitWithFlags * 9', 'rc nvmlInit_v2 * 9']],
-    ['processes', [{ 'process.compute': `${process.pid}:1048576` }, {}], 'ok', 0],
-    ['processes', [{ 'process.compute': `${noSuchPid}:1048576` }, {}], 'warning', 1],
-    ['processes', [{}, {}], 'critical', 2, ['rc * 1 15']],
-    ['processes', [{}, {}], 'unknown', 3, ['rc nvmlInitWithFlags * 9', 'rc nvmlInit_v2 * 9']],
-  ] as const)('%s of %j: %s is exit code %i', async (command, gpus, verdict, code, faults = []) => {
-    node.configure({ gpus, faults });
+  const notLoaded = ['rc nvmlInitWithFlags * 9', 'rc nvmlInit_v2 * 9'];
+  const cases: readonly [string, NodeConfig, string, number][] = [
+    ['topology', { gpus: [{}, {}] }, 'ok', 0],
+    ['topology', { gpus: [{ 'nvlink.0.state': 0 }, {}] }, 'warning', 1],
+    ['topology', { faults: notLoaded }, 'unknown', 3],
+    ['processes', { gpus: [{ 'process.compute': `${process.pid}:1048576` }, {}] }, 'ok', 0],
+    ['processes', { gpus: [{ 'process.compute': `${noSuchPid}:1048576` }, {}] }, 'warning', 1],
+    ['processes', { faults: ['rc * 1 15'] }, 'critical', 2],
+    ['processes', { faults: notLoaded }, 'unknown', 3],
+  ];
+  it.each(cases)('%s of %j: %s is exit code %i', async (command, config, verdict, code) => {
+    node.configure(config);
     const json = await ask(command, '--json');
     expect(json.stdout.trim().split('\n')).toHaveLength(1);
     expect(JSON.parse(json.stdout)).toMatchObject({ apiVersion: 'v1', verdict });

@@ -12,17 +12,16 @@ const cpuWords = 8192 / 64;
 const nodeWords = 1024 / 64;
 
 export function readTopology(device: Device, context: ReadContext): SectionResult<'topology'> {
+  // Its own first: a hang while it is asked about another is the other's.
+  const own = {
+    memoryNumaNode: device.u32('nvmlDeviceGetNumaNodeId'),
+    cpuAffinity: readCpuAffinity(device),
+    numaAffinity: readNumaAffinity(device),
+  };
   const gaps = new ListGaps('topology.peers', 'GPU');
   const peers = context.peers.flatMap((index) => readPeer(device, index, context, gaps) ?? []);
-  return {
-    leaves: {
-      memoryNumaNode: device.u32('nvmlDeviceGetNumaNodeId'),
-      cpuAffinity: readCpuAffinity(device),
-      numaAffinity: readNumaAffinity(device),
-      peers: { value: peers },
-    },
-    gaps: gaps.all(),
-  };
+  if (context.peers.length > 0) context.onStage('topology read');
+  return { leaves: { ...own, peers: { value: peers } }, gaps: gaps.all() };
 }
 
 function readCpuAffinity(device: Device): Reading<string> {

@@ -1,4 +1,4 @@
-import type { Values } from './rig.ts';
+import type { Values } from './values.ts';
 
 /** Beside what `h100Links` has, everything about links, processes and instances that there is to read. No real GPU has all of it. */
 export const everyLink: Values = {

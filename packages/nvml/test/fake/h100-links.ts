@@ -1,4 +1,4 @@
-import type { Values } from './rig.ts';
+import type { Values } from './values.ts';
 
 /**
  * What an HGX H100 board says of links, neighbours and ways to divide it. Sources: `nvidia-smi nvlink -s`, `-R`, `topo -m` and `mig -lgip`,

@@ -1,5 +1,5 @@
 import { h100Links } from './h100-links.ts';
-import type { Values } from './rig.ts';
+import type { Values } from './values.ts';
 
 /** What NVML says of an idle H100 80GB HBM3, from what `nvidia-smi -q` prints of one, in NVML's units. */
 export function h100(index: number): Values {

@@ -16,9 +16,11 @@ import { fileURLToPath } from 'node:url';
 import { createNvmlProvider, type NvmlProviderOptions } from '../../src/index.ts';
 import { type Generation, versionScript } from './exports.ts';
 import { h100 } from './h100.ts';
+import type { Values } from './values.ts';
 
 export type { Generation } from './exports.ts';
 export { h100 } from './h100.ts';
+export type { Values } from './values.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const packageRoot = join(here, '../..');
@@ -92,8 +94,6 @@ export function compileFakeLibrary(generation: Generation = 580, without: readon
   return output;
 }
 const linked = new Map<string, string>();
-
-export type Values = Readonly<Record<string, string | number | null>>;
 
 export interface NodeConfig {
   readonly sys?: Values;

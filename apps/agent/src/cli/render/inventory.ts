@@ -1,6 +1,13 @@
 import type { GpuState, StructuredContent } from '@k8s-gpu-mcp/core';
 import type { Terminal } from '../terminal.ts';
-import { type Answer, renderCoverage, renderHead, renderNextSteps, viewOf } from './answer.ts';
+import {
+  type Answer,
+  renderCoverage,
+  renderFindings,
+  renderHead,
+  renderNextSteps,
+  viewOf,
+} from './answer.ts';
 import { clean, table } from './layout.ts';
 
 interface InventoryAnswer extends Answer {
@@ -51,6 +58,7 @@ export function renderInventory(content: StructuredContent, terminal: Terminal):
   return [
     renderHead(answer, terminal),
     rows.length === 0 ? '' : `\n${table(columns, rows, terminal.columns)}`,
+    renderFindings(answer.findings ?? [], terminal),
     renderNextSteps(answer, terminal),
     renderCoverage(answer, terminal),
   ].join('');

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { type GpuNodeEvent, silentLogger, type WatchNotice } from '@k8s-gpu-mcp/core';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { composeAgent } from '../../composition/compose-agent.ts';
 import { resolveConfig } from '../../config.ts';
 import { createTerminal, type Terminal } from '../terminal.ts';
@@ -54,6 +54,12 @@ describe.each(cases)('%s', (_, render, tool) => {
     expect(rows.length).toBeGreaterThan(0);
     for (const row of rows) expect(row.length).toBeLessThanOrEqual(80);
   });
+});
+
+test('inventory tells what differs between siblings, with the evidence', async () => {
+  const text = renderInventory(await answerOf('get_gpu_inventory', 'vbios-drift'), terminalOf(200, plain));
+  expect(text).toContain('rule drift.vbios-version');
+  expect(text).toMatch(/evidence: .*vbiosVersion of GPU 6 = /);
 });
 
 const head = {
