@@ -12,15 +12,16 @@ const sections = ['memory', 'thermal', 'power', 'clocks', 'utilization', 'ecc', 
 const callMicroseconds = 20;
 /** Held everywhere. The goal is 1.2; what is above it is the kernel's price for waking the other process, eight times a snapshot. */
 const limit = 1.6;
-const rounds = process.env.BENCH_SHORT === '1' ? 40 : 400;
+const { BENCH_SHORT } = process.env;
+const rounds = BENCH_SHORT === '1' ? 40 : 400;
 const dist = resolve(import.meta.dirname, '../packages/nvml/dist');
 
 const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /** Runs one snapshot in this process and writes down every call, in order. */
 async function recordCalls(node) {
-  const { NvmlSession } = await import(join(dist, 'session.js'));
-  const { loadKoffi } = await import(join(dist, 'library.js'));
+  const { NvmlSession } = await import(join(dist, 'helper/session.js'));
+  const { loadKoffi } = await import(join(dist, 'helper/library.js'));
   const { functions } = await import(join(dist, 'abi/functions.js'));
   Object.assign(process.env, node.environment);
   const koffi = await loadKoffi();

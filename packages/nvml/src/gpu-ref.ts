@@ -1,5 +1,5 @@
 import { formatPciAddress, type Gap, type GpuRef, parsePciAddress } from '@k8s-gpu-mcp/core';
-import type { IdentifyResult } from './protocol.ts';
+import type { IdentifyResult } from './protocol/protocol.ts';
 
 export function unknownGpu(index: number): GpuRef {
   return { index, uuid: null, pciAddress: null, name: null };

@@ -13,12 +13,12 @@ import {
   type ProviderManifest,
   silentLogger,
 } from '@k8s-gpu-mcp/core';
-import { gapReasonByCode } from './errors.ts';
-import { eventLoopHold, unreferencedClock } from './event-loop.ts';
-import { NvmlExecutor } from './executor.ts';
+import { gapReasonByCode } from './executor/errors.ts';
+import { eventLoopHold, unreferencedClock } from './executor/event-loop.ts';
+import { NvmlExecutor } from './executor/executor.ts';
+import { defaultHelperPath, helperStarter } from './executor/helper-process.ts';
 import { toGpuRef, unknownGpu } from './gpu-ref.ts';
-import { defaultHelperPath, helperStarter } from './helper-process.ts';
-import { isLibraryReplaced } from './library-file.ts';
+import { isLibraryReplaced } from './helper/library-file.ts';
 
 export interface NvmlProviderOptions {
   /** A libnvidia-ml to use instead of searching `nvmlLibraryCandidates`. */

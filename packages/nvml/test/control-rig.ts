@@ -12,7 +12,7 @@ import {
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { GpuControl } from '@k8s-gpu-mcp/core';
-import { createNvmlControl, type NvmlControlOptions } from '../src/control.ts';
+import { createNvmlControl, type NvmlControlOptions } from '../src/control/control.ts';
 
 const isRoot = process.getuid?.() === 0;
 /** Only root can make a program that passes for the vendor's. */

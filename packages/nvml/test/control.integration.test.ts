@@ -15,8 +15,8 @@ import {
 import { dirname, join } from 'node:path';
 import { type GpuRef, isGpuError } from '@k8s-gpu-mcp/core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { NvmlControlOptions } from '../src/control/control.ts';
 import { trustedProgram } from '../src/control/trusted-file.ts';
-import type { NvmlControlOptions } from '../src/control.ts';
 import { type ControlRig, canMakeTrustedTool, createControlRig, skipReason } from './control-rig.ts';
 
 const gpu: GpuRef = {

@@ -259,7 +259,7 @@ export const comparisonMetrics: readonly ComparisonMetric[] = [
     sections: [],
     compared: 'always',
     worse: 'high',
-    floor: share(2, 100),
+    floor: share(2, 500),
     read: ({ probeMilliseconds }) => probeMilliseconds,
     why: 'The driver takes longer to answer for it than for its siblings: firmware or bus trouble can begin so.',
     tool: 'analyze_xid_errors',

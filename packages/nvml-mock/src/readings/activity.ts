@@ -188,11 +188,7 @@ const megatransfers: Readonly<Record<number, number>> = {
   5: 32_000,
 };
 
-export function pcieOf(
-  node: SimulatedNode,
-  { model, condition, index }: SimulatedGpu,
-  share: number,
-): GpuPcie {
+export function pcieOf(node: SimulatedNode, { model, condition, index }: SimulatedGpu): GpuPcie {
   const { generation, lanes } = model.pcie;
   const speed = megatransfers[generation] ?? null;
   const counted = only(model.driver.tellsRecentReadings, 0);

@@ -42,7 +42,7 @@ export function readingsAt(
     profiling: profilingBetween(gpu, load, profiledAt, now),
     ecc: eccOf(gpu),
     rowRemap: rowRemapOf(gpu),
-    pcie: pcieOf(node, gpu, share),
+    pcie: pcieOf(node, gpu),
     pcieTraffic: pcieTrafficOf(share),
     nvlink: nvlinksOf(node, gpu),
     fabric: fabricOf(gpu),

@@ -1,11 +1,11 @@
 import type { AccountedProcess, Gap } from '@k8s-gpu-mcp/core';
 import { allocateStruct } from '../abi/codec.ts';
 import { rc } from '../abi/constants.ts';
-import { missingFrom, type Reading } from '../decode.ts';
-import { decodeAccounting } from '../decode-processes.ts';
-import type { Device } from '../device.ts';
-import { readGrowing } from '../growing-list.ts';
-import { ListGaps } from '../list-gaps.ts';
+import { decodeAccounting } from '../decode/processes.ts';
+import { missingFrom, type Reading } from '../decode/values.ts';
+import type { Device } from '../device/device.ts';
+import { readGrowing } from '../device/growing-list.ts';
+import { ListGaps } from '../device/list-gaps.ts';
 
 /** What the driver remembers of processes, also of those that ended. */
 export function readAccounted(device: Device, gaps: Gap[]): Reading<readonly AccountedProcess[]> {

@@ -8,8 +8,8 @@ import {
   decodeSupportedEventReasons,
   missingFrom,
   type Reading,
-} from '../decode.ts';
-import { type Device, firstReading, type Leaves, mapReading } from '../device.ts';
+} from '../decode/values.ts';
+import { type Device, firstReading, type Leaves, mapReading } from '../device/device.ts';
 
 export function readClocks(device: Device): Leaves<'clocks'> {
   const state = 'nvmlDeviceGetPerformanceState';

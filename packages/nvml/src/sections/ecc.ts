@@ -1,9 +1,16 @@
 import type { EccLocationCounts } from '@k8s-gpu-mcp/core';
 import { allocate } from '../abi/codec.ts';
 import { eccCounterTypes, memoryErrorTypes, memoryLocationSram, rc } from '../abi/constants.ts';
-import { decodeFlag, decodeU64, eccLocationByValue, missing, missingFrom, type Reading } from '../decode.ts';
-import { type Device, type Leaves, mapReading, type SectionResult } from '../device.ts';
-import { ListGaps } from '../list-gaps.ts';
+import {
+  decodeFlag,
+  decodeU64,
+  eccLocationByValue,
+  missing,
+  missingFrom,
+  type Reading,
+} from '../decode/values.ts';
+import { type Device, type Leaves, mapReading, type SectionResult } from '../device/device.ts';
+import { ListGaps } from '../device/list-gaps.ts';
 
 const { corrected, uncorrected } = memoryErrorTypes;
 const { volatile, aggregate } = eccCounterTypes;

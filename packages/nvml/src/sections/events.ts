@@ -1,8 +1,8 @@
 import { allocate } from '../abi/codec.ts';
 import { rc } from '../abi/constants.ts';
-import { missingFrom } from '../decode.ts';
-import { decodeEventTypes } from '../decode-events.ts';
-import type { Device, Leaves } from '../device.ts';
+import { decodeEventTypes } from '../decode/events.ts';
+import { missingFrom } from '../decode/values.ts';
+import type { Device, Leaves } from '../device/device.ts';
 
 export function readEvents(device: Device): Leaves<'events'> {
   const call = 'nvmlDeviceGetSupportedEventTypes';

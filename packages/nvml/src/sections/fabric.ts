@@ -1,6 +1,5 @@
 import { allocateStruct, readField } from '../abi/codec.ts';
 import { rc } from '../abi/constants.ts';
-import { missing, missingFrom, type Reading } from '../decode.ts';
 import {
   decodeClusterUuid,
   decodeFabricHealthFlag,
@@ -8,8 +7,9 @@ import {
   decodeFabricMisconfiguration,
   decodeFabricState,
   decodeFabricStatus,
-} from '../decode-links.ts';
-import { type Device, type Leaves, mapReading } from '../device.ts';
+} from '../decode/links.ts';
+import { missing, missingFrom, type Reading } from '../decode/values.ts';
+import { type Device, type Leaves, mapReading } from '../device/device.ts';
 
 interface FabricInfo {
   readonly call: string;

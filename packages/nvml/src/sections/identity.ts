@@ -13,8 +13,8 @@ import {
   missingFrom,
   type Reading,
   virtualizationModeByValue,
-} from '../decode.ts';
-import { type Device, firstReading, type Leaves, mapReading } from '../device.ts';
+} from '../decode/values.ts';
+import { type Device, firstReading, type Leaves, mapReading } from '../device/device.ts';
 
 export function readIdentity(device: Device): Leaves<'identity'> {
   const [major, minor] = device.u32Pair('nvmlDeviceGetCudaComputeCapability');

@@ -1,5 +1,5 @@
 import type { GpuSection } from '@k8s-gpu-mcp/core';
-import type { Device, ReadContext, SectionResult } from '../device.ts';
+import type { Device, ReadContext, SectionResult } from '../device/device.ts';
 import { readClocks } from './clocks.ts';
 import { readEcc } from './ecc.ts';
 import { readEvents } from './events.ts';

@@ -1,7 +1,7 @@
 import { allocateStruct, readField } from '../abi/codec.ts';
 import { rc } from '../abi/constants.ts';
-import { decodeU64, missing, missingFrom, type Reading } from '../decode.ts';
-import { type Device, type Leaves, mapReading } from '../device.ts';
+import { decodeU64, missing, missingFrom, type Reading } from '../decode/values.ts';
+import { type Device, type Leaves, mapReading } from '../device/device.ts';
 
 export function readMemory(device: Device): Leaves<'memory'> {
   const call = 'nvmlDeviceGetBAR1MemoryInfo';

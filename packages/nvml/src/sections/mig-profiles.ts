@@ -3,9 +3,9 @@ import { allocate, allocateStruct, readField } from '../abi/codec.ts';
 import { rc } from '../abi/constants.ts';
 import { migInstanceRoom, migMediaProfiles, migProfileSearchLimit } from '../abi/link-constants.ts';
 import { structs } from '../abi/structs.ts';
-import { decodeText, decodeU64, migProfile, missingFrom, type Reading } from '../decode.ts';
-import { type Device, mapReading } from '../device.ts';
-import type { ListGaps } from '../list-gaps.ts';
+import { decodeText, decodeU64, migProfile, missingFrom, type Reading } from '../decode/values.ts';
+import { type Device, mapReading } from '../device/device.ts';
+import type { ListGaps } from '../device/list-gaps.ts';
 
 /** Profiles are found by asking: "not supported" is one that this product has not got, "invalid argument" the end of them. */
 export function readMigProfiles(

@@ -2,9 +2,9 @@ import type { MigDevice, MigProfile } from '@k8s-gpu-mcp/core';
 import { allocate, allocateStruct, readField } from '../abi/codec.ts';
 import { bufferSizes, rc } from '../abi/constants.ts';
 import { migInstanceRoom } from '../abi/link-constants.ts';
-import { decodeFlag, decodeU64, migProfile, missing, missingFrom, type Reading } from '../decode.ts';
-import { Device, mapReading, type SectionResult } from '../device.ts';
-import { ListGaps } from '../list-gaps.ts';
+import { decodeFlag, decodeU64, migProfile, missing, missingFrom, type Reading } from '../decode/values.ts';
+import { Device, mapReading, type SectionResult } from '../device/device.ts';
+import { ListGaps } from '../device/list-gaps.ts';
 import { readMemory } from './memory.ts';
 import { readMigProfiles } from './mig-profiles.ts';
 

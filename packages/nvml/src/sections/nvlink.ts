@@ -7,16 +7,16 @@ import {
   nvlinkMaxLinks,
   nvlinkSpeedIdsByLink,
 } from '../abi/link-constants.ts';
-import { decodeFlag, decodeU64, missingFrom, type Reading } from '../decode.ts';
 import {
   decodeBitErrorRate,
   decodeNvLinkVersion,
   decodePciAddress,
   decodeRemoteDeviceType,
-} from '../decode-links.ts';
-import { type Device, mapReading, type SectionResult } from '../device.ts';
-import { readFields } from '../fields.ts';
-import { ListGaps } from '../list-gaps.ts';
+} from '../decode/links.ts';
+import { decodeFlag, decodeU64, missingFrom, type Reading } from '../decode/values.ts';
+import { type Device, mapReading, type SectionResult } from '../device/device.ts';
+import { readFields } from '../device/fields.ts';
+import { ListGaps } from '../device/list-gaps.ts';
 
 export function readNvLinks(device: Device): SectionResult<'nvlink'> {
   const gaps = new ListGaps('nvlink.links', 'link');

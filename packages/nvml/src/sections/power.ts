@@ -1,7 +1,7 @@
 import { fieldIds } from '../abi/constants.ts';
-import type { Reading } from '../decode.ts';
-import { type Device, firstReading, type Leaves, mapReading } from '../device.ts';
-import { readNamedFields } from '../fields.ts';
+import type { Reading } from '../decode/values.ts';
+import { type Device, firstReading, type Leaves, mapReading } from '../device/device.ts';
+import { readNamedFields } from '../device/fields.ts';
 
 const fieldsOfSection = {
   average: fieldIds.powerAverage,

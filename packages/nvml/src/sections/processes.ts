@@ -1,7 +1,6 @@
 import type { Gap, GpuProcess, GpuProcessKind } from '@k8s-gpu-mcp/core';
 import { rc } from '../abi/constants.ts';
 import { structs } from '../abi/structs.ts';
-import { decodeFlag, missing, missingFrom, type Reading } from '../decode.ts';
 import {
   decodeProcessEntry,
   decodeUtilizationSamples,
@@ -9,10 +8,11 @@ import {
   type ProcessEntry,
   type ProcessLayout,
   type UtilizationSample,
-} from '../decode-processes.ts';
-import { type Device, mapReading, type ReadContext, type SectionResult } from '../device.ts';
-import { readGrowing } from '../growing-list.ts';
-import { ListGaps } from '../list-gaps.ts';
+} from '../decode/processes.ts';
+import { decodeFlag, missing, missingFrom, type Reading } from '../decode/values.ts';
+import { type Device, mapReading, type ReadContext, type SectionResult } from '../device/device.ts';
+import { readGrowing } from '../device/growing-list.ts';
+import { ListGaps } from '../device/list-gaps.ts';
 import { readAccounted } from './accounting.ts';
 import { openMigDevices } from './mig.ts';
 

@@ -1,8 +1,14 @@
 import { allocate, allocateStruct, readField, writeU32 } from '../abi/codec.ts';
 import { gpmMetricIds, rc } from '../abi/constants.ts';
 import { structs } from '../abi/structs.ts';
-import { decodeMetric, missing, missingFrom, type Reading } from '../decode.ts';
-import { type Device, type Leaves, mapReading, type ProfilingSample, type ReadContext } from '../device.ts';
+import { decodeMetric, missing, missingFrom, type Reading } from '../decode/values.ts';
+import {
+  type Device,
+  type Leaves,
+  mapReading,
+  type ProfilingSample,
+  type ReadContext,
+} from '../device/device.ts';
 
 type Missing = ReturnType<typeof missing>;
 type Metric = keyof typeof gpmMetricIds;

@@ -1,7 +1,7 @@
 import { fieldIds } from '../abi/constants.ts';
-import { decodeRecoveryAction } from '../decode.ts';
-import { type Device, type Leaves, mapReading } from '../device.ts';
-import { readFields } from '../fields.ts';
+import { decodeRecoveryAction } from '../decode/values.ts';
+import { type Device, type Leaves, mapReading } from '../device/device.ts';
+import { readFields } from '../device/fields.ts';
 
 /** A driver too old for the field still says "reset required" to whatever the GPU refuses until then, which is the same advice. */
 export function readRecovery(device: Device): Leaves<'recovery'> {

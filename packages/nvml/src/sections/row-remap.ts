@@ -1,7 +1,7 @@
 import { allocate } from '../abi/codec.ts';
 import { pageRetirementCauses, rc } from '../abi/constants.ts';
-import { decodeFlag, decodeU32, missing, missingFrom, type Reading } from '../decode.ts';
-import { type Device, type Leaves, mapReading } from '../device.ts';
+import { decodeFlag, decodeU32, missing, missingFrom, type Reading } from '../decode/values.ts';
+import { type Device, type Leaves, mapReading } from '../device/device.ts';
 
 /**
  * nvmlDeviceGetRemappedRows has kept its ABI and is in every driver; the v2 of NVML 13.2 splits the counts into active and inactive

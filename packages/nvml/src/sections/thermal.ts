@@ -1,10 +1,10 @@
 import type { Gap, GpuFan } from '@k8s-gpu-mcp/core';
 import { allocate, allocateStruct, readField, writeU32 } from '../abi/codec.ts';
 import { fieldIds, rc, temperatureSensorGpu, temperatureThresholds } from '../abi/constants.ts';
-import { decodeMemoryTemperature, decodeU32, missingFrom, type Reading } from '../decode.ts';
-import { type Device, firstReading, mapReading, type SectionResult } from '../device.ts';
-import { readNamedFields } from '../fields.ts';
-import { ListGaps } from '../list-gaps.ts';
+import { decodeMemoryTemperature, decodeU32, missingFrom, type Reading } from '../decode/values.ts';
+import { type Device, firstReading, mapReading, type SectionResult } from '../device/device.ts';
+import { readNamedFields } from '../device/fields.ts';
+import { ListGaps } from '../device/list-gaps.ts';
 
 const fieldsOfSection = {
   memory: fieldIds.memoryTemperature,

@@ -2,10 +2,10 @@ import type { GpuPeer } from '@k8s-gpu-mcp/core';
 import { allocate } from '../abi/codec.ts';
 import { rc } from '../abi/constants.ts';
 import { affinityScopeNode, peerCapabilities } from '../abi/link-constants.ts';
-import { missingFrom, type Reading } from '../decode.ts';
-import { decodeAffinity, decodeCommonAncestor, decodePeerStatus } from '../decode-links.ts';
-import { type Device, GpuLostDuringRead, type ReadContext, type SectionResult } from '../device.ts';
-import { ListGaps } from '../list-gaps.ts';
+import { decodeAffinity, decodeCommonAncestor, decodePeerStatus } from '../decode/links.ts';
+import { missingFrom, type Reading } from '../decode/values.ts';
+import { type Device, GpuLostDuringRead, type ReadContext, type SectionResult } from '../device/device.ts';
+import { ListGaps } from '../device/list-gaps.ts';
 
 /** Linux is built for at most 8192 CPUs and 1024 NUMA nodes. The functions take the room in 64-bit words. */
 const cpuWords = 8192 / 64;

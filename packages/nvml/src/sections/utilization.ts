@@ -1,5 +1,5 @@
-import { decodeU32 } from '../decode.ts';
-import { type Device, type Leaves, mapReading } from '../device.ts';
+import { decodeU32 } from '../decode/values.ts';
+import { type Device, type Leaves, mapReading } from '../device/device.ts';
 
 export function readUtilization(device: Device): Leaves<'utilization'> {
   const call = 'nvmlDeviceGetUtilizationRates';

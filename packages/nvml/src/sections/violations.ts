@@ -1,8 +1,8 @@
 import { allocateStruct, readField } from '../abi/codec.ts';
 import { fieldIds, performancePolicies, rc } from '../abi/constants.ts';
-import { decodeNanoseconds, missingFrom, type Reading } from '../decode.ts';
-import { type Device, firstReading, type Leaves } from '../device.ts';
-import { readNamedFields } from '../fields.ts';
+import { decodeNanoseconds, missingFrom, type Reading } from '../decode/values.ts';
+import { type Device, firstReading, type Leaves } from '../device/device.ts';
+import { readNamedFields } from '../device/fields.ts';
 
 const fieldsOfSection = {
   power: fieldIds.violationPower,

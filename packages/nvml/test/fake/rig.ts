@@ -31,7 +31,7 @@ export const noCompiler: string | undefined =
 
 /** Node 20 cannot run TypeScript, so the helper process runs what the build made. Builds when that is missing or stale. */
 export function ensureBuilt(): void {
-  const built = join(packageRoot, 'dist/helper.js');
+  const built = join(packageRoot, 'dist/helper/helper.js');
   const isFresh = () => existsSync(built) && statSync(built).mtimeMs >= newestSource();
   if (isFresh()) return;
   const lock = join(tmpdir(), `nvml-build-${process.getuid?.() ?? 0}.lock`);
@@ -178,7 +178,7 @@ export function helperPids(parent = process.pid): number[] {
     .filter((pid) => {
       try {
         const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-        const isHelper = command.some((part) => part.endsWith('/nvml/dist/helper.js'));
+        const isHelper = command.some((part) => part.endsWith('/nvml/dist/helper/helper.js'));
         if (!isHelper || command.at(-2) !== String(parent)) return false;
         return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
       } catch {

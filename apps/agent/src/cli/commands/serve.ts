@@ -99,10 +99,14 @@ async function overHttp(
 const operatorRequestMilliseconds = 330_000;
 
 /** @throws UsageError for a file that cannot be read, and for one token in both. */
-function checkedTokenFiles({ authTokenFile, operatorTokenFile }: AgentConfig) {
+function checkedTokenFiles({ mode, authTokenFile, operatorTokenFile }: AgentConfig) {
   const files = [
     { flag: '--auth-token-file', principal: principals.reader, file: authTokenFile },
-    { flag: '--operator-token-file', principal: principals.operator, file: operatorTokenFile },
+    {
+      flag: '--operator-token-file',
+      principal: principals.operator,
+      file: mode === 'operator' ? operatorTokenFile : undefined,
+    },
   ].flatMap(({ flag, principal, file }) => (file === undefined ? [] : [{ flag, principal, file }]));
   const contents = files.map(({ flag, file }) => readToken(flag, file));
   if (contents.length === 2 && contents[0] === contents[1])

@@ -1,0 +1,151 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { createProgressFile, type ProgressFile, type ProgressNote } from '../protocol/progress-file.ts';
+import { lineSplitter, type Operation, parseReply, type Reply } from '../protocol/protocol.ts';
+
+export interface HelperExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** It could not be started. */
+  readonly error?: Error;
+}
+
+export interface HelperEvents {
+  onReply(reply: Reply): void;
+  /** At most once, and never for a process that SIGKILL does not end (uninterruptible sleep in the driver). */
+  onExit(exit: HelperExit): void;
+}
+
+/** One helper process, as far as the executor needs it. */
+export interface Helper {
+  readonly pid: number | undefined;
+  send(id: number, operation: Operation): void;
+  /** Closes the request pipe: the helper shuts NVML down and exits once it is done with what it does. */
+  retire(): void;
+  kill(): void;
+  /** The kernel function in which it sleeps, when the kernel tells. */
+  waitChannel(): string | null;
+}
+
+export type StartHelper = (events: HelperEvents) => Helper;
+
+/** Beside this file in dist; from the sources (tests) the built one, because Node 20 cannot run TypeScript. */
+export function defaultHelperPath(): string {
+  const beside = fileURLToPath(new URL('../helper/helper.js', import.meta.url));
+  return existsSync(beside) ? beside : fileURLToPath(new URL('../../dist/helper/helper.js', import.meta.url));
+}
+
+/** Small heaps: the helper moves a few kilobytes. */
+const nodeOptions = ['--max-old-space-size=32', '--max-semi-space-size=1', '--v8-pool-size=1'];
+
+/** Node settings of the parent that would slow the helper down, change what it loads, or open a debugger port twice. */
+const withheldVariables = ['NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS', 'NODE_V8_COVERAGE', 'NODE_CHANNEL_FD'];
+
+export function helperStarter(
+  helperPath: string,
+  environment: Readonly<Record<string, string>> = {},
+): StartHelper {
+  return (events) => {
+    const env = { ...process.env, ...environment };
+    for (const name of withheldVariables) delete env[name];
+    const progress = createProgressFile();
+    const child = spawn(process.execPath, [...nodeOptions, helperPath, String(process.pid)], {
+      env,
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe', progress?.fd ?? 'ignore'],
+    });
+    const watcher = watchProgress(progress, events);
+    let isOver = false;
+    const finish = (exit: HelperExit) => {
+      if (isOver) return;
+      isOver = true;
+      watcher.end();
+      events.onExit(exit);
+    };
+    child.on('error', (error) => finish({ code: null, signal: null, error }));
+    child.on('exit', (code, signal) => finish({ code, signal }));
+    child.unref();
+    const requests = child.stdio[3] as Writable | null;
+    const replies = child.stdio[4] as Readable | null;
+    // A broken pipe is followed by the exit event, which is where it is dealt with.
+    for (const pipe of [requests, replies]) {
+      pipe?.on('error', () => {});
+      if (pipe && 'unref' in pipe && typeof pipe.unref === 'function') pipe.unref();
+    }
+    const split = lineSplitter((line) => {
+      const reply = parseReply(line);
+      if (reply === undefined) return;
+      if (!('stage' in reply)) watcher.answered(reply.id);
+      events.onReply(reply);
+    });
+    replies?.on('data', (chunk: Buffer) => {
+      try {
+        split(chunk);
+      } catch {
+        child.kill('SIGKILL');
+      }
+    });
+    return {
+      pid: child.pid,
+      send: (id, operation) => {
+        watcher.sent(id);
+        requests?.write(`${JSON.stringify({ id, operation })}\n`);
+      },
+      retire: () => {
+        requests?.destroy();
+      },
+      kill: () => {
+        child.kill('SIGKILL');
+      },
+      waitChannel: () => readWaitChannel(child.pid),
+    };
+  };
+}
+
+/** How often the parent looks how far a request is that has no answer yet. */
+const progressMilliseconds = 100;
+
+const nothing: ProgressNote = { stage: '', at: 0 };
+
+/** Turns the helper's notes into replies, as if it had sent them: those that are seen, and the last one of a process that died. */
+function watchProgress(file: ProgressFile | undefined, { onReply }: HelperEvents) {
+  let timer: NodeJS.Timeout | undefined;
+  let unanswered: number[] = [];
+  let seen = nothing;
+  const look = () => {
+    // The first is the one it is at.
+    const [id] = unanswered;
+    const note = id === undefined ? undefined : file?.read(id);
+    if (id === undefined || note === undefined || (note.at === seen.at && note.stage === seen.stage)) return;
+    seen = note;
+    onReply({ id, ...note });
+  };
+  return {
+    sent: (id: number) => {
+      unanswered.push(id);
+      timer ??= setInterval(look, progressMilliseconds).unref();
+    },
+    answered: (id: number) => {
+      unanswered = unanswered.filter((other) => other !== id);
+      seen = nothing;
+      if (unanswered.length > 0) return;
+      clearInterval(timer);
+      timer = undefined;
+    },
+    end: () => {
+      look();
+      clearInterval(timer);
+      file?.close();
+    },
+  };
+}
+
+function readWaitChannel(pid: number | undefined): string | null {
+  try {
+    const name = readFileSync(`/proc/${pid}/wchan`, 'utf8').trim();
+    return name === '' || name === '0' ? null : name;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,162 @@
+import { existsSync } from 'node:fs';
+import { rc } from '../abi/constants.ts';
+import {
+  type Arguments,
+  essentialFunctions,
+  type FunctionName,
+  functions,
+  type ParameterKind,
+} from '../abi/functions.ts';
+
+/**
+ * Finding, loading and calling libnvidia-ml. Runs in the helper process only: dlopen matches by SONAME, so a process can hold one
+ * libnvidia-ml in its life, and a native crash must not take the server along.
+ */
+
+const triplet = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
+
+/** Tried in order when no library is named. The first is resolved by the dynamic loader (ld.so.cache, LD_LIBRARY_PATH). */
+export const nvmlLibraryCandidates: readonly string[] = [
+  'libnvidia-ml.so.1',
+  `/usr/lib/${triplet}/libnvidia-ml.so.1`,
+  '/usr/lib64/libnvidia-ml.so.1',
+  '/usr/local/nvidia/lib64/libnvidia-ml.so.1',
+  `/run/nvidia/driver/usr/lib/${triplet}/libnvidia-ml.so.1`,
+  '/run/nvidia/driver/usr/lib64/libnvidia-ml.so.1',
+  '/home/kubernetes/bin/nvidia/lib64/libnvidia-ml.so.1',
+  '/usr/lib/wsl/lib/libnvidia-ml.so.1',
+];
+
+/** The part of koffi that is used. Only integers and Buffers ever cross it. */
+interface NativeLibrary {
+  func(name: string, result: string, parameters: string[]): (...values: unknown[]) => unknown;
+}
+export type LoadNative = (path: string | null) => NativeLibrary;
+
+export async function loadKoffi(): Promise<LoadNative> {
+  const koffi = await import('koffi');
+  return (path) => koffi.load(path);
+}
+
+export class LibraryError extends Error {
+  readonly code: 'LIBRARY_NOT_FOUND' | 'LIBRARY_INVALID';
+  readonly hint: string;
+  constructor(code: LibraryError['code'], message: string, hint: string) {
+    super(message);
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+const nativeTypes = { handle: 'uint64', u32: 'uint32', u64: 'uint64', pointer: 'void *' } as const;
+const jsTypes = { handle: 'bigint', u32: 'number', u64: 'bigint', pointer: 'object' } as const;
+
+const uninitialized = 1; // NVML_ERROR_UNINITIALIZED
+const driverLostCodes: ReadonlySet<number> = new Set([
+  uninitialized,
+  rc.driverNotLoaded,
+  rc.libRmVersionMismatch,
+]);
+
+export class NvmlLibrary {
+  readonly path: string;
+  /** Some call said that the driver is not, or no longer, the one that this process initialised. */
+  hasLostDriver = false;
+  readonly #native: NativeLibrary;
+  readonly #bound = new Map<FunctionName, ((...values: unknown[]) => unknown) | null>();
+
+  constructor(path: string, native: NativeLibrary) {
+    this.path = path;
+    this.#native = native;
+  }
+
+  has(name: FunctionName): boolean {
+    return this.#bind(name) !== null;
+  }
+
+  /** The return code. A symbol this driver does not export answers like one it exports empty: FUNCTION_NOT_FOUND. */
+  call<Name extends FunctionName>(name: Name, ...values: Arguments<Name>): number {
+    const bound = this.#bind(name);
+    if (bound === null) return rc.functionNotFound;
+    const kinds: readonly ParameterKind[] = functions[name].parameters;
+    // The FFI turns a value of the wrong type into a wild address, so nothing unchecked reaches it.
+    const given: readonly unknown[] = values;
+    kinds.forEach((kind, position) => {
+      const value = given[position];
+      if (typeof value !== jsTypes[kind] || (kind === 'pointer' && !Buffer.isBuffer(value))) {
+        throw new TypeError(`${name}: argument ${position} is not a ${kind}`);
+      }
+    });
+    const code = bound(...given);
+    if (typeof code !== 'number') throw new TypeError(`${name} returned no number`);
+    if (driverLostCodes.has(code)) this.hasLostDriver = true;
+    return code;
+  }
+
+  /** What the newest symbol said, or the older one where the driver has not got the newest or not that struct version. */
+  firstOf<Result extends { readonly code: number }>(newest: Result, older: () => Result): Result {
+    if (newest.code !== rc.functionNotFound && newest.code !== rc.argumentVersionMismatch) return newest;
+    const fallback = older();
+    // "No such function" from the fallback must not hide what the newer symbol said.
+    return fallback.code === rc.functionNotFound ? newest : fallback;
+  }
+
+  #bind(name: FunctionName) {
+    const known = this.#bound.get(name);
+    if (known !== undefined) return known;
+    let bound: ((...values: unknown[]) => unknown) | null;
+    try {
+      bound = this.#native.func(
+        name,
+        'int',
+        functions[name].parameters.map((kind) => nativeTypes[kind]),
+      );
+    } catch {
+      bound = null;
+    }
+    this.#bound.set(name, bound);
+    return bound;
+  }
+}
+
+/**
+ * Loads the named library, or the first candidate that loads and has the essential symbols.
+ * @throws LibraryError LIBRARY_NOT_FOUND when no file is there, LIBRARY_INVALID when one is there but cannot be used
+ */
+export function openLibrary(load: LoadNative, named: string | undefined): NvmlLibrary {
+  const problems: string[] = [];
+  for (const path of named === undefined ? nvmlLibraryCandidates : [named]) {
+    const isFile = path.includes('/');
+    if (isFile && !existsSync(path)) continue;
+    let library: NvmlLibrary;
+    try {
+      library = new NvmlLibrary(path, load(path));
+    } catch (error) {
+      // A bare name fails the same way whether it is absent or broken; the full paths that follow tell.
+      if (isFile || named !== undefined)
+        problems.push(`${path}: ${error instanceof Error ? error.message : error}`);
+      continue;
+    }
+    const absent = essentialFunctions.filter((name) => !library.has(name));
+    if (absent.length === 0) return library;
+    problems.push(`${path}: not an NVML library, it lacks ${absent.join(', ')}`);
+  }
+  if (problems.length > 0) {
+    throw new LibraryError(
+      'LIBRARY_INVALID',
+      problems.join('; '),
+      `The file must be NVIDIA's libnvidia-ml.so.1 built for ${process.arch} with glibc, and readable by this process.`,
+    );
+  }
+  throw named === undefined
+    ? new LibraryError(
+        'LIBRARY_NOT_FOUND',
+        `libnvidia-ml.so.1 is not on this machine; tried ${nvmlLibraryCandidates.join(', ')}`,
+        'Install the NVIDIA driver, or point --nvml-library at libnvidia-ml.so.1. In a container use the NVIDIA runtime with NVIDIA_DRIVER_CAPABILITIES=utility, or mount the driver.',
+      )
+    : new LibraryError(
+        'LIBRARY_NOT_FOUND',
+        `there is no file ${named}`,
+        'Correct --nvml-library, or leave it out to try the usual places.',
+      );
+}
