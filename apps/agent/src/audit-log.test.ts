@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AuditRecord } from '@k8s-gpu-mcp/core';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createAuditLog } from './audit-log.ts';
+import { type AuditSink, createAuditLog } from './audit-log.ts';
 import { UsageError } from './usage-error.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'audit-'));
@@ -24,8 +25,16 @@ const entry: AuditRecord = {
 
 function sink() {
   const lines: string[] = [];
-  return { lines, write: (line: string) => lines.push(line) };
+  const write: AuditSink['write'] = (line, done) => {
+    lines.push(line);
+    done();
+  };
+  return { lines, write };
 }
+
+const nobodyReads: AuditSink = {
+  write: (_, done) => done(Object.assign(new Error('EPIPE: broken pipe'), { code: 'EPIPE' })),
+};
 
 describe('createAuditLog', () => {
   it('writes each record as one line of JSON to stderr and to the file', async () => {
@@ -57,6 +66,29 @@ describe('createAuditLog', () => {
 
   it('refuses a file it cannot append to before anything is done', async () => {
     await expect(createAuditLog(join(folder, 'absent', 'audit.jsonl'), sink())).rejects.toThrow(UsageError);
+  });
+
+  it('refuses what is no plain file: a pipe nobody reads, a device', async () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('/usr/bin/env', ['mkfifo', pipe]);
+    for (const path of [pipe, '/dev/full', '/dev/null'])
+      await expect(createAuditLog(path, sink())).rejects.toThrow(/--audit-file.*not a plain file/);
+  });
+
+  it('begins a line of its own behind one that a full disk cut off', async () => {
+    const cut = '{"audit":true,"at":"2026-01-';
+    writeFileSync(file, cut);
+    const log = await createAuditLog(file, sink());
+    await log.record(entry);
+    await log.record(entry);
+    const line = JSON.stringify({ audit: true, ...entry });
+    expect(readFileSync(file, 'utf8')).toBe(`${cut}\n${line}\n${line}\n`);
+  });
+
+  it('has not recorded what went to a stderr that nobody reads, unless the file has it', async () => {
+    await expect((await createAuditLog(undefined, nobodyReads)).record(entry)).rejects.toThrow('EPIPE');
+    await (await createAuditLog(file, nobodyReads)).record(entry);
+    expect(readFileSync(file, 'utf8')).toContain('"planId":"plan-1"');
   });
 
   it('rejects when the record could not be written, so that the act does not happen', async () => {

@@ -15,7 +15,7 @@ import {
   startVictim,
   trailOf,
 } from './fake-node.ts';
-import { because, connectPerson, holder, kill, targetOf, yes } from './operator-client.ts';
+import { because, connectAlone, connectPerson, holder, kill, targetOf, yes } from './operator-client.ts';
 
 let node: FakeNode;
 afterEach(endVictims);
@@ -235,6 +235,23 @@ describe.skipIf(cannotKill)(`which process it is${because(cannotKill)}`, () => {
       ]);
     },
   );
+});
+
+describe.skipIf(cannotKill)(`a stderr that nobody reads any more${because(cannotKill)}`, () => {
+  it('does not end the agent in the middle of what it does', async () => {
+    node = createFakeNode();
+    const victim = await holder(node);
+    const agent = await connectAlone(node, '--confirm-without-elicitation');
+    agent.child.stderr.destroy();
+    const planned = await agent.call(targetOf(victim));
+    const { planId } = planned.structuredContent ?? {};
+    const done = await agent.call({ ...targetOf(victim), planId });
+    expect(done.structuredContent).toMatchObject({ outcome: 'done' });
+    expect(trailOf(node.path('audit'), planId ?? '').at(-1)).toBe('verify done');
+    agent.child.stdin.end();
+    expect(await agent.exited).toMatchObject({ code: 0 });
+    node.dispose();
+  });
 });
 
 /** Starts `sleep` under this very pid, which must be free. */

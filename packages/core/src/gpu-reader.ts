@@ -75,7 +75,7 @@ export class GpuReader {
     try {
       const startedAt = this.#clock.now();
       const sample = await this.#within(signal, this.#provider.readGpu(gpu, sections, signal), gpu);
-      const probeMilliseconds = sample.probeMilliseconds ?? this.#clock.now() - startedAt;
+      const probeMilliseconds = sample.probeMilliseconds ?? Math.max(0, this.#clock.now() - startedAt);
       const { identity } = sample;
       const ref: GpuRef = {
         index: gpu.index,

@@ -26,6 +26,8 @@ const actions: Readonly<Record<CommandName, () => Promise<CommandAction>>> = {
 /** Runs one command line to its exit code. Never rejects: what goes wrong is one line on stderr. */
 export async function run(argv: readonly string[], host: Host): Promise<number> {
   let config: AgentConfig | undefined;
+  // A log that nobody reads any more must not end the program; without a listener it would be an uncaught exception.
+  host.stderr.on('error', () => {});
   const createLogger = async () => (await import('../logging.ts')).createLogger(config?.logLevel ?? 'error');
   // What the person typed, or a driver said, can hold escape sequences.
   const note = (line: string) =>

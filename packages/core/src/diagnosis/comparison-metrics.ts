@@ -25,6 +25,8 @@ export interface ComparisonMetric {
   readonly worse: 'low' | 'high' | 'either';
   /** The least deviation from the median that is worth a word, in the unit of the metric. */
   floor(median: number): number;
+  /** Grows with utilization: what a GPU is busier or less busy than its siblings explains is no deviation. */
+  readonly followsUtilization?: true;
   read(reading: GpuReading): number | null | undefined;
   /** What a deviation means. */
   readonly why: string;
@@ -88,10 +90,11 @@ export const comparisonMetrics: readonly ComparisonMetric[] = [
     tool: 'get_gpu_telemetry',
   },
   {
+    // A GPU that is held back does less than its siblings, so that like load would leave it out.
     name: 'clocks.harmfulEventReasonCount',
     topic: 'clocks',
     sections: ['clocks'],
-    compared: 'load',
+    compared: 'always',
     worse: 'high',
     floor: anyDifference,
     read: ({ clocks }) => clocks?.eventReasons?.filter((reason) => harmfulReasons.has(reason)).length,
@@ -105,6 +108,7 @@ export const comparisonMetrics: readonly ComparisonMetric[] = [
     compared: 'load',
     worse: 'either',
     floor: share(0.15, 25),
+    followsUtilization: true,
     read: ({ power }) => power?.drawWatts,
     why: 'Draws other power than its siblings at like utilization: less is a GPU that waits (a stuck collective shows 100 % utilization at low power), more is one that works alone.',
     tool: 'get_gpu_processes',

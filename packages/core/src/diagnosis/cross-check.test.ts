@@ -60,6 +60,12 @@ describe('a GPU that is missing', () => {
   test('from the driver, when it does not say where one of its GPUs is: that may be the one', () => {
     const unplaced = [...listed(0, 1, 2, 3, 4, 5, 6), { index: 7, pciAddress: null, minorNumber: null }];
     expect(check(unplaced)).toEqual(nothing);
+    const atFault = bus({ 7: { respondsOnBus: false } });
+    expect(told(unplaced, atFault)).toEqual([['gpu.config-space-dead', 'critical', 7]]);
+    const elsewhere = [{ index: 3, pciAddress: null, minorNumber: null }, ...unplaced].filter(
+      ({ pciAddress }) => pciAddress !== h100Ref(3).pciAddress,
+    );
+    expect(told(elsewhere, atFault)).toEqual([['gpu.config-space-dead', 'critical', '0000:db:00']]);
     const two = check(unplaced.filter(({ index }) => index !== 3)).candidates;
     expect(two).toHaveLength(2);
     expect(two.every(({ confidence, verdict }) => confidence === 'low' && verdict === 'warning')).toBe(true);

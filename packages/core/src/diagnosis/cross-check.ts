@@ -1,4 +1,5 @@
 import type { Gap } from '../domain/gap.ts';
+import type { GpuState } from '../domain/gpu.ts';
 import { pciDeviceKey } from '../domain/pci-address.ts';
 import type { Candidate, PublishedRule } from '../health/rule.ts';
 import type { HostDevicesReading, PciGpu } from '../ports/host-devices.ts';
@@ -10,6 +11,8 @@ export interface DriverGpu {
   readonly index: number;
   readonly pciAddress: string | null;
   readonly minorNumber: number | null;
+  /** What became of reading it, where it was read. */
+  readonly state?: GpuState;
 }
 
 export interface CrossCheck {
@@ -104,6 +107,13 @@ export function crossCheck(
   const indexByDevice = new Map(listed.map(({ index, pciAddress }) => [pciDeviceKey(pciAddress), index]));
   indexByDevice.delete(undefined);
   const absent = pciGpus.filter(({ pciAddress }) => !indexByDevice.has(pciDeviceKey(pciAddress)));
+  const only = onlyUnplaced(absent, known.driver, listed);
+  const listedAt = (pciAddress: string) => {
+    const index = indexByDevice.get(pciDeviceKey(pciAddress));
+    return (
+      listed.find((gpu) => gpu.index === index) ?? (pciAddress === only?.pciAddress ? only.gpu : undefined)
+    );
+  };
   const missing = driverGpus
     ? missingFromDriver(absent, known.driver, listed, host)
     : { candidates: [], gaps: [] };
@@ -111,7 +121,7 @@ export function crossCheck(
     candidates: [
       ...pciGpus
         .filter((gpu) => gpu.respondsOnBus === false)
-        .map((gpu) => dead(gpu, indexByDevice.get(pciDeviceKey(gpu.pciAddress)))),
+        .map((gpu) => dead(gpu, listedAt(gpu.pciAddress))),
       ...missing.candidates,
       ...notOnBus(pciGpus, listed),
       ...boundElsewhere(absent, known.driver),
@@ -127,18 +137,30 @@ const place = (pciAddress: string) => {
   return pciDevice === undefined ? {} : { pciDevice };
 };
 
-function dead({ pciAddress }: PciGpu, index: number | undefined): Candidate {
+/** The driver may not know where a lost GPU is: if one address is left over, it is there. */
+function onlyUnplaced(absent: readonly PciGpu[], driver: string, listed: readonly DriverGpu[]) {
+  const [gpu, another] = listed.filter(({ pciAddress }) => pciDeviceKey(pciAddress) === undefined);
+  const [place, elsewhere] = absent.filter((each) => each.driver === driver);
+  if (!gpu || !place || another || elsewhere) return undefined;
+  return { gpu, pciAddress: place.pciAddress };
+}
+
+function dead({ pciAddress }: PciGpu, listed: DriverGpu | undefined): Candidate {
+  // What the driver met itself is the second of two independent findings, also where no health rule tells of it.
+  const state = listed?.state;
+  const isConfirmed = state === 'lost' || state === 'hung';
   return candidate('gpu.config-space-dead', {
     verdict: 'critical',
-    ...(index === undefined ? {} : { gpu: index }),
+    ...(listed === undefined ? {} : { gpu: listed.index }),
     ...place(pciAddress),
     what: `The GPU at ${pciAddress} does not answer on the PCI bus: its configuration space reads as all ones.`,
     evidence: [
       { field: 'pciBus.pciAddress', value: pciAddress },
       { field: 'pciBus.respondsOnBus', value: false },
+      ...(isConfirmed ? [{ field: 'state', value: state }] : []),
     ],
     action: 'reboot-node',
-    actionAlone: 'monitor',
+    actionAlone: isConfirmed ? 'reboot-node' : 'monitor',
     confirmedBy: ['gpu.lost', 'gpu.hung', 'gpu.missing-from-driver', 'log.'],
     confidence: 'high',
   });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Changes, h100Links, h100Reading, h100Ref } from '../../test/h100.ts';
 import type { GpuReading } from '../domain/gpu.ts';
 import type { GpuTopology, PeerAccessStatus } from '../domain/readings/topology.ts';
+import { assessGpu } from '../health/assess.ts';
 import { interconnectFindings } from './interconnect-findings.ts';
 
 const node = (changed: Readonly<Record<number, Changes>> = {}) =>
@@ -30,7 +31,7 @@ describe('inactive links', () => {
     expect(find({ 3: { nvlink: { links } } })).toMatchObject([
       {
         ruleId: 'topology.nvlink-inactive',
-        verdict: 'warning',
+        verdict: 'critical',
         gpu: 3,
         what: '16 NVLinks active of 18 (link 5, 9 inactive); a sibling has 18.',
         action: 'monitor',
@@ -76,14 +77,17 @@ describe('inactive links', () => {
 
 describe('the fabric', () => {
   test.each([
-    [{ state: 'not-started' }, 'topology.fabric-not-completed', 'warning', 'restart-service'],
-    [{ state: 'in-progress' }, 'topology.fabric-not-completed', 'warning', 'restart-service'],
+    [{ state: 'not-started' }, 'topology.fabric-not-completed', 'critical', 'restart-service'],
+    [{ state: 'in-progress' }, 'topology.fabric-not-completed', 'critical', 'restart-service'],
     [{ status: 'NVML_ERROR_TIMEOUT' }, 'topology.fabric-failed', 'critical', 'restart-service'],
-    [{ degradedBandwidth: true }, 'topology.fabric-degraded', 'warning', 'monitor'],
-    [{ misconfiguration: 'insufficient-nvlinks' }, 'topology.fabric-degraded', 'warning', 'monitor'],
-    [{ healthSummary: 'unhealthy' }, 'topology.fabric-degraded', 'warning', 'monitor'],
+    [{ degradedBandwidth: true }, 'topology.fabric-degraded', 'critical', 'monitor'],
+    [{ misconfiguration: 'insufficient-nvlinks' }, 'topology.fabric-degraded', 'critical', 'monitor'],
+    [{ healthSummary: 'unhealthy' }, 'topology.fabric-degraded', 'critical', 'monitor'],
+    [{ healthSummary: 'limited-capacity' }, 'topology.fabric-degraded', 'warning', 'monitor'],
   ] as const)('%j: %s', (fabric, ruleId, verdict, action) => {
     expect(find({ 6: { fabric } })).toMatchObject([{ ruleId, verdict, action, gpu: 6 }]);
+    // Health looks at the same readings: one node must not be critical in one tool and a warning in the other.
+    expect(assessGpu(h100Reading({ fabric }, [], 6)).verdict).toBe(verdict);
   });
 
   test.each([

@@ -38,7 +38,8 @@ function inactiveLinkFindings(readings: readonly GpuReading[]): Finding[] {
     return [
       {
         ruleId: 'topology.nvlink-inactive',
-        verdict: 'warning',
+        // As health judges it: on a switch every link is wired.
+        verdict: isSwitched ? 'critical' : 'warning',
         gpu: gpu.index,
         what: `${plural(links.activeCount, 'NVLink')} active of ${links.linkCount}${which}; a sibling has ${most}.`,
         evidence: [{ field: 'nvlink.links', value: links.activeCount, threshold: most }],
@@ -58,7 +59,7 @@ function fabricFindings({ gpu, fabric }: GpuReading): Finding[] {
       {
         ...about,
         ruleId: 'topology.fabric-not-completed',
-        verdict: 'warning',
+        verdict: 'critical',
         what: `Registration with the NVLink fabric is ${fabric.state}: CUDA does not start on this GPU until it has completed. Check that Fabric Manager runs.`,
         evidence: [{ field: 'fabric.state', value: fabric.state, threshold: 'completed' }],
         action: 'restart-service',
@@ -87,7 +88,7 @@ function fabricFindings({ gpu, fabric }: GpuReading): Finding[] {
     {
       ...about,
       ruleId: 'topology.fabric-degraded',
-      verdict: 'warning',
+      verdict: troubles.every(([, value]) => value === 'limited-capacity') ? 'warning' : 'critical',
       what: `The NVLink fabric reports ${troubles.map(([field, value]) => `${field} = ${value}`).join(', ')}.`,
       evidence: troubles.map(([field, value]) => ({ field: `fabric.${field}`, value })),
       action: 'monitor',

@@ -78,6 +78,32 @@ describe('nothing stands out', () => {
   });
 });
 
+describe('utilization', () => {
+  const at = (gpuPercent: number, drawWatts: number) => ({
+    utilization: { gpuPercent },
+    power: { drawWatts },
+  });
+  const usual = at(70, 500);
+
+  test.each([
+    ['explains more power', at(92, 640), []],
+    ['explains less power', at(50, 380), []],
+    ['does not explain low power: a GPU that waits', at(92, 200), ['5 power.drawWatts']],
+    ['does not explain more than its share', at(72, 690), ['5 power.drawWatts']],
+  ])('%s', (_, odd, expected) => {
+    const gpus = node(merge(busy, usual), { 5: odd });
+    expect(outliersOf(gpus)).toEqual(expected);
+  });
+
+  test('that is lower for being held back does not hide why', () => {
+    const held = {
+      utilization: { gpuPercent: 40 },
+      clocks: { eventReasons: ['hardware-thermal-slowdown'] },
+    } as const;
+    expect(outliersOf(node(busy, { 2: held }))).toEqual(['2 clocks.harmfulEventReasonCount']);
+  });
+});
+
 describe('each metric finds its fault, on the bad side only', () => {
   test.each<[string, Changes, Changes | undefined]>([
     [

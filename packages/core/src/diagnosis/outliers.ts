@@ -173,19 +173,21 @@ function compareCohort(members: readonly Member[], metrics: readonly ComparisonM
   const medians: Record<string, number> = {};
   const outliers: Outlier[] = [];
   for (const metric of metrics) {
-    const values = members.flatMap(({ gpu, series }) => {
+    const values = members.flatMap(({ gpu, series, utilization }) => {
       const value = median(series.flatMap((reading) => metric.read(reading) ?? []));
-      return value === undefined ? [] : [{ gpu, value }];
+      return value === undefined ? [] : [{ gpu, value, utilization }];
     });
     if (values.length < minimumCohort) continue;
     const centre = median(values.map(({ value }) => value)) ?? 0;
     const spread = median(values.map(({ value }) => Math.abs(value - centre))) ?? 0;
     medians[metric.name] = round(centre);
     const limit = Math.max(metric.floor(centre), (modifiedZScoreLimit * spread) / consistency);
-    for (const { gpu, value } of values) {
+    const usual = median(values.flatMap(({ utilization }) => utilization ?? []));
+    for (const { gpu, value, utilization } of values) {
       const deviation = value - centre;
       const isWorse = metric.worse === 'either' || (metric.worse === 'low') === deviation < 0;
-      if (!isWorse || Math.abs(deviation) <= limit) continue;
+      const busier = metric.followsUtilization && usual ? (utilization ?? usual) / usual : 1;
+      if (!isWorse || Math.abs(unexplained(value, centre, centre * busier)) <= limit) continue;
       outliers.push({
         gpu,
         metric: metric.name,
@@ -200,6 +202,11 @@ function compareCohort(members: readonly Member[], metrics: readonly ComparisonM
     }
   }
   return { medians, outliers };
+}
+
+/** How far a value is from the range between two expectations. */
+function unexplained(value: number, one: number, other: number): number {
+  return value - Math.min(Math.max(value, Math.min(one, other)), Math.max(one, other));
 }
 
 const round = (value: number) => Math.round(value * 100) / 100;

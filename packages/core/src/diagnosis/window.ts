@@ -94,7 +94,8 @@ export function windowOf(readings: readonly GpuReading[]): WindowedReading {
     sections: Object.fromEntries(sections),
     gaps,
     sampleCount: read.length,
-    elapsedMilliseconds: (times.at(-1) ?? 0) - (times[0] ?? 0),
+    // A clock that was set back meanwhile tells no time.
+    elapsedMilliseconds: Math.max(0, (times.at(-1) ?? 0) - (times[0] ?? 0)),
   };
 }
 

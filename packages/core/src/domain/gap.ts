@@ -12,7 +12,7 @@ export type GapReason = (typeof gapReasons)[number];
 export interface Gap {
   /** Index of the GPU; absent for node-wide gaps. */
   readonly gpu?: number;
-  /** Dotted path of the reading, for example `ecc.uncorrectableVolatileCount`, or a section (`ecc`), or a source (`kernelLog`). */
+  /** Dotted path of the reading, for example `ecc.uncorrectableVolatileCount`, or a section (`ecc`), or a source (`kernelLog`). A summary lists sections: `ecc, pcie`. */
   readonly field: string;
   readonly reason: GapReason;
   /** What was seen: a return code, an errno, a missing symbol. */

@@ -97,6 +97,14 @@ describe('gpu', () => {
     expect(byIndex).toMatchObject({ isError: true, text: expect.stringMatching(/gpu = 2.*PCI address/s) });
   });
 
+  test('a lost GPU whose address only the log knows: its own incidents', async () => {
+    const gpus = h100Node().map((gpu, index) =>
+      index === 2 ? { ...gpu, ref: { index, uuid: null, pciAddress: null, name: null } } : gpu,
+    );
+    const answer = await analyze({ log, gpus }, { gpu: 2 });
+    expect(answer.incidents.map(({ xid, gpu }) => [xid, gpu])).toEqual([[79, 2]]);
+  });
+
   test('whose address is not known is an error, not the incidents of all', async () => {
     const gpus = h100Node().map((gpu, index) =>
       index === 3 ? { ...gpu, ref: { ...gpu.ref, pciAddress: null } } : gpu,

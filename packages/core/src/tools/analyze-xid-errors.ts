@@ -11,7 +11,7 @@ import type { KernelLogCoverage } from '../ports/kernel-log.ts';
 import { parseGpuSelector, resolveGpu } from '../selector.ts';
 import { groupIncidents, isContext } from '../xid/incidents.ts';
 import { answerSchema, gpuBackendCoverage, makeAnswer, type NextStep } from './answer.ts';
-import { detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
+import { checkOrder, detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
 import {
   byIncidentUrgency,
   gpusForAttribution,
@@ -67,20 +67,20 @@ export function analyzeXidErrors(toolkit: Toolkit) {
       const now = toolkit.clock.now();
       const from = since === undefined ? undefined : parseTime('since', since, now);
       const to = until === undefined ? undefined : parseTime('until', until, now);
-      if (from !== undefined) checkOrder(from, to ?? new Date(now).toISOString());
+      if (from !== undefined) checkOrder(from, now, to);
       const offset = parseCursor(cursor);
       if (gpu !== undefined) parseGpuSelector(gpu);
       // Asked at the same time: the log must not wait for a driver that hangs.
       const reading = readKernelEvents(toolkit, from, signal);
       const gpus = await gpusForAttribution(toolkit, signal);
       const known = isGpuError(gpus) ? [] : gpus;
-      const wanted = gpu === undefined ? undefined : await addressOf(toolkit, gpu, gpus, signal);
+      const wanted = gpu === undefined ? undefined : await wantedDevice(toolkit, gpu, gpus, signal);
       const log = await reading;
-      const asked = groupIncidents(log.events, { gpus: known })
-        .filter((incident) => wanted === undefined || incident.pciAddress === wanted)
+      const grouped = groupIncidents(log.events, { gpus: known });
+      const asked = (wanted === undefined ? grouped : incidentsOf(wanted, grouped))
         .filter((incident) => from === undefined || !isBefore(incident.lastAt, from))
         .filter((incident) => to === undefined || !isBefore(to, incident.firstAt))
-        .sort(byIncidentUrgency);
+        .toSorted(byIncidentUrgency);
       const leastSevere = eventSeverities.indexOf(minimumSeverity);
       const incidents = asked.filter((incident) => eventSeverities.indexOf(incident.severity) <= leastSevere);
       const page = incidents.slice(offset, offset + limit);
@@ -120,36 +120,43 @@ function parseCursor(cursor: string | undefined): number {
   );
 }
 
-/** An empty window would look like a log without errors. */
-function checkOrder(from: string, to: string): void {
-  if (from <= to) return;
-  throw new GpuError('INVALID_INPUT', `since = "${from}" is after until = "${to}".`, {
-    hint: 'Give a since before until; until is now when left out.',
-  });
-}
-
 /** Whether one time is known to be before another; times of a log may carry any offset. */
 function isBefore(time: string | null, other: string | null): boolean {
   return time !== null && other !== null && Date.parse(time) < Date.parse(other);
 }
 
+interface WantedDevice {
+  /** Undefined where the driver does not know where its GPU is, as of a lost one. */
+  readonly pciAddress: string | undefined;
+  readonly index?: number;
+}
+
 /** A PCI address needs no inventory; anything else is looked up. */
-async function addressOf(
+async function wantedDevice(
   toolkit: Toolkit,
   selector: string | number,
   gpus: readonly GpuRef[] | GpuError,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<WantedDevice> {
   const parsed = parseGpuSelector(selector);
-  if (parsed.kind === 'pci') return parsed.key;
+  if (parsed.kind === 'pci') return { pciAddress: parsed.key };
   if (isGpuError(gpus)) {
     throw new GpuError(gpus.code, `gpu = ${JSON.stringify(selector)} cannot be looked up: ${gpus.message}.`, {
       hint: 'Give the PCI address of the GPU instead, or leave gpu out.',
     });
   }
   const { index, pciAddress } = await resolveGpu(selector, gpus, toolkit.reader, signal);
-  const address = pciDeviceKey(pciAddress);
-  if (address !== undefined) return address;
+  return { pciAddress: pciDeviceKey(pciAddress), index };
+}
+
+/** @throws GpuError UNAVAILABLE when the GPU has no address and no incident is known to be its own. */
+function incidentsOf(
+  { pciAddress, index }: WantedDevice,
+  incidents: readonly Incident[],
+): readonly Incident[] {
+  if (pciAddress !== undefined) return incidents.filter((incident) => incident.pciAddress === pciAddress);
+  const own = incidents.filter(({ gpu }) => gpu?.index === index);
+  if (own.length > 0) return own;
   throw new GpuError(
     'UNAVAILABLE',
     `The PCI address of GPU ${index} is not known, so its log lines cannot be told apart.`,
@@ -225,7 +232,11 @@ function nextSteps(
   const action = strongestAction(deciding.map((incident) => incident.action));
   const first = deciding.find((incident) => incident.action === action);
   if (!first || action === 'none') return [];
-  const step: NextStep = { action, reason: `The vendor's action for ${describe(first)}.` };
+  const isVendors = first.xid !== undefined || first.sxid !== undefined;
+  const step: NextStep = {
+    action,
+    reason: `The ${isVendors ? "vendor's " : ''}action for ${describe(first)}.`,
+  };
   if (!hasGpus) return [step];
   return [step, { action: 'none', reason: 'See what the GPUs themselves say now.', tool: 'get_gpu_health' }];
 }

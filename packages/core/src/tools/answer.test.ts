@@ -56,6 +56,23 @@ describe('presentGaps', () => {
     expect(presentGaps([denied(0), denied(0)], 'summary', 2)).toEqual([denied(0), denied(0)]);
   });
 
+  test('the sections that a GPU misses for one reason are one gap of a summary', () => {
+    const lost = (field: string, detail = 'GPU 3 is lost'): Gap => ({
+      gpu: 3,
+      field,
+      reason: 'gpu-lost',
+      detail,
+    });
+    const link: Gap = { gpu: 3, field: 'nvlink.links.active', reason: 'error', detail: 'x' };
+    const log: Gap = { field: 'kernelLog', reason: 'not-observable', detail: 'x' };
+    // The inventory, too, failed to read the identity.
+    const gaps = [lost('identity', 'no handle (15)'), lost('identity'), lost('ecc'), link, lost('pcie'), log];
+    expect(presentGaps(gaps, 'summary', 8)).toEqual([lost('identity, ecc, pcie'), link, log]);
+    expect(presentGaps(gaps, 'full', 8)).toEqual(gaps);
+    const apart = [lost('ecc'), lost('pcie', 'another cause'), { ...lost('mig'), gpu: 4 }];
+    expect(presentGaps(apart, 'summary', 8)).toEqual(apart);
+  });
+
   test('different details stay apart', () => {
     const gaps = [denied(0, 'a'), denied(1, 'b')];
     expect(presentGaps(gaps, 'summary', 2)).toEqual(gaps);

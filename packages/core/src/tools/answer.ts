@@ -147,6 +147,7 @@ export function backendUnreadable(
 /**
  * Gaps as the answer shows them. A summary leaves out what the product simply does not have (`unsupported`); equal gaps of several GPUs
  * become one without `gpu` when every GPU of the answer has it.
+ * In a summary the sections that a GPU misses for the same reason are one gap, whose `field` lists them.
  */
 export function presentGaps(gaps: readonly Gap[], detail: Detail, gpuCount = 0): readonly Gap[] {
   const shown = detail === 'full' ? gaps : gaps.filter((gap) => gap.reason !== 'unsupported');
@@ -157,12 +158,31 @@ export function presentGaps(gaps: readonly Gap[], detail: Detail, gpuCount = 0):
     if (group) group.push(gap);
     else groups.set(key, [gap]);
   }
-  return [...groups.values()].flatMap((group) => {
+  const merged = [...groups.values()].flatMap((group) => {
     const [first] = group;
     const holders = new Set(group.map((gap) => gap.gpu)).size;
     if (!first || gpuCount < 2 || holders < gpuCount || first.gpu === undefined) return group;
     const { gpu: _, ...everyGpu } = first;
     return [everyGpu];
+  });
+  return detail === 'full' ? merged : failedAtOnce(merged);
+}
+
+/**
+ * A GPU that does not answer misses all its sections for one reason: that is one gap, whose field lists them. What the inventory said of
+ * a section is left out where its reading says so again.
+ */
+function failedAtOnce(gaps: readonly Gap[]): readonly Gap[] {
+  const isSection = ({ gpu, field }: Gap) => gpu !== undefined && !field.includes('.');
+  const sectionOf = ({ gpu, field, reason }: Gap) => `${gpu} ${field} ${reason}`;
+  const causeOf = ({ gpu, reason, detail }: Gap) => JSON.stringify([gpu, reason, detail]);
+  const latest = new Map(gaps.filter(isSection).map((gap) => [sectionOf(gap), gap]));
+  const byCause = new Map<string, Gap[]>();
+  for (const gap of latest.values()) byCause.set(causeOf(gap), [...(byCause.get(causeOf(gap)) ?? []), gap]);
+  return gaps.flatMap((gap) => {
+    if (!isSection(gap)) return [gap];
+    const [first, ...others] = byCause.get(causeOf(gap)) ?? [];
+    return gap === first ? [{ ...gap, field: [gap, ...others].map(({ field }) => field).join(', ') }] : [];
   });
 }
 

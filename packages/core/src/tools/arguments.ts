@@ -62,3 +62,20 @@ export function parseTime(name: string, text: string, nowMilliseconds: number): 
     { hint: `Correct ${name} or leave it out.` },
   );
 }
+
+/**
+ * An empty window would look like a log without errors. Times as `parseTime` made them.
+ *
+ * @throws GpuError INVALID_INPUT when `since` is after `until`, or in the future.
+ */
+export function checkOrder(since: string, nowMilliseconds: number, until?: string): void {
+  const end = until ?? new Date(nowMilliseconds).toISOString();
+  if (since <= end) return;
+  throw new GpuError(
+    'INVALID_INPUT',
+    `since = "${since}" is after ${until === undefined ? 'now' : 'until'} = "${end}".`,
+    {
+      hint: until === undefined ? 'Give a since before now.' : 'Give a since before until.',
+    },
+  );
+}

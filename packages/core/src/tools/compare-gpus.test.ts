@@ -82,6 +82,7 @@ describe('not ok by default', () => {
     const answer = await compare({ gpus: h100Node({ 3: new GpuError('GPU_LOST', 'lost') }) });
     expect(answer).toMatchObject({ verdict: 'critical', notCompared: [{ gpus: [3], reason: 'it is lost' }] });
     expect(answer.summary).toContain('7 of 8 GPUs compared');
+    expect(answer.summary).toContain('GPU 3 is lost.');
   });
 
   test('a node whose driver cannot be asked is unknown', async () => {
@@ -98,6 +99,23 @@ test('a hung collective is told also when all GPUs are alike', async () => {
     outliers: [],
     findings: [{ ruleId: 'compare.stalled-collective' }],
     nextSteps: [{ action: 'check-app', tool: 'get_gpu_processes' }],
+  });
+});
+
+describe('one GPU', () => {
+  const gpus = changed({ 5: { pcie: { currentLinkWidthLanes: 8 } } });
+  gpus[3] = { ...gpus[3], sample: new GpuError('GPU_LOST', 'lost') };
+
+  test('that is well beside one that is not: only what is asked is said', async () => {
+    const answer = await compare({ gpus }, { gpu: 0 });
+    expect(answer).toMatchObject({ verdict: 'ok', outliers: [], gaps: [], nextSteps: [] });
+    expect(answer.summary).toBe('GPU 0 is not unlike its siblings.');
+  });
+
+  test('that is lost is not called like the others', async () => {
+    const answer = await compare({ gpus }, { gpu: 3 });
+    expect(answer.verdict).toBe('critical');
+    expect(answer.summary).toBe('GPU 3 was not compared with siblings. GPU 3 is lost.');
   });
 });
 

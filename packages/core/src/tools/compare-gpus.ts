@@ -83,18 +83,14 @@ export function compareGpusTool(toolkit: Toolkit, deadlineMilliseconds = 10_000)
       const readings = series.map((each) => each.at(-1) ?? each[0]);
       const comparison = compareGpus(series, metrics);
       const isAsked = (index: number) => selected === undefined || index === selected.index;
+      const asked = readings.filter((reading) => isAsked(reading.gpu.index));
       const outliers = comparison.outliers.filter((outlier) => isAsked(outlier.gpu));
       const notCompared = comparison.notCompared.filter((each) => isAsked(each.gpu));
       const findings = stalledCollectiveFindings(series);
       const listed = detail === 'full' ? outliers : outliers.slice(0, maximumOutliers);
       return makeAnswer(toolkit, detail, {
-        verdict: verdictOf(
-          readings.filter((reading) => isAsked(reading.gpu.index)),
-          comparison,
-          outliers,
-          findings,
-        ),
-        summary: summarise(readings.length, comparison, outliers, notCompared, findings),
+        verdict: verdictOf(asked, comparison, outliers, findings),
+        summary: summarise(readings, selected?.index, comparison, outliers, notCompared, findings),
         payload: {
           sampleCount: Math.max(0, ...series.map((each) => each.length)),
           cohorts: comparison.cohorts.filter(
@@ -105,10 +101,14 @@ export function compareGpusTool(toolkit: Toolkit, deadlineMilliseconds = 10_000)
           ...(detail === 'full' ? { values: valuesOf(series, metrics) } : {}),
         },
         findings,
-        gaps: [...node.gaps, ...readings.flatMap((reading) => reading.gaps), ...sampled.flatMap(windowGap)],
-        gpuCount: readings.length,
+        gaps: [
+          ...node.gaps,
+          ...asked.flatMap((reading) => reading.gaps),
+          ...sampled.flatMap(windowGap),
+        ].filter((gap) => gap.gpu === undefined || isAsked(gap.gpu)),
+        gpuCount: asked.length,
         gpuBackend: gpuBackendCoverage(toolkit, undefined),
-        nextSteps: nextSteps(outliers, findings, readings),
+        nextSteps: nextSteps(outliers, findings, asked),
         ...(listed.length < outliers.length ? { page: { total: outliers.length, truncated: true } } : {}),
       });
     },
@@ -172,16 +172,23 @@ function verdictOf(
 }
 
 function summarise(
-  gpuCount: number,
-  { comparedCount }: Comparison,
+  readings: readonly GpuReading[],
+  selected: number | undefined,
+  { comparedCount, cohorts }: Comparison,
   outliers: readonly Outlier[],
   notCompared: Comparison['notCompared'],
   findings: readonly Finding[],
 ): string {
+  const gpuCount = readings.length;
   if (gpuCount === 0) return 'The driver counts no GPUs on this node.';
   const parts: string[] = [];
   const [first] = outliers;
-  if (comparedCount === 0) parts.push(`None of the ${gpuCount} GPUs could be compared with siblings.`);
+  const isCompared = cohorts.some((cohort) => selected !== undefined && cohort.gpus.includes(selected));
+  if (selected !== undefined && !first) {
+    parts.push(
+      `GPU ${selected} ${isCompared ? 'is not unlike its siblings' : 'was not compared with siblings'}.`,
+    );
+  } else if (comparedCount === 0) parts.push(`None of the ${gpuCount} GPUs could be compared with siblings.`);
   else if (!first) parts.push(`${comparedCount} of ${gpuCount} GPUs compared: none is unlike its siblings.`);
   else {
     const gpus = [...new Set(outliers.map(({ gpu }) => gpu))].sort((a, b) => a - b);
@@ -189,6 +196,10 @@ function summarise(
     parts.push(
       `${comparedCount} of ${gpuCount} GPUs compared: GPU ${gpus.join(', ')} unlike the siblings. GPU ${first.gpu}: ${first.metric} ${first.value}, median ${first.median}.${more}`,
     );
+  }
+  for (const { gpu, state } of readings) {
+    const isAsked = selected === undefined || selected === gpu.index;
+    if (isAsked && state !== 'ok') parts.push(`GPU ${gpu.index} is ${state}.`);
   }
   for (const { what } of findings) parts.push(what);
   const partly = notCompared.filter(({ scope }) => scope === 'load-dependent').map(({ gpu }) => gpu);

@@ -17,7 +17,7 @@ import {
   type NextStep,
   roundedProbe,
 } from './answer.ts';
-import { detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
+import { checkOrder, detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
 import { type KernelEventRead, readKernelEvents } from './kernel-events.ts';
 import { crossCheckNode, readPciBus, withoutDriver } from './pci-bus.ts';
 import { defineTool } from './tool.ts';
@@ -57,7 +57,9 @@ export function getGpuHealth(toolkit: Toolkit) {
       ),
     }),
     async handle({ gpu, since, detail }, signal) {
-      const from = parseTime('since', since ?? defaultLookback, toolkit.clock.now());
+      const now = toolkit.clock.now();
+      const from = parseTime('since', since ?? defaultLookback, now);
+      checkOrder(from, now);
       const sections = toolkit.hostDevices ? comparedSections : ruleSections;
       const [{ node, error, readings }, log, bus] = await Promise.all([
         readNode(toolkit, gpu, sections, signal),

@@ -173,6 +173,14 @@ describe('what cannot be seen', () => {
     expect(answer.summary).toContain('The processes of GPU 0 could not be read.');
   });
 
+  test('a hung GPU takes the whole deadline; the holders of the others keep their names', async () => {
+    const gpus = [...h100Node({ 0: 'hang' }, 1), ...training.slice(1)];
+    const answer = await processes({ gpus, hostProcesses: inMemoryHostProcesses(workers) }, {}, 20);
+    expect(answer).toMatchObject({ verdict: 'critical', total: 7, seesAllProcesses: true });
+    expect(answer.processes.every(({ name }) => name === 'python3')).toBe(true);
+    expect(answer.gaps.map(({ gpu }) => gpu)).toEqual([0]);
+  });
+
   test('a lost GPU is critical and costs the others nothing', async () => {
     const gpus = [...h100Node({ 0: new GpuError('GPU_LOST', 'lost') }, 1), ...training.slice(1)];
     const answer = await processes({ gpus, hostProcesses: inMemoryHostProcesses(workers) });

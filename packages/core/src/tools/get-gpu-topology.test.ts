@@ -75,7 +75,7 @@ test('one GPU: its row only, judged beside its siblings', async () => {
   const sick = await topology({ gpus }, { gpu: 3 });
   expect(sick.matrix).toMatchObject([{ gpu: 3, to: { 0: 'NV17', 3: 'X' } }]);
   expect(sick).toMatchObject({
-    verdict: 'warning',
+    verdict: 'critical',
     gpus: [{ index: 3, nvlink: { active: 17, inactiveLinks: [0] } }],
     findings: [{ ruleId: 'topology.nvlink-inactive', gpu: 3 }],
   });

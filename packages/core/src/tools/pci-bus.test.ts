@@ -91,6 +91,30 @@ describe('get_gpu_health', () => {
     ).toEqual(expect.arrayContaining(['gpu.lost', 'gpu.config-space-dead']));
   });
 
+  test('also when the driver no longer knows where the GPU is: one address is left over', async () => {
+    const host = h100Host({ pciGpus: h100Bus({ 2: { respondsOnBus: false } }) });
+    const node = h100Node({ 2: new GpuError('GPU_LOST', 'GPU is lost') });
+    const gpus = node.map((gpu, index) =>
+      index === 2 ? { ...gpu, ref: { ...h100Ref(2), uuid: null, pciAddress: null, name: null } } : gpu,
+    );
+    const { answer } = rig({ host, gpus });
+    const health = await answer('get_gpu_health');
+    expect(health.findings.map(({ ruleId, gpu, action }) => [ruleId, gpu, action])).toEqual([
+      ['gpu.lost', 2, 'reboot-node'],
+      ['gpu.config-space-dead', 2, 'reboot-node'],
+    ]);
+    const inventory = await answer('get_gpu_inventory');
+    expect(inventory.findings).toMatchObject([
+      {
+        ruleId: 'gpu.config-space-dead',
+        gpu: 2,
+        action: 'reboot-node',
+        evidence: [{}, {}, { value: 'lost' }],
+      },
+    ]);
+    expect(inventory.nextSteps[0]).toMatchObject({ action: 'reboot-node' });
+  });
+
   test('a GPU lent to a virtual machine is told and changes nothing', async () => {
     const host = h100Host({ pciGpus: h100Bus({ 7: { driver: 'vfio-pci' } }) });
     const answer = await rig({ host, gpus: h100Node({}, 7) }).answer('get_gpu_health');

@@ -60,12 +60,12 @@ export function crossCheckNode(
   readings: readonly GpuReading[],
 ): CrossCheck {
   if (!bus) return nothingSeen;
-  const minorOf = new Map(readings.map(({ gpu, identity }) => [gpu.index, identity?.minorNumber ?? null]));
-  const listed = node.gpus.map(({ index, pciAddress }) => ({
-    index,
-    pciAddress,
-    minorNumber: minorOf.get(index) ?? null,
-  }));
+  const readingOf = new Map(readings.map((reading) => [reading.gpu.index, reading]));
+  const listed = node.gpus.map(({ index, pciAddress }) => {
+    const { identity, state } = readingOf.get(index) ?? {};
+    const minorNumber = identity?.minorNumber ?? null;
+    return { index, pciAddress, minorNumber, ...(state === undefined ? {} : { state }) };
+  });
   return crossCheck(bus.vendor, listed, bus.host);
 }
 

@@ -49,6 +49,13 @@ test.each([
   expect((await call).isError).toBe(false);
 });
 
+test('a flood of unknown arguments does not flood the error', async () => {
+  const flood = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`key${index}`, 1]));
+  const result = await rig().tool.call(flood);
+  expect(result.text).toMatch(/"key4" and 9995 more/);
+  expect(result.text.length).toBeLessThan(1_000);
+});
+
 test('who calls and how to ask reach the tool', async () => {
   const { clock, seen, tool } = rig();
   const context: ToolContext = { caller: 'operator', confirm: async () => 'declined', answeredQuestion: 'q' };

@@ -74,13 +74,17 @@ export function startDeadline(
 }
 
 const maximumEchoLength = 80;
+/** Problems, and unknown arguments, that an error names. */
+const maximumEchoes = 5;
 
 /** Names the field, the value, what is allowed, and where to look next. */
 function invalidArguments(definition: ToolDefinition, error: z.ZodError, input: unknown): GpuError {
   const allowed = Object.keys(definition.inputSchema.shape);
-  const problems = error.issues.slice(0, 5).map((issue) => {
+  const problems = error.issues.slice(0, maximumEchoes).map((issue) => {
     if (issue.code === 'unrecognized_keys') {
-      return `unknown argument ${issue.keys.map((key) => show(key)).join(', ')} (arguments are: ${allowed.join(', ')})`;
+      const more = issue.keys.length > maximumEchoes ? ` and ${issue.keys.length - maximumEchoes} more` : '';
+      const unknown = issue.keys.slice(0, maximumEchoes).map((key) => show(key));
+      return `unknown argument ${unknown.join(', ')}${more} (arguments are: ${allowed.join(', ')})`;
     }
     const field = issue.path.map(String).join('.') || 'arguments';
     return `${field} = ${show(valueAt(input, issue.path))}: ${issue.message}`;

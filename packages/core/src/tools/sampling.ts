@@ -85,6 +85,18 @@ export async function sampleGpus(
   }
 }
 
+/** The time, without the steps back of a clock that is set: a window must not last until the old time comes again. */
+function steadily(clock: Clock): () => number {
+  let latest = clock.now();
+  let stepsBack = 0;
+  return () => {
+    const now = clock.now();
+    stepsBack += Math.max(0, latest - now);
+    latest = now;
+    return now + stepsBack;
+  };
+}
+
 async function sampleGpu(
   { reader, clock }: Toolkit,
   gpu: GpuRef,
@@ -94,7 +106,8 @@ async function sampleGpu(
   onReading: () => void,
 ): Promise<SampledGpu> {
   const readings: GpuReading[] = [];
-  const startedAt = clock.now();
+  const now = steadily(clock);
+  const startedAt = now();
   const endsAt = startedAt + windowMilliseconds;
   for (let due = startedAt; ; ) {
     const [reading] = await reader.readGpus([gpu], sections, signal);
@@ -103,9 +116,9 @@ async function sampleGpu(
     onReading();
     if (reading.state !== 'ok') return { readings, isComplete: false };
     if (due >= endsAt) return { readings, isComplete: true };
-    const ticks = Math.floor((clock.now() - startedAt) / intervalMilliseconds) + 1;
+    const ticks = Math.floor((now() - startedAt) / intervalMilliseconds) + 1;
     due = Math.min(endsAt, startedAt + ticks * intervalMilliseconds);
-    await pause(clock, Math.max(0, due - clock.now()), signal);
+    await pause(clock, Math.max(0, due - now()), signal);
     if (signal.aborted) return { readings, isComplete: false };
   }
 }

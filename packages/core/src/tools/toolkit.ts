@@ -82,8 +82,11 @@ export async function describeProcesses(
   signal: AbortSignal,
 ): Promise<HostProcessesReading | null> {
   if (!hostProcesses) return null;
+  // A GPU that hangs takes the whole deadline; the holders of its siblings are to have their names all the same.
+  const late = signal.aborted ? expiringSignal(clock) : undefined;
+  const within = late?.signal ?? signal;
   try {
-    return await awaitWithin(hostProcesses.describe(pids, signal), signal, clock, () => {
+    return await awaitWithin(hostProcesses.describe(pids, within), within, clock, () => {
       logger.warn('the host process adapter ignored its deadline');
       return new GpuError('TIMEOUT', 'the processes were not read within the deadline');
     });
@@ -92,7 +95,17 @@ export async function describeProcesses(
     if (error !== thrown) logger.error('the host process adapter failed', { error: thrown });
     const gap = { field: 'hostProcesses', reason: gapReasonOf(error), detail: error.message };
     return { processes: [], seesAllProcesses: null, gaps: [gap] };
+  } finally {
+    late?.cancel();
   }
+}
+
+/** What is kept back from the deadline for the answer leaves this much for a look into /proc, which takes a few milliseconds. */
+const lateMilliseconds = 150;
+
+function expiringSignal(clock: Clock): { readonly signal: AbortSignal; cancel(): void } {
+  const controller = new AbortController();
+  return { signal: controller.signal, cancel: clock.after(lateMilliseconds, () => controller.abort()) };
 }
 
 /** Waits; false when `signal` aborted first. */

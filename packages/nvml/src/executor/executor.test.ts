@@ -366,6 +366,22 @@ describe('a helper that cannot be killed', () => {
     again.abort();
   });
 
+  it('beside it, what has crashed is tried again all the same', async () => {
+    const { advance, read, rules, start } = setUp((operation) => {
+      if (operation.kind !== 'read' || operation.index > 1) return 'answers';
+      return operation.index === 0 ? 'immune' : 'crashes';
+    });
+    await start();
+    const stuck = read(0);
+    await advance(12_000);
+    await expect(stuck.promise).rejects.toMatchObject({ code: 'GPU_HUNG' });
+    await expect(read(1).promise).rejects.toMatchObject({ code: 'ADAPTER_CRASHED' });
+    rules.behave = () => 'answers';
+    const { promise } = read(1);
+    await settled();
+    await expect(Promise.race([promise, 'nothing'])).resolves.toMatchObject({ pid: 102 });
+  });
+
   it('never has a third: with both places taken everything is DRIVER_UNRESPONSIVE at once', async () => {
     const { advance, peak, read, start } = setUp((operation) =>
       operation.kind === 'read' && operation.index < 2 ? 'immune' : 'answers',
@@ -771,6 +787,59 @@ describe('sending ahead', () => {
     const reads = [readPlain(0), readPlain(1), readPlain(2)];
     await Promise.all(reads);
     expect(sentReads(helpers.length - 1)?.at(-1)).toBe(0);
+  });
+
+  it('a helper that still has to do what was sent behind a hang is given nothing more when it answers late', async () => {
+    const { readPlain, helpers, rules, advance } = await setUpPlain((operation) =>
+      operation.kind === 'read' ? 'hangs' : 'answers',
+    );
+    const slow = readPlain(0);
+    void readPlain(1);
+    const again = readPlain(0);
+    await advance(2_250);
+    const [first, second] = helpers;
+    // The other one goes too, so that there is none but the first when it answers.
+    second?.answer(second?.sent.at(-1)?.id ?? -1, { hasLostDriver: true });
+    await settled();
+    expect(second?.isGone).toBe(true);
+    rules.behave = () => 'answers';
+    const sentBefore = first?.sent.length;
+    first?.answer(first?.sent.at(-2)?.id ?? -1);
+    await expect(slow).resolves.toMatchObject({ pid: 100 });
+    await expect(again).resolves.toMatchObject({ pid: 102 });
+    expect(first?.sent).toHaveLength(sentBefore ?? -1);
+  });
+
+  it('what was sent ahead to a helper that lost the driver is read by a new one', async () => {
+    const { readPlain, helpers, rules } = await setUpPlain((operation) =>
+      operation.kind === 'read' ? 'hangs' : 'answers',
+    );
+    const first = readPlain(0);
+    const behind = readPlain(1);
+    await settled();
+    rules.behave = () => 'answers';
+    helpers[0]?.answer(helpers[0]?.sent.at(-2)?.id ?? -1, { hasLostDriver: true });
+    await expect(first).resolves.toMatchObject({ pid: 100 });
+    await expect(behind).resolves.toMatchObject({ pid: 101 });
+  });
+
+  it('a hang in what was sent ahead to a helper that lost the driver leaves nobody without an answer', async () => {
+    const { readPlain, helpers, advance } = await setUpPlain((operation) =>
+      operation.kind === 'read' ? 'hangs' : 'answers',
+    );
+    const [first] = helpers;
+    void readPlain(0);
+    const behind = readPlain(1);
+    await settled();
+    // It hangs in the second read and does not go when asked to.
+    if (first) first.retire = () => {};
+    first?.answer(first?.sent.at(-2)?.id ?? -1, { hasLostDriver: true });
+    await settled();
+    const outcome = Promise.race([
+      behind.catch((error) => error.code),
+      advance(30_000).then(() => 'nothing'),
+    ]);
+    expect(await outcome).toBe('GPU_HUNG');
   });
 
   it('closing rejects what was sent ahead too', async () => {

@@ -211,7 +211,11 @@ export class NvmlExecutor {
     const inFlight = new Set(jobs.map(({ suspect }) => suspect));
     const open = this.#queue.filter((task) => !inFlight.has(suspectOf(task.operation)));
     const trusted = open.find((task) => this.#suspicions.get(suspectOf(task.operation)) === undefined);
-    return trusted ?? (inFlight.size === 0 ? open[0] : undefined);
+    if (trusted !== undefined || inFlight.size === 0) return trusted ?? open[0];
+    // What is stuck may be so for good. What crashed is tried beside it all the same; a second hang would cost everybody their answers.
+    const isOnlyStuck = this.#slots.every(({ state, job }) => job === undefined || state === 'stuck');
+    const hasCrashed = (task: Task) => this.#suspicions.get(suspectOf(task.operation))?.kind === 'crashed';
+    return isOnlyStuck ? open.find(hasCrashed) : undefined;
   }
 
   #startSlot(): HelperSlot | undefined {

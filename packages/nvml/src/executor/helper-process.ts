@@ -46,11 +46,12 @@ const withheldVariables = ['NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS', 'NODE_V8_COVER
 export function helperStarter(
   helperPath: string,
   environment: Readonly<Record<string, string>> = {},
+  createProgress: () => ProgressFile | undefined = createProgressFile,
 ): StartHelper {
   return (events) => {
     const env = { ...process.env, ...environment };
     for (const name of withheldVariables) delete env[name];
-    const progress = createProgressFile();
+    const progress = createProgress();
     const child = spawn(process.execPath, [...nodeOptions, helperPath, String(process.pid)], {
       env,
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe', progress?.fd ?? 'ignore'],
@@ -66,8 +67,10 @@ export function helperStarter(
     child.on('error', (error) => finish({ code: null, signal: null, error }));
     child.on('exit', (code, signal) => finish({ code, signal }));
     child.unref();
-    const requests = child.stdio[3] as Writable | null;
-    const replies = child.stdio[4] as Readable | null;
+    // Not there where this process has no file descriptor left; the error event says so.
+    const stdio: readonly unknown[] | undefined = child.stdio;
+    const requests = stdio?.[3] as Writable | null | undefined;
+    const replies = stdio?.[4] as Readable | null | undefined;
     // A broken pipe is followed by the exit event, which is where it is dealt with.
     for (const pipe of [requests, replies]) {
       pipe?.on('error', () => {});

@@ -238,6 +238,7 @@ export class HelperSlot {
     if (this.state !== 'ready') return;
     this.state = 'retiring';
     this.#returnAhead();
+    this.#returnJob();
     this.#retiredAt = this.#options.clock.now();
     this.#helper.retire();
     this.#options.clock.after(graceMilliseconds, () => this.kill());
@@ -279,9 +280,9 @@ export class HelperSlot {
       next.startedAt = next.progressAt = this.#options.clock.now();
       this.#start(next);
     }
-    this.#options.onReply(this, job, reply);
-    // What it does now is not known here, so a hang there would be blamed on whatever came next.
+    // What it does now is not known here, so a hang there would be blamed on whatever came next. Before anybody hears that it is free.
     if (this.#isBehind) this.retire();
+    this.#options.onReply(this, job, reply);
   }
 
   #returnAhead(): void {
@@ -290,6 +291,14 @@ export class HelperSlot {
     if (ahead === undefined) return;
     this.#isBehind = true;
     if (ahead.task) this.#options.onReturned(ahead.task);
+  }
+
+  /** What had been sent ahead may have been begun already. It may come to no answer before the process is killed. */
+  #returnJob(): void {
+    const { job } = this;
+    if (job?.task === undefined) return;
+    this.#options.onReturned(job.task);
+    job.task = undefined;
   }
 
   #onExit(exit: HelperExit): void {

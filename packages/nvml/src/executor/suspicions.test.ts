@@ -32,6 +32,14 @@ describe('Suspicions', () => {
     expect(suspicions.get(3)).toBeUndefined();
   });
 
+  it('does not wait for a clock that was set back to get there again', () => {
+    const suspicions = new Suspicions();
+    const hour = 3_600_000;
+    suspicions.strike('hung', incident, 10 * hour);
+    expect(suspicions.blocking(3, 10 * hour)).toBeDefined();
+    expect(suspicions.blocking(3, 8 * hour)).toBeUndefined();
+  });
+
   it('frees what is held when the same process gets further, and nothing that was struck', () => {
     const suspicions = new Suspicions();
     suspicions.hold(incident);

@@ -61,7 +61,10 @@ export class Suspicions {
   /** The suspicion that forbids a try now. */
   blocking(suspect: Suspect, now: number): Suspicion | undefined {
     const known = this.#known.get(suspect);
-    return known !== undefined && (known.retryAt === null || now < known.retryAt) ? known : undefined;
+    if (known === undefined || known.retryAt === null) return known;
+    const wait = known.retryAt - now;
+    // Longer than any back-off: the clock was set back, which must not keep anything refused until it is there again.
+    return wait > 0 && wait <= longestBackOffMilliseconds ? known : undefined;
   }
 }
 

@@ -22,8 +22,7 @@ let current = 0;
 let nextStep: Promise<void> = Promise.resolve();
 const noteProgress = progressWriter(progressFd);
 const session = new NvmlSession(loadAndBind, (stage) => {
-  if (noteProgress) noteProgress(current, stage);
-  else send({ id: current, stage });
+  if (!noteProgress?.(current, stage)) send({ id: current, stage });
 });
 
 const socket = new Socket({ fd: requestFd, readable: true, writable: false });

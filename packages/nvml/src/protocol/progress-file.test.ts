@@ -1,4 +1,13 @@
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -64,6 +73,34 @@ describe('the progress file', () => {
 
   it('is not there where nothing can be written', () => {
     expect(createProgressFile([join(folder, 'absent')])).toBeUndefined();
+  });
+
+  it('has its room from the start, so that a full disk is noticed when it is made and not in the middle of a read', () => {
+    const { file } = opened();
+    const { size } = fstatSync(file.fd);
+    expect(size).toBeGreaterThan(0);
+    progressWriter(file.fd)?.(1, 'x'.repeat(1_000));
+    expect(fstatSync(file.fd).size).toBe(size);
+    file.close();
+  });
+
+  it('tells nothing when it cannot be read', () => {
+    const { file, write } = opened();
+    write(1, 'read ecc');
+    closeSync(file.fd);
+    expect(file.read(1)).toBeUndefined();
+  });
+
+  it('says when a note could not be made, instead of failing what it was about', () => {
+    const path = join(folder, 'read-only');
+    writeFileSync(path, '');
+    const unwritable = openSync(path, 'r');
+    expect(progressWriter(unwritable)?.(1, 'read ecc')).toBe(false);
+    closeSync(unwritable);
+    rmSync(path);
+    const { file, write } = opened();
+    expect(write(1, 'read ecc')).toBe(true);
+    file.close();
   });
 
   it('is only written to when it is a file: a helper may have been given none', () => {

@@ -34,7 +34,14 @@ export function createProgressFile(
     try {
       const fd = openSync(path, 'wx+', 0o600);
       unlinkSync(path);
-      return openedProgressFile(fd);
+      try {
+        // Takes its room now: where there is none, the next folder is better than a note that fails in the middle of a read.
+        writeSync(fd, Buffer.alloc(recordBytes), 0, recordBytes, 0);
+        return openedProgressFile(fd);
+      } catch (error) {
+        closeSync(fd);
+        throw error;
+      }
     } catch {
       // The next folder, or none.
     }
@@ -49,7 +56,7 @@ function openedProgressFile(fd: number): ProgressFile {
     fd,
     read: (id) => {
       if (!isOpen) return undefined;
-      const length = readSync(fd, record, 0, recordBytes, 0);
+      const length = bytesRead(fd, record);
       if (length < recordBytes || record.readUInt32LE(0) !== id) return undefined;
       const end = record.indexOf(0, stageOffset);
       const stage = record.toString('utf8', stageOffset, end < 0 ? recordBytes : end);
@@ -62,8 +69,17 @@ function openedProgressFile(fd: number): ProgressFile {
   };
 }
 
-/** The helper's side; undefined when it was given no such file. */
-export function progressWriter(fd: number): ((id: number, stage: string) => void) | undefined {
+/** What cannot be read tells nothing; it is looked at from a timer, where an error would end the server. */
+function bytesRead(fd: number, record: Buffer): number {
+  try {
+    return readSync(fd, record, 0, recordBytes, 0);
+  } catch {
+    return 0;
+  }
+}
+
+/** The helper's side; undefined when it was given no such file. Notes, and says whether it could: no reading may fail for the want of a note. */
+export function progressWriter(fd: number): ((id: number, stage: string) => boolean) | undefined {
   try {
     if (!fstatSync(fd).isFile()) return undefined;
   } catch {
@@ -75,6 +91,10 @@ export function progressWriter(fd: number): ((id: number, stage: string) => void
     record.writeUInt32LE(id, 0);
     record.writeDoubleLE(Date.now(), timeOffset);
     record.write(stage, stageOffset, recordBytes - stageOffset - 1);
-    writeSync(fd, record, 0, recordBytes, 0);
+    try {
+      return writeSync(fd, record, 0, recordBytes, 0) === recordBytes;
+    } catch {
+      return false;
+    }
   };
 }
