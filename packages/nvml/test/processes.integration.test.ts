@@ -112,6 +112,51 @@ describe.skipIf(noCompiler !== undefined)('running processes', () => {
     });
   });
 
+  describe('from the list with details, where a driver has no other', () => {
+    const without = [...v3, ...v2, ...v3.map((name) => name.replace('_v3', ''))];
+
+    it('are the same', async () => {
+      const config = gpu({
+        'process.compute': `17:${gib}:3:0`,
+        'process.graphics': '99:4096',
+        'process.mps': '4242:na',
+      });
+      const { reading } = await readSection('processes', config, { without });
+      expect(
+        reading.running?.map(({ pid, kinds, memoryUsedBytes, gpuInstanceId }) => [
+          pid,
+          kinds,
+          memoryUsedBytes,
+          gpuInstanceId,
+        ]),
+      ).toEqual([
+        [17, ['compute'], gib, 3],
+        [99, ['graphics'], 4096, null],
+        [4242, ['mps'], null, null],
+      ]);
+    });
+
+    it('are all read when there are more than expected, and when they grow meanwhile', async () => {
+      const pids = Array.from({ length: 200 }, (_, position) => 1000 + position);
+      const config = gpu({
+        'process.compute': pids.map((pid) => `${pid}:4096`).join(','),
+        'process.refusals': 2,
+      });
+      const { reading } = await readSection('processes', config, { without });
+      expect(reading.running?.map(({ pid }) => pid)).toEqual(pids);
+    });
+
+    it('are a gap where that is not there either', async () => {
+      const { reading, gaps } = await readSection('processes', gpu({ 'process.compute': '17:4096' }), {
+        without: [...without, 'nvmlDeviceGetRunningProcessDetailList'],
+      });
+      expect(reading.running).toBeNull();
+      expect(gaps).toContainEqual(
+        expect.objectContaining({ field: 'processes.running', reason: 'unsupported' }),
+      );
+    });
+  });
+
   it('are all read when there are more than expected, and when they grow meanwhile', async () => {
     const pids = Array.from({ length: 200 }, (_, position) => 1000 + position);
     const config = gpu({

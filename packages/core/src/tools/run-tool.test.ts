@@ -56,6 +56,12 @@ test('a flood of unknown arguments does not flood the error', async () => {
   expect(result.text.length).toBeLessThan(1_000);
 });
 
+test('what an error echoes is made harmless', async () => {
+  const result = await rig().tool.call({ '\u202eevil\u200b': 1 });
+  expect(result.text).toContain('"evil"');
+  expect(result.text).not.toMatch(/[\u0000-\u001f\u200b\u202e]/);
+});
+
 test('who calls and how to ask reach the tool', async () => {
   const { clock, seen, tool } = rig();
   const context: ToolContext = { caller: 'operator', confirm: async () => 'declined', answeredQuestion: 'q' };

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { GpuError, isGpuError } from '../errors.ts';
 import type { Clock, Logger } from '../ports/runtime.ts';
 import { type GpuTool, readOnlyAnnotations, type ToolDefinition, type ToolResult } from './tool.ts';
+import { quarantine } from './untrusted-text.ts';
 
 /** Kept back from the deadline so that the answer is on its way when it passes. */
 const answerMarginMilliseconds = 500;
@@ -49,7 +50,9 @@ export function makeTool<Input extends z.ZodObject>(
 /** What happened and what to do, naming the tool that takes the corrected argument. */
 function errorResult(tool: string, error: GpuError): ToolResult {
   const about = error.code === 'INVALID_INPUT' ? `Invalid arguments for ${tool}: ` : '';
-  return { isError: true, code: error.code, text: `${error.code}: ${about}${error.message} ${error.hint}` };
+  const text = `${error.code}: ${about}${error.message} ${error.hint}`;
+  // It may echo what the caller was given by somebody else.
+  return { isError: true, code: error.code, text: quarantine(text, maximumErrorLength) };
 }
 
 /** A signal that aborts with the caller's, or in time for the answer to be there when the deadline passes. `stop` gives both back. */
@@ -74,6 +77,7 @@ export function startDeadline(
 }
 
 const maximumEchoLength = 80;
+const maximumErrorLength = 2_000;
 /** Problems, and unknown arguments, that an error names. */
 const maximumEchoes = 5;
 

@@ -35,7 +35,11 @@ const health = byFunction('nvmlDeviceGetGpuFabricInfoV', {
 const peerStatus = byFunction('nvmlDeviceGetP2PStatus', { means: 'the driver does not tell' });
 
 const running = {
-  fallback: ['nvmlDeviceGetComputeRunningProcesses_v2', 'nvmlDeviceGetComputeRunningProcesses'],
+  fallback: [
+    'nvmlDeviceGetComputeRunningProcesses_v2',
+    'nvmlDeviceGetComputeRunningProcesses',
+    'nvmlDeviceGetRunningProcessDetailList',
+  ],
   means: 'the driver lists no processes',
 } as const;
 const instance = byFunction('nvmlDeviceGetComputeRunningProcesses_v3', {

@@ -96,12 +96,12 @@ describe('fabric', () => {
       ...fabricHealthSummaries,
     ]);
     expect(
-      [1, 2, 3, 4, 5, 6, 7].map((number) => decodeFabricMisconfiguration('call', number << 8).value),
+      [1, 2, 3, 4, 5, 6, 7, 8].map((number) => decodeFabricMisconfiguration('call', number << 8).value),
     ).toEqual([...fabricMisconfigurations]);
     for (const reading of [
       decodeFabricState('call', 4),
       decodeFabricHealthSummary('call', 4),
-      decodeFabricMisconfiguration('call', 8 << 8),
+      decodeFabricMisconfiguration('call', 9 << 8),
     ]) {
       expect(reasonOf(reading)).toBe('error');
     }

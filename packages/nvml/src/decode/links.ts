@@ -121,6 +121,7 @@ const misconfigurations: Readonly<Record<number, FabricMisconfiguration>> = {
   5: 'insufficient-nvlinks',
   6: 'incompatible-gpu-firmware',
   7: 'invalid-location',
+  8: 'invalid-gpu-state',
 };
 
 export function decodeFabricMisconfiguration(call: string, mask: number): Reading<FabricMisconfiguration> {

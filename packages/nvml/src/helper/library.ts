@@ -30,12 +30,20 @@ export const nvmlLibraryCandidates: readonly string[] = [
 /** The part of koffi that is used. Only integers and Buffers ever cross it. */
 interface NativeLibrary {
   func(name: string, result: string, parameters: string[]): (...values: unknown[]) => unknown;
+  /** Where a buffer of ours lies, for structs that hold a pointer to one. */
+  address?(buffer: Buffer): bigint;
 }
 export type LoadNative = (path: string | null) => NativeLibrary;
 
 export async function loadKoffi(): Promise<LoadNative> {
   const koffi = await import('koffi');
-  return (path) => koffi.load(path);
+  return (path) => {
+    const library = koffi.load(path);
+    return {
+      func: (name, result, parameters) => library.func(name, result, parameters),
+      address: (buffer) => koffi.address(buffer),
+    };
+  };
 }
 
 export class LibraryError extends Error {
@@ -91,6 +99,11 @@ export class NvmlLibrary {
     if (typeof code !== 'number') throw new TypeError(`${name} returned no number`);
     if (driverLostCodes.has(code)) this.hasLostDriver = true;
     return code;
+  }
+
+  /** For a member that is a pointer. The buffer must be kept until the call has returned. Null where that cannot be told. */
+  addressOf(buffer: Buffer): bigint | null {
+    return this.#native.address?.(buffer) ?? null;
   }
 
   /** What the newest symbol said, or the older one where the driver has not got the newest or not that struct version. */

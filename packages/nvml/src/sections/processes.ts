@@ -1,4 +1,5 @@
 import type { Gap, GpuProcess, GpuProcessKind } from '@k8s-gpu-mcp/core';
+import { allocateStruct } from '../abi/codec.ts';
 import { rc } from '../abi/constants.ts';
 import { structs } from '../abi/structs.ts';
 import {
@@ -38,9 +39,13 @@ export function readProcesses(device: Device, context: ReadContext): SectionResu
 
 type KindEntry = ProcessEntry & { readonly kind: GpuProcessKind };
 
+/** NVML_PROCESS_MODE_* of the list with details. */
+const processModes = { compute: 0, graphics: 1, mps: 2 } as const;
+
 const listsByKind = [
   {
     kind: 'compute',
+    mode: processModes.compute,
     names: [
       'nvmlDeviceGetComputeRunningProcesses_v3',
       'nvmlDeviceGetComputeRunningProcesses_v2',
@@ -49,6 +54,7 @@ const listsByKind = [
   },
   {
     kind: 'graphics',
+    mode: processModes.graphics,
     names: [
       'nvmlDeviceGetGraphicsRunningProcesses_v3',
       'nvmlDeviceGetGraphicsRunningProcesses_v2',
@@ -57,6 +63,7 @@ const listsByKind = [
   },
   {
     kind: 'mps',
+    mode: processModes.mps,
     names: [
       'nvmlDeviceGetMPSComputeRunningProcesses_v3',
       'nvmlDeviceGetMPSComputeRunningProcesses_v2',
@@ -115,22 +122,50 @@ function withInstance(mig: Device, entries: readonly KindEntry[]): readonly Kind
  */
 function readDevice(device: Device): Reading<readonly KindEntry[]> {
   const entries: KindEntry[] = [];
-  for (const { kind, names } of listsByKind) {
-    const reading = readList(device, names);
+  for (const { kind, mode, names } of listsByKind) {
+    const reading = readList(device, names, mode);
     if (!('reason' in reading)) entries.push(...reading.value.map((entry) => ({ ...entry, kind })));
     else if (kind === 'compute' || reading.reason !== 'unsupported') return reading;
   }
   return { value: entries };
 }
 
-/** The newest symbol first. Unversioned ones have the v1 ABI. */
-function readList(device: Device, names: readonly ProcessList[]): Reading<readonly ProcessEntry[]> {
+/** The newest symbol first. Unversioned ones have the v1 ABI. A driver without any of them may still have the list with details. */
+function readList(
+  device: Device,
+  names: readonly ProcessList[],
+  mode: number,
+): Reading<readonly ProcessEntry[]> {
   for (const name of names) {
     if (!device.library.has(name)) continue;
     const reading = readWith(device, name, layoutOf(device, name));
     if (reading !== undefined) return reading;
   }
-  return missingFrom(names[0] ?? '', rc.functionNotFound);
+  return readDetails(device, mode) ?? missingFrom(names[0] ?? '', rc.functionNotFound);
+}
+
+/** nvmlDeviceGetRunningProcessDetailList takes a struct that points to the array. Undefined where it is not there. */
+function readDetails(device: Device, mode: number): Reading<readonly ProcessEntry[]> | undefined {
+  const name = 'nvmlDeviceGetRunningProcessDetailList';
+  const layout = 'nvmlProcessDetail_v1_t';
+  const { mode: modeMember, numProcArrayEntries, procArray } = structs.nvmlProcessDetailList_v1_t.fields;
+  const list = readGrowing(name, 32, structs[layout].size, (count, buffer) => {
+    const address = device.library.addressOf(buffer);
+    if (address === null) return rc.functionNotFound;
+    const request = allocateStruct('nvmlProcessDetailList_v1_t');
+    request.writeUInt32LE(mode, modeMember.offset);
+    request.writeUInt32LE(count.readUInt32LE(0), numProcArrayEntries.offset);
+    request.writeBigUInt64LE(address, procArray.offset);
+    const code = device.call(name, request);
+    count.writeUInt32LE(request.readUInt32LE(numProcArrayEntries.offset), 0);
+    return code;
+  });
+  if ('code' in list) return list.code === rc.functionNotFound ? undefined : missingFrom(name, list.code);
+  if ('reason' in list) return list;
+  const { buffer, count } = list;
+  return {
+    value: Array.from({ length: count }, (_, position) => decodeProcessEntry(name, buffer, layout, position)),
+  };
 }
 
 /**

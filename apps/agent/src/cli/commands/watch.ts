@@ -25,8 +25,10 @@ export async function watch({ config, terminal, note, createLogger }: CommandCon
   for (const signal of stopSignals) process.on(signal, onSignal);
   try {
     const reader = new GpuReader(parts.gpuProvider, systemClock, logger);
-    const deadline = AbortSignal.timeout(describeMilliseconds);
+    // A driver that hangs keeps nobody from interrupting.
+    const deadline = AbortSignal.any([AbortSignal.timeout(describeMilliseconds), stop.signal]);
     const node = await reader.describe(deadline);
+    if (stop.signal.aborted) return 0;
     if (isGpuError(node)) note(`the GPUs cannot be named: ${node.message}`);
     const gpus = isGpuError(node) ? [] : node.gpus;
     const only = await selected(config.gpu, gpus, reader, deadline);

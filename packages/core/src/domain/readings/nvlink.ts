@@ -52,6 +52,7 @@ export const fabricMisconfigurations = [
   'insufficient-nvlinks',
   'incompatible-gpu-firmware',
   'invalid-location',
+  'invalid-gpu-state',
 ] as const;
 export type FabricMisconfiguration = (typeof fabricMisconfigurations)[number];
 
