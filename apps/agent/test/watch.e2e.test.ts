@@ -1,5 +1,5 @@
 // What the commands of this node print: live events from driver and kernel log, topology and processes, on the C fake library.
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   createFakeNode,
@@ -222,5 +222,20 @@ describe.skipIf(noCompiler !== undefined)('topology and processes on a real dlop
     expect(topology).toMatch(/^ {2}1 {2}18 of 18 {2}completed {2}gen 5 of 5 {2}x16 of x16 {2}0 /m);
     const processes = (await ask('processes', '--gpu', '0')).stdout;
     expect(processes).toMatch(new RegExp(`^ *${process.pid} .*0: 3 MiB.*node`, 'm'));
+  });
+});
+
+describe.skipIf(noCompiler !== undefined)('a driver that hangs at the start', () => {
+  it('does not keep watch from being interrupted', async () => {
+    const hung = createFakeNode({ gpus: [{}], faults: ['mode nvmlInit_v2 sys hang'] });
+    const { child, exited } = watch([...hung.args, '--kernel-log', 'none'], hung.env);
+    const calls = hung.path('calls');
+    await until(() => existsSync(calls) && readFileSync(calls, 'utf8').includes('nvmlInit'), 15_000);
+    const interruptedAt = performance.now();
+    child.kill('SIGINT');
+    expect(await exited).toEqual({ code: 0, stdout: '', stderr: '' });
+    // Naming the GPUs has 10 s.
+    expect(performance.now() - interruptedAt).toBeLessThan(6_000);
+    hung.dispose();
   });
 });

@@ -57,7 +57,7 @@ export class LibraryError extends Error {
 }
 
 const nativeTypes = { handle: 'uint64', u32: 'uint32', u64: 'uint64', pointer: 'void *' } as const;
-const jsTypes = { handle: 'bigint', u32: 'number', u64: 'bigint', pointer: 'object' } as const;
+const jsTypes = { handle: 'bigint', u32: 'number', u64: 'bigint' } as const;
 
 const uninitialized = 1; // NVML_ERROR_UNINITIALIZED
 const driverLostCodes: ReadonlySet<number> = new Set([
@@ -89,12 +89,12 @@ export class NvmlLibrary {
     const kinds: readonly ParameterKind[] = functions[name].parameters;
     // The FFI turns a value of the wrong type into a wild address, so nothing unchecked reaches it.
     const given: readonly unknown[] = values;
-    kinds.forEach((kind, position) => {
+    for (let position = 0; position < kinds.length; position += 1) {
+      const kind = kinds[position] as ParameterKind;
       const value = given[position];
-      if (typeof value !== jsTypes[kind] || (kind === 'pointer' && !Buffer.isBuffer(value))) {
-        throw new TypeError(`${name}: argument ${position} is not a ${kind}`);
-      }
-    });
+      if (kind === 'pointer' ? value instanceof Uint8Array : typeof value === jsTypes[kind]) continue;
+      throw new TypeError(`${name}: argument ${position} is not a ${kind}`);
+    }
     const code = bound(...given);
     if (typeof code !== 'number') throw new TypeError(`${name} returned no number`);
     if (driverLostCodes.has(code)) this.hasLostDriver = true;
