@@ -53,9 +53,22 @@ async function readAll(provider) {
   return { node, samples };
 }
 
+/** Without a driver or without nvidia-smi there is nothing to compare. */
+async function orGiveUp(what, work) {
+  try {
+    return await work();
+  } catch (error) {
+    const [why] = String(error instanceof Error ? error.message : error).split('\n');
+    console.error(`${what}: ${why}${error?.hint ? ` ${error.hint}` : ''}`);
+    process.exit(1);
+  }
+}
+
 const provider = open();
-const before = await readAll(provider);
-const { node: head, gpus: trees } = parseQuery(smi('query.xml', '-q', '-x'));
+const before = await orGiveUp('the GPUs cannot be read', () => readAll(provider));
+const { node: head, gpus: trees } = await orGiveUp('nvidia-smi cannot be asked', () =>
+  parseQuery(smi('query.xml', '-q', '-x')),
+);
 const topology = optional('topology.txt', parseTopology, 'topo', '-m');
 const columns = ['uuid', ...queryFields.map(({ column }) => column)].join(',');
 const queries = optional('query-gpu.csv', parseCsv, `--query-gpu=${columns}`, '--format=csv');

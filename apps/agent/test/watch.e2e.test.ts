@@ -197,7 +197,7 @@ describe.skipIf(noCompiler !== undefined)('topology and processes on a real dlop
   const notLoaded = ['rc nvmlInitWithFlags * 9', 'rc nvmlInit_v2 * 9'];
   const cases: readonly [string, NodeConfig, string, number][] = [
     ['topology', { gpus: [{}, {}] }, 'ok', 0],
-    ['topology', { gpus: [{ 'nvlink.0.state': 0 }, {}] }, 'warning', 1],
+    ['topology', { gpus: [{ 'nvlink.0.state': 0 }, {}] }, 'critical', 2],
     ['topology', { faults: notLoaded }, 'unknown', 3],
     ['processes', { gpus: [{ 'process.compute': `${process.pid}:1048576` }, {}] }, 'ok', 0],
     ['processes', { gpus: [{ 'process.compute': `${noSuchPid}:1048576` }, {}] }, 'warning', 1],

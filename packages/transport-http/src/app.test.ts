@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createHttpApp, type HttpApp } from './app.ts';
 import type { HttpAppOptions } from './options.ts';
+import { Authenticator } from './security.ts';
 
 const open: HttpApp[] = [];
 const folders: string[] = [];
@@ -388,6 +389,25 @@ describe('authentication', () => {
     expect([await status('old'), await status('new')]).toEqual([200, 401]);
     await writeFile(file, 'new\n');
     expect([await status('old'), await status('new')]).toEqual([401, 200]);
+  });
+
+  it('takes the bearer for the first of two whose files come to hold the same token', async () => {
+    const [reader, operator] = [await tokenFile('read'), await tokenFile('operate')];
+    const files = [
+      { principal: 'reader', file: reader },
+      { principal: 'operator', file: operator },
+    ];
+    const authenticator = new Authenticator({ tokenFiles: files });
+    const principal = async (token: string) => {
+      const who = await authenticator.authenticate(`Bearer ${token}`);
+      return who.kind === 'authenticated' ? who.principal : who.kind;
+    };
+    expect([await principal('read'), await principal('operate')]).toEqual(['reader', 'operator']);
+    await writeFile(operator, 'read');
+    expect([await principal('read'), await principal('operate')]).toEqual(['reader', 'invalid']);
+    await writeFile(operator, '');
+    await writeFile(reader, 'operate');
+    expect([await principal('operate'), await principal('')]).toEqual(['reader', 'invalid']);
   });
 
   it('tells the factory who is calling, and binds a session to who opened it', async () => {
