@@ -82,7 +82,8 @@ function helperPids() {
     try {
       const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
       return (
-        words.some((word) => word.endsWith('/nvml/dist/helper.js')) && words.at(-2) === String(serverPid)
+        words.some((word) => word.endsWith('/nvml/dist/helper/helper.js')) &&
+        words.at(-2) === String(serverPid)
       );
     } catch {
       return false;
