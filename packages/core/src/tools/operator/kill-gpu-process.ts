@@ -90,7 +90,8 @@ const deeds: Readonly<
   gone: (pid) => ({ succeeded: true, detail: `Process ${pid} had ended before anything was sent.` }),
   'not-permitted': (pid) => ({
     succeeded: false,
-    detail: `The server may not signal process ${pid} (it needs CAP_KILL or the same user). Nothing was sent.`,
+    // Not "nothing was sent": a process can change its user between SIGTERM and SIGKILL.
+    detail: `The server may not signal process ${pid} (it needs CAP_KILL or the same user).`,
   }),
   protected: (pid) => ({ succeeded: false, detail: `Process ${pid} is protected. Nothing was sent.` }),
 };
