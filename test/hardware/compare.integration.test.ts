@@ -18,25 +18,33 @@ import { nodeOfCapture } from './fake-from-capture.ts';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const captures = readdirSync(join(here, 'fixtures')).filter((name) => name.endsWith('.xml'));
 
-/** nvidia-smi that answers -q -x with this text, and the other questions as a machine without an answer. */
-function fakeSmi(folder: string, xml: string, topology?: string): string {
+/** What nvidia-smi prints beside -q -x; a question without an answer here is refused, as by a version that lacks it. */
+interface SmiAnswers {
+  readonly topology?: string;
+  readonly queryGpu?: string;
+  readonly computeApps?: string;
+}
+
+function fakeSmi(folder: string, xml: string, { topology, queryGpu, computeApps }: SmiAnswers): string {
+  const answers = {
+    '-q -x': xml,
+    'topo -m': topology,
+    '--query-gpu=*': queryGpu,
+    '--query-compute-apps=*': computeApps,
+  };
+  const cases = Object.entries(answers).flatMap(([question, answer], position) => {
+    if (answer === undefined) return [];
+    writeFileSync(join(folder, `answer-${position}`), answer);
+    const pattern = question.endsWith('*') ? `${question.slice(0, -1)}*` : `"${question}"`;
+    return [`  ${pattern}) cat ${folder}/answer-${position} ;;`];
+  });
   const file = join(folder, 'nvidia-smi');
-  writeFileSync(join(folder, 'query.xml'), xml);
-  if (topology !== undefined) writeFileSync(join(folder, 'topology.txt'), topology);
-  const script = [
-    '#!/bin/sh',
-    `case "$*" in`,
-    `  "-q -x") cat ${folder}/query.xml ;;`,
-    `  "topo -m") ${topology === undefined ? 'exit 1' : `cat ${folder}/topology.txt`} ;;`,
-    '  *) exit 1 ;;',
-    'esac',
-  ];
-  writeFileSync(file, `${script.join('\n')}\n`);
+  writeFileSync(file, ['#!/bin/sh', 'case "$*" in', ...cases, '  *) exit 1 ;;', 'esac', ''].join('\n'));
   chmodSync(file, 0o755);
   return file;
 }
 
-function compare(library: string, xml: string, config: string, topology?: string) {
+function compare(library: string, xml: string, config: string, answers: SmiAnswers = {}) {
   ensureBuilt();
   const folder = mkdtempSync(join(tmpdir(), 'compare-'));
   const configPath = join(folder, 'config');
@@ -47,7 +55,7 @@ function compare(library: string, xml: string, config: string, topology?: string
     [
       join(here, 'compare-with-nvidia-smi.mjs'),
       '--nvidia-smi',
-      fakeSmi(folder, xml, topology),
+      fakeSmi(folder, xml, answers),
       '--nvml-library',
       library,
       '--keep',
@@ -105,12 +113,9 @@ describe.skipIf(noCompiler)(
     );
 
     it('the matrix of topo -m of an HGX A100 agrees: links, CPUs, NUMA nodes', () => {
-      const { status, output } = compare(
-        compileFakeLibrary(),
-        board,
-        boardConfig,
-        captureOf('8gpu-a100-topo-m.txt'),
-      );
+      const { status, output } = compare(compileFakeLibrary(), board, boardConfig, {
+        topology: captureOf('8gpu-a100-topo-m.txt'),
+      });
       expect(status, output).toBe(0);
       // 8 GPUs: their UUID, a cell for each of 7 peers, CPU affinity, NUMA affinity; and how many GPUs there are.
       expect(output).toMatch(/^81 fields of 8 GPUs: 81 equal/m);
@@ -118,14 +123,41 @@ describe.skipIf(noCompiler)(
 
     it('planted fault: a link that is down is a difference in the matrix', () => {
       const config = `set 2 nvlink.7.state 0\n${boardConfig}`;
-      const { status, output } = compare(
-        compileFakeLibrary(),
-        board,
-        config,
-        captureOf('8gpu-a100-topo-m.txt'),
-      );
+      const { status, output } = compare(compileFakeLibrary(), board, config, {
+        topology: captureOf('8gpu-a100-topo-m.txt'),
+      });
       expect(output).toMatch(/^different +GPU 2 {2}nvlink\.links: active.* ours 11, nvidia-smi 12/m);
       expect(status).toBe(1);
+    });
+
+    describe('what only the CSV queries tell', () => {
+      const xml = captureOf('a100.xml');
+      const uuid = /<uuid>([^<]*)/.exec(xml)?.[1];
+      // 2,566 MiB, as --query-compute-apps printed it on an H200.
+      const held = `set 0 cc.major 8\nset 0 cc.minor 0\nset 0 process.compute 10291:${2_566 * 1024 ** 2}\n`;
+      const queryGpu = (capability: string) => `uuid, compute_cap\n${uuid}, ${capability}\n`;
+      const computeApps = `gpu_uuid, pid, used_gpu_memory [MiB]\n${uuid}, 10291, 2566 MiB\n`;
+      const run = (answers: SmiAnswers) =>
+        compare(compileFakeLibrary(), xml, `${held}${configOf(xml)}`, answers);
+      const total = (output: string) => Number(/^(\d+) fields/m.exec(output)?.[1]);
+
+      it('is compared too: compute capability, and the memory of each process', () => {
+        const plain = run({});
+        const asked = run({ queryGpu: queryGpu('8.0'), computeApps });
+        expect(asked.status, asked.output).toBe(0);
+        expect(asked.output).not.toMatch(/^(?:different|only-theirs|moved)/m);
+        expect(total(asked.output)).toBe(total(plain.output) + 2);
+      });
+
+      it('planted fault: another compute capability is a difference, another process is reported', () => {
+        const { status, output } = run({
+          queryGpu: queryGpu('9.0'),
+          computeApps: computeApps.replace('10291', '10292'),
+        });
+        expect(output).toMatch(/^different .*identity\.computeCapability/m);
+        expect(output).toMatch(/^moved .*pid 10292/m);
+        expect(status).toBe(1);
+      });
     });
 
     it('planted fault: a reading that only nvidia-smi has is a failure', () => {

@@ -3,9 +3,10 @@ import type { LibraryFile } from '../helper/library-file.ts';
 import type { Failure, OpenResult, Operation, OperationResults, Reply } from '../protocol/protocol.ts';
 import { crashed, driverUnresponsive, gpuHung, suspectError, timedOut } from './errors.ts';
 import type { HelperExit, StartHelper } from './helper-process.ts';
-import { type PeerView, withPeerGaps, withPeers } from './peers.ts';
+import { type ExecutorView, maxHelpers, noHelperLeft, refusal, whatHolds } from './outlook.ts';
+import { withPeerGaps, withPeers } from './peers.ts';
 import { exitGraceMilliseconds, HelperSlot, type Job, suspectOf, type Task } from './slot.ts';
-import { type Suspect, Suspicions } from './suspicions.ts';
+import { Suspicions } from './suspicions.ts';
 
 export interface ExecutorOptions {
   readonly startHelper: StartHelper;
@@ -36,8 +37,6 @@ export interface SubmitOptions {
 }
 
 const closeGraceMilliseconds = 1_000;
-/** One that hangs (perhaps for good) and one that works. A third could only hang as well. */
-const maxHelpers = 2;
 
 /**
  * Runs operations one at a time in a helper process, with deadlines of the hardware's own, and keeps one hung GPU from
@@ -60,27 +59,12 @@ export class NvmlExecutor {
     this.#options = options;
   }
 
-  #refusal(operation: Operation, gpu: GpuRef | undefined): GpuError | undefined {
-    const suspect = suspectOf(operation);
-    return this.#turnedAway('driver') ?? (suspect === 'driver' ? undefined : this.#turnedAway(suspect, gpu));
-  }
-
-  /** The error with which an operation on this suspect is turned away now. */
-  #turnedAway(suspect: Suspect, gpu?: GpuRef): GpuError | undefined {
-    const now = this.#options.clock.now();
-    const suspicion = this.#suspicions.blocking(suspect, now);
-    if (suspicion !== undefined) return suspectError(suspicion, now, gpu);
-    const stuck = this.#slots.find((slot) => slot.state === 'stuck' && slot.job?.suspect === suspect);
-    if (!stuck?.incident) return undefined;
-    return suspectError({ ...stuck.incident, kind: 'hung', failures: 1, retryAt: null }, now, gpu);
-  }
-
   submit<Kind extends Operation['kind']>(
     operation: Extract<Operation, { kind: Kind }>,
     { signal, gpu, patienceMilliseconds }: SubmitOptions,
   ): Promise<OperationResults[Kind]> {
     if (signal.aborted) return Promise.reject(timedOut('the call was cut off before it began', gpu));
-    const refused = this.#refusal(operation, gpu) ?? this.#noHelperLeft();
+    const refused = refusal(this.#view(), operation, gpu) ?? noHelperLeft(this.#view());
     if (refused) return Promise.reject(refused);
     this.#countWaiting(1);
     return new Promise<OperationResults[Kind]>((resolve, reject) => {
@@ -198,7 +182,7 @@ export class NvmlExecutor {
   /** What became a suspect while others were waiting for it. */
   #refuseBlocked(): void {
     for (const task of [...this.#queue]) {
-      const error = this.#refusal(task.operation, task.gpu);
+      const error = refusal(this.#view(), task.operation, task.gpu);
       if (error === undefined) continue;
       this.#queue = this.#queue.filter((other) => other !== task);
       task.settle({ error });
@@ -248,7 +232,7 @@ export class NvmlExecutor {
   #begin(slot: HelperSlot, operation: Operation, task: Task | undefined): void {
     const { stallMilliseconds } = this.#options;
     if (task) this.#awaitPatiently(task);
-    slot.begin(withPeers(operation, this.#peerView()), task, {
+    slot.begin(withPeers(operation, this.#view()), task, {
       stallMilliseconds,
       deadlineMilliseconds: this.#deadlineOf(operation),
     });
@@ -260,7 +244,7 @@ export class NvmlExecutor {
     this.#options.clock.after(patienceMilliseconds, () => this.#abandon(task));
   }
 
-  #peerView(): PeerView {
+  #view(): ExecutorView {
     return {
       gpuCount: this.#gpuCount,
       suspicions: this.#suspicions,
@@ -295,7 +279,7 @@ export class NvmlExecutor {
     if (job.operation.kind === 'describe') {
       this.#gpuCount = Math.max(1, (result as OperationResults['describe']).gpuCount);
     }
-    job.task?.settle({ result: withPeerGaps(job.operation, result, this.#peerView()) });
+    job.task?.settle({ result: withPeerGaps(job.operation, result, this.#view()) });
   }
 
   #onFailure(slot: HelperSlot, job: Job, { code, message, hint }: Failure): void {
@@ -390,7 +374,7 @@ export class NvmlExecutor {
     if (hung?.suspect === 'driver') task.settle({ error: driverUnresponsive(hung, now) });
     else if (hung && hung.suspect === gpu?.index) task.settle({ error: gpuHung(hung, now, gpu) });
     else if (gpu && suspicion?.kind === 'hung') task.settle({ error: suspectError(suspicion, now, gpu) });
-    else task.settle({ error: timedOut(this.#whatHolds(now), gpu) });
+    else task.settle({ error: timedOut(whatHolds(this.#view()), gpu) });
     this.#holdAbandoned();
   }
 
@@ -413,24 +397,8 @@ export class NvmlExecutor {
     }
   }
 
-  #whatHolds(now: number): string {
-    const busy = this.#slots.find((slot) => slot.job !== undefined);
-    if (!busy?.job) return 'the driver was not reached in time';
-    const where = typeof busy.job.suspect === 'number' ? ` of GPU ${busy.job.suspect}` : '';
-    const seconds = ((now - busy.job.startedAt) / 1000).toFixed(1);
-    return `no answer in time: the driver has been busy with "${busy.job.stage}"${where} for ${seconds} s`;
-  }
-
-  /** Set when no helper answers and none may be started. */
-  #noHelperLeft(): GpuError | undefined {
-    const hopeless = this.#slots.filter((slot) => slot.isHopeless);
-    const incident = hopeless.at(-1)?.incident;
-    if (hopeless.length < maxHelpers || incident === undefined) return undefined;
-    return driverUnresponsive(incident, this.#options.clock.now());
-  }
-
   #giveUpQueueIfHopeless(): void {
-    const error = this.#noHelperLeft();
+    const error = noHelperLeft(this.#view());
     if (error) this.#rejectQueue(error);
   }
 

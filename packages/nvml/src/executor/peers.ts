@@ -2,25 +2,17 @@ import type { Gap, GpuSample } from '@k8s-gpu-mcp/core';
 import { unknownGpu } from '../gpu-ref.ts';
 import type { Operation } from '../protocol/protocol.ts';
 import { gpuHung, suspectError } from './errors.ts';
-import type { HelperSlot } from './slot.ts';
-import type { Suspicions } from './suspicions.ts';
+import type { ExecutorView } from './outlook.ts';
 
-/** Which GPUs another one may be asked about: a hang there would take the one that is read along. */
-export interface PeerView {
-  readonly gpuCount: number;
-  readonly suspicions: Suspicions;
-  readonly slots: readonly HelperSlot[];
-  readonly now: number;
-}
-
-export function withPeers(operation: Operation, view: PeerView): Operation {
+/** Which other GPUs this one may be asked about: a hang there would take the one that is read along. */
+export function withPeers(operation: Operation, view: ExecutorView): Operation {
   if (operation.kind !== 'read') return operation;
   const peers = othersThan(operation.index, view).filter((other) => reasonToAvoid(other, view) === undefined);
   return { ...operation, peers };
 }
 
 /** Says of each GPU that was not asked about why there is nothing of it. */
-export function withPeerGaps(operation: Operation, result: unknown, view: PeerView): unknown {
+export function withPeerGaps(operation: Operation, result: unknown, view: ExecutorView): unknown {
   if (operation.kind !== 'read' || !operation.sections.includes('topology')) return result;
   const leftOut = othersThan(operation.index, view).filter((other) => !operation.peers.includes(other));
   if (leftOut.length === 0) return result;
@@ -35,14 +27,14 @@ export function withPeerGaps(operation: Operation, result: unknown, view: PeerVi
   return { ...sample, gaps: [...sample.gaps, ...gaps] } satisfies GpuSample;
 }
 
-function othersThan(index: number, { gpuCount }: PeerView): number[] {
+function othersThan(index: number, { gpuCount }: ExecutorView): number[] {
   return Array.from({ length: gpuCount }, (_, other) => other).filter((other) => other !== index);
 }
 
 /** It hung, crashed, or is busy in another helper, which may be about to hang. */
 function reasonToAvoid(
   index: number,
-  { suspicions, slots, now }: PeerView,
+  { suspicions, slots, now }: ExecutorView,
 ): Pick<Gap, 'reason' | 'detail'> | undefined {
   const gpu = unknownGpu(index);
   const suspicion = suspicions.get(index);
