@@ -2,7 +2,7 @@
  * Who may import whom (docs/architecture.md). Run by scripts/check-layers.mjs, which also asserts how many modules were seen: with
  * TypeScript 7 a parser other than swc sees none and calls that a pass.
  */
-const adapters = '^packages/(nvml|nvml-mock|host-linux)/';
+const adapters = '^packages/(nvml|nvml-mock|host-linux|replay)/';
 const transports = '^packages/(transport-stdio|transport-http)/';
 const coreRoom = (rooms) => `^packages/core/src/(${rooms})/`;
 const tests = '\\.test\\.ts$';
@@ -42,7 +42,7 @@ module.exports = {
     {
       name: 'core-reasoning-below-tools',
       severity: 'error',
-      from: { path: coreRoom('xid|health|diagnosis|events'), pathNot: tests },
+      from: { path: coreRoom('xid|health|diagnosis|events|recorder'), pathNot: tests },
       to: { path: coreRoom('tools|resources|prompts') },
     },
     {

@@ -65,7 +65,6 @@ function readOption(
   const texts = given ?? (inherited === undefined ? undefined : textsOf(spec, inherited));
   if (texts === undefined) return { value: spec.fallback, origin: 'default' as const };
   const shown = given ? `--${spec.flag}` : (variable ?? '');
-  if (spec.isPlanned) throw new UsageError(`${shown} is not built yet (${spec.description})`);
   try {
     return { value: spec.parse(texts), origin: given ? ('flag' as const) : ('environment' as const) };
   } catch (error) {
@@ -106,7 +105,8 @@ function checkTogether(config: AgentConfig, origins: Partial<Record<OptionName, 
     http: config.port > 0,
     stdio: config.port === 0,
     mock: config.backend === 'mock',
-    nvml: config.backend !== 'mock',
+    nvml: config.backend === 'auto' || config.backend === 'nvml',
+    replay: config.backend === 'replay',
     operator: config.mode === 'operator',
     operatorHttp: config.mode === 'operator' && config.port > 0,
   };
@@ -114,7 +114,8 @@ function checkTogether(config: AgentConfig, origins: Partial<Record<OptionName, 
     http: 'needs --port N (MCP over HTTP)',
     stdio: 'works with MCP over stdio only, not with --port',
     mock: 'needs --backend mock',
-    nvml: 'has no effect with --backend mock',
+    nvml: 'has no effect with --backend mock or replay',
+    replay: 'needs --backend replay',
     operator: 'needs --mode operator',
     operatorHttp: 'needs --mode operator and --port N (MCP over HTTP)',
   };
@@ -125,14 +126,16 @@ function checkTogether(config: AgentConfig, origins: Partial<Record<OptionName, 
   if (config.port > 0 && (config.tlsCertificateFile === undefined) !== (config.tlsKeyFile === undefined))
     throw new UsageError('--tls-cert and --tls-key go together');
   if (config.mode === 'operator') checkOperator(config);
+  if ([config.gpu, config.pid, config.at].filter((each) => each !== undefined).length > 1)
+    throw new UsageError('--gpu, --pid and --at exclude each other');
   if (config.json && config.events) throw new UsageError('--json and --events exclude each other');
 }
 
 /** Whoever can change things must be known, and must not be let in by the token for reading. */
 function checkOperator(config: AgentConfig): void {
-  if (config.backend === 'mock')
+  if (config.backend === 'mock' || config.backend === 'replay')
     throw new UsageError(
-      '--mode operator acts on real GPUs and processes: it does not go with --backend mock',
+      `--mode operator acts on real GPUs and processes: it does not go with --backend ${config.backend}`,
     );
   if (config.allowUnauthenticated)
     throw new UsageError('--mode operator and --allow-unauthenticated exclude each other');

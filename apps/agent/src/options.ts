@@ -16,6 +16,8 @@ export const builtCommands = [
   'xid',
   'topology',
   'processes',
+  'timeline',
+  'diagnose',
   'watch',
   'analyze',
   'call',
@@ -32,10 +34,16 @@ const backendCommands: readonly CommandName[] = [
   'xid',
   'topology',
   'processes',
+  'timeline',
+  'diagnose',
   'watch',
   'call',
   'doctor',
 ];
+/** Those that record. */
+const recordingCommands: readonly CommandName[] = ['serve', 'timeline', 'doctor'];
+/** Those that judge. */
+const judgingCommands: readonly CommandName[] = ['serve', 'health', 'diagnose', 'analyze', 'call'];
 const serveOnly: readonly CommandName[] = ['serve'];
 
 /** One option: the command line, the environment, `--help` and the docs table are all made from it. */
@@ -55,22 +63,10 @@ export interface OptionSpec<T> {
   /** False for what belongs to one question and not to an installation. */
   readonly hasEnvironment?: false;
   /** What must be chosen for this option to have any effect. */
-  readonly needs?: 'http' | 'stdio' | 'mock' | 'nvml' | 'operator' | 'operatorHttp';
-  /** Known, but its feature is not built yet. */
-  readonly isPlanned?: true;
+  readonly needs?: 'http' | 'stdio' | 'mock' | 'nvml' | 'replay' | 'operator' | 'operatorHttp';
 }
 
 const option = <T>(spec: OptionSpec<T>): OptionSpec<T> => spec;
-const planned = (flag: string, description: string, value?: string): OptionSpec<undefined> => ({
-  flag,
-  description,
-  parse: () => undefined,
-  fallback: undefined,
-  commands: backendCommands,
-  isPlanned: true,
-  ...(value === undefined ? {} : { value }),
-});
-
 const kernelLogSources = ['auto', 'kmsg', 'syslog', 'journal', 'none'] as const;
 export type KernelLogChoice = (typeof kernelLogSources)[number] | `file:${string}`;
 
@@ -112,7 +108,7 @@ export const optionTable = {
   backend: option({
     flag: 'backend',
     value: 'NAME',
-    parse: single(oneOf(['auto', 'nvml', 'mock'], { planned: ['rocm', 'replay'] })),
+    parse: single(oneOf(['auto', 'nvml', 'mock', 'replay'], { planned: ['rocm'] })),
     fallback: 'auto' as const,
     description: 'Where readings come from; auto never takes mock, whose GPUs are simulated',
     commands: backendCommands,
@@ -135,6 +131,16 @@ export const optionTable = {
     description: 'What the mock backend shows',
     commands: backendCommands,
     needs: 'mock',
+  }),
+  input: option<readonly string[]>({
+    flag: 'input',
+    value: 'FILE',
+    parse: repeated(file()),
+    fallback: [],
+    isRepeatable: true,
+    description: 'File that the replay backend answers from: anything that analyze reads',
+    commands: backendCommands,
+    needs: 'replay',
   }),
   kernelLog: option<KernelLogChoice>({
     flag: 'kernel-log',
@@ -281,7 +287,35 @@ export const optionTable = {
     fallback: undefined,
     fallbackText: 'all',
     description: 'One GPU: index, UUID or unique prefix, PCI address, MIG UUID',
-    commands: ['inventory', 'health', 'xid', 'topology', 'processes', 'watch'],
+    commands: [
+      'inventory',
+      'health',
+      'xid',
+      'topology',
+      'processes',
+      'timeline',
+      'diagnose',
+      'watch',
+      'analyze',
+    ],
+    hasEnvironment: false,
+  }),
+  pid: option<number | undefined>({
+    flag: 'pid',
+    value: 'N',
+    parse: single(wholeNumber(1, 4_194_304)),
+    fallback: undefined,
+    description: 'Explain what happened to this host process',
+    commands: ['diagnose', 'analyze'],
+    hasEnvironment: false,
+  }),
+  at: option<string | undefined>({
+    flag: 'at',
+    value: 'TIME',
+    parse: single(text()),
+    fallback: undefined,
+    description: 'Explain what happened then: ISO 8601, or a duration back from now (30m, 2h, 1d)',
+    commands: ['diagnose', 'analyze'],
     hasEnvironment: false,
   }),
   since: option<string | undefined>({
@@ -289,9 +323,9 @@ export const optionTable = {
     value: 'TIME',
     parse: single(text()),
     fallback: undefined,
-    fallbackText: '24h for health, everything for xid',
-    description: 'Kernel-log events after this: ISO 8601, or a duration back from now (30m, 2h, 1d)',
-    commands: ['health', 'xid'],
+    fallbackText: '24h for health and diagnose, 10m for timeline, everything for xid and analyze',
+    description: 'What happened after this: ISO 8601, or a duration back from now (30m, 2h, 1d)',
+    commands: ['health', 'xid', 'timeline', 'diagnose', 'analyze'],
     hasEnvironment: false,
   }),
   json: option({
@@ -305,6 +339,8 @@ export const optionTable = {
       'xid',
       'topology',
       'processes',
+      'timeline',
+      'diagnose',
       'watch',
       'analyze',
       'tools',
@@ -321,8 +357,57 @@ export const optionTable = {
     commands: ['analyze'],
     hasEnvironment: false,
   }),
-  record: planned('record', 'flight recorder'),
-  input: { ...planned('input', 'replay files', 'FILE'), isRepeatable: true },
+  record: option({
+    flag: 'record',
+    parse: toggle,
+    fallback: false,
+    fallbackText: 'off: for 15 minutes after each call',
+    description: 'Record all the time, also while nobody asks',
+    commands: serveOnly,
+  }),
+  recordDirectory: option<string | undefined>({
+    flag: 'record-directory',
+    value: 'DIRECTORY',
+    parse: single(file()),
+    fallback: undefined,
+    fallbackText: 'memory only',
+    description: 'Keep what is recorded in this directory too, so that it outlives the process',
+    commands: recordingCommands,
+  }),
+  recordIntervalMilliseconds: option({
+    flag: 'record-interval',
+    value: 'MILLISECONDS',
+    parse: single(wholeNumber(200, 60_000)),
+    fallback: 1_000,
+    description: 'Between two recorded samples, for the last 10 minutes',
+    commands: recordingCommands,
+  }),
+  recordRetentionHours: option({
+    flag: 'record-retention',
+    value: 'HOURS',
+    parse: single(wholeNumber(1, 168)),
+    fallback: 24,
+    description: 'How long samples are kept, one for every 10 seconds after the first 10 minutes',
+    commands: recordingCommands,
+  }),
+  windowSeconds: option({
+    flag: 'window',
+    value: 'SECONDS',
+    parse: single(wholeNumber(1, 600)),
+    fallback: 10,
+    description: 'How long timeline records before it shows what there is, when nothing was recorded before',
+    commands: ['timeline'],
+    hasEnvironment: false,
+  }),
+  healthThresholds: option<string | undefined>({
+    flag: 'health-thresholds',
+    value: 'FILE',
+    parse: single(file()),
+    fallback: undefined,
+    fallbackText: 'those of docs/health-rules.md',
+    description: 'JSON file with other thresholds for health rules; answers say which are in force',
+    commands: judgingCommands,
+  }),
 } as const satisfies Record<string, OptionSpec<unknown>>;
 
 export type OptionName = keyof typeof optionTable;
@@ -344,7 +429,6 @@ export interface OptionDescription {
 /** Every option that works, for `--help` and for generated documentation. */
 export function describeOptions(): readonly OptionDescription[] {
   return optionEntries
-    .filter(([, spec]) => !spec.isPlanned)
     .map(([, spec]) => ({
       flag: flagText(spec),
       environment: environmentNameOf(spec) ?? null,

@@ -4,6 +4,8 @@
 export { type CapabilityTier, capabilityTiers } from './diagnosis/capability-tier.ts';
 export { type ComparisonMetric, comparisonMetrics } from './diagnosis/comparison-metrics.ts';
 export { crossCheckRules } from './diagnosis/cross-check.ts';
+export type { DiagnosticEvidence } from './diagnosis/evidence.ts';
+export { explainFailure } from './diagnosis/explain/explain.ts';
 export { type Drift, type DriftSubject, driftRules, findDrift } from './diagnosis/drift.ts';
 export {
   type Cohort,
@@ -14,6 +16,8 @@ export {
   type Outlier,
 } from './diagnosis/outliers.ts';
 // Domain
+export * from './domain/citation.ts';
+export * from './domain/diagnosis.ts';
 export * from './domain/event.ts';
 export * from './domain/gap.ts';
 export * from './domain/gpu.ts';
@@ -53,7 +57,14 @@ export { GpuReader } from './gpu-reader.ts';
 // Reading and judging
 export { assessGpu, type GpuAssessment, scoreOf } from './health/assess.ts';
 export type { HealthRule, RuleFinding, RuleOutcome } from './health/rule.ts';
+export { publishedRules } from './health/published.ts';
 export { healthRules } from './health/rules.ts';
+export {
+  type OverrideInForce,
+  overridesInForce,
+  parseThresholds,
+  type ThresholdOverrides,
+} from './health/thresholds.ts';
 // Ports
 export type * from './ports/audit-log.ts';
 export type * from './ports/gpu-control.ts';
@@ -63,13 +74,15 @@ export type * from './ports/host-devices.ts';
 export type * from './ports/host-processes.ts';
 export type * from './ports/kernel-log.ts';
 export * from './ports/process-control.ts';
+export type * from './ports/recorded-evidence.ts';
+export type * from './ports/recorder-store.ts';
 export * from './ports/runtime.ts';
-export {
-  type GpuPrompt,
-  gpuPrompts,
-  type McpPromptServer,
-  registerGpuPrompts,
-} from './prompts/gpu-prompts.ts';
+export { gpuPrompts, type McpPromptServer, registerGpuPrompts } from './prompts/gpu-prompts.ts';
+export type { GpuPrompt } from './prompts/prompt.ts';
+// Flight recorder
+export { FlightRecorder, type RecorderStatus } from './recorder/flight-recorder.ts';
+export { type RecorderOptions, recorderBytes, recorderOptions } from './recorder/options.ts';
+export { type RecordedSeries, type RecordedSeriesId, recordedSeries } from './recorder/series.ts';
 export { createGpuResources, type GpuResource, type GpuResourceOptions } from './resources/gpu-resources.ts';
 export { type McpResourceServer, type ResourceHost, registerGpuResources } from './resources/register.ts';
 // Writing an adapter
@@ -95,6 +108,7 @@ export type {
 } from './tools/tool.ts';
 export { quarantine } from './tools/untrusted-text.ts';
 // Kernel log
+export { parseApplicationError } from './xid/application-errors.ts';
 export { findSxid, findXid, sxidCatalogue, xidCatalogue } from './xid/catalogue.ts';
 export {
   createKernelLogLineReader,

@@ -3,6 +3,7 @@ import type { Incident } from '../src/domain/incident.ts';
 /** An incident to change: Xid 79 of the H100 at index 0, written by the kernel. */
 export function incident(changes: Partial<Incident> = {}): Incident {
   return {
+    id: 'xid-79@0000:18:00#2026-01-01T00:00:00.000Z',
     kind: 'xid',
     xid: 79,
     title: 'GPU has fallen off the bus',
@@ -23,6 +24,9 @@ export function incident(changes: Partial<Incident> = {}): Incident {
     links: [],
     raw: ['NVRM: Xid (PCI:0000:18:00): 79, GPU has fallen off the bus.'],
     source: 'NVIDIA Xid catalogue',
+    standing: 'primary',
+    occurrenceCount: 1,
+    citations: [],
     ...changes,
   };
 }

@@ -1,10 +1,13 @@
 import type { KernelLogRecord } from '../src/domain/event.ts';
 import type { NodeDescription } from '../src/domain/gpu.ts';
 import type { GpuError } from '../src/errors.ts';
+import { GpuReader } from '../src/gpu-reader.ts';
 import type { GpuProvider } from '../src/ports/gpu-provider.ts';
 import type { HostDevices, HostDevicesReading, PciGpu } from '../src/ports/host-devices.ts';
 import type { KernelLog } from '../src/ports/kernel-log.ts';
 import type { Logger } from '../src/ports/runtime.ts';
+import { FlightRecorder } from '../src/recorder/flight-recorder.ts';
+import { recorderOptions } from '../src/recorder/options.ts';
 import { fixedClock, inMemoryKernelLog, type StubGpu, stubProvider } from '../src/testing.ts';
 import { createGpuTools } from '../src/tools/create-gpu-tools.ts';
 import type { ToolContext } from '../src/tools/tool.ts';
@@ -52,8 +55,15 @@ export function rig(options: RigOptions = {}) {
   const kernelLog = 'read' in log ? log : inMemoryKernelLog(log);
   const { host, deadlineMilliseconds } = options;
   const hostDevices = host && ('read' in host ? host : { read: async () => host });
+  // Never started: tests of it have their own.
+  const recorder = new FlightRecorder(
+    new GpuReader(provider, clock, logger),
+    clock,
+    logger,
+    recorderOptions(),
+  );
   const tools = createGpuTools(
-    { gpuProvider: provider, kernelLog, clock, logger, ...(hostDevices ? { hostDevices } : {}) },
+    { gpuProvider: provider, kernelLog, recorder, clock, logger, ...(hostDevices ? { hostDevices } : {}) },
     { nodeName: 'gpu-node-7', ...(deadlineMilliseconds === undefined ? {} : { deadlineMilliseconds }) },
   );
   const call = (name: string, input: unknown = {}, context?: ToolContext) => {

@@ -1,12 +1,10 @@
 import { isGpuError, type KernelLogRecord } from '@k8s-gpu-mcp/core';
 import { scanKernelLog } from '@k8s-gpu-mcp/host-linux';
 import { UsageError } from '../usage-error.ts';
-import { countNewlines, type Input } from './inputs.ts';
+import type { Input } from './inputs.ts';
 
 export interface ScanOutcome {
   recordCount: number;
-  /** Known for standard input only; a file is counted when it turns out to hold nothing. */
-  lineCount?: number;
   /** Why the rest of the input could not be read. */
   damage?: string;
 }
@@ -21,7 +19,7 @@ export async function* readRecords(
   stdin: AsyncIterable<Uint8Array>,
   outcome: ScanOutcome,
 ): AsyncGenerator<KernelLogRecord, void, void> {
-  const source = stats ? { path: name } : { stream: counted(stdin, outcome), name };
+  const source = stats ? { path: name } : { stream: stdin, name };
   // A log without years was last written when the file was: a better guess than today.
   const nowMilliseconds = stats?.isFile() ? Math.min(stats.mtimeMs, Date.now()) : Date.now();
   try {
@@ -35,18 +33,4 @@ export async function* readRecords(
     if (outcome.recordCount === 0) throw new UsageError(told);
     outcome.damage = told;
   }
-}
-
-async function* counted(
-  stream: AsyncIterable<Uint8Array>,
-  outcome: ScanOutcome,
-): AsyncGenerator<Uint8Array, void, void> {
-  let isLineOpen = false;
-  outcome.lineCount = 0;
-  for await (const chunk of stream) {
-    outcome.lineCount += countNewlines(chunk);
-    isLineOpen = chunk.at(-1) !== 0x0a;
-    yield chunk;
-  }
-  if (isLineOpen) outcome.lineCount += 1;
 }

@@ -19,9 +19,12 @@ const commandTable = {
   xid: { description: 'GPU errors of the kernel log as incidents' },
   topology: { description: 'How the GPUs are connected: PCIe, NUMA, NVLink' },
   processes: { description: 'Who holds which GPU, and how much of it' },
+  timeline: { description: 'What was recorded: temperatures, power, clocks, errors, as sparklines' },
+  diagnose: { description: 'Is it the code or the hardware, and what one thing to do now' },
   watch: { description: 'GPU events as they happen, from the driver and the kernel log, until interrupted' },
   analyze: {
-    description: 'GPU errors in kernel-log files, plain or gzip; - is standard input. Needs no GPU',
+    description:
+      'One diagnosis from files: kernel logs, nvidia-smi output, nvidia-bug-report.log[.gz]; - is standard input. Needs no GPU',
     operands: '<file...>',
   },
   call: {
@@ -33,11 +36,8 @@ const commandTable = {
   version: { description: 'Print the version' },
 } as const satisfies Record<CommandName, { description: string; operands?: string }>;
 
-/** Part of the design, but not built yet: told apart from a typing error. */
-const plannedCommands = ['timeline', 'diagnose'] as const;
-
 const exitCodeHelp = `
-Exit codes of inventory, health, xid, topology, processes, analyze and doctor: 0 ok, 1 warning, 2 critical, 3 unknown; 64 usage, 70 internal.
+Exit codes of inventory, health, xid, topology, processes, timeline, diagnose, analyze and doctor: 0 ok, 1 warning, 2 critical, 3 unknown; 64 usage, 70 internal.
 Every option but those of one question can be set by K8S_GPU_MCP_<OPTION>; a flag wins.`;
 
 export type CommandLine =
@@ -107,7 +107,7 @@ function commanderOption(spec: OptionSpec<unknown>): Option {
   const option = new Option(flagText(spec), describe(spec));
   if (spec.value !== undefined)
     option.argParser((value, before: readonly string[] | undefined) => [...(before ?? []), value]);
-  return spec.isPlanned ? option.hideHelp() : option;
+  return option;
 }
 
 function describe(spec: OptionSpec<unknown>): string {
@@ -120,15 +120,13 @@ function describe(spec: OptionSpec<unknown>): string {
   return notes.length === 0 ? spec.description : `${spec.description} (${notes.join('; ')})`;
 }
 
-const knownWords: readonly string[] = [...builtCommands, ...plannedCommands, 'help'];
+const knownWords: readonly string[] = [...builtCommands, 'help'];
 
 /** Puts the command before the options, so that `--backend mock health` works like `health --backend mock`. */
 function commandFirst(argv: readonly string[]): string[] {
   const at = commandIndex(argv);
   const word = argv[at];
   if (word === undefined) return argv[0] === '--help' || argv[0] === '-h' ? [...argv] : ['serve', ...argv];
-  if (plannedCommands.some((planned) => planned === word))
-    throw new UsageError(`the command ${word} is not built yet; built: ${builtCommands.join(', ')}`);
   const others = [...argv.slice(0, at), ...argv.slice(at + 1)];
   return word === 'help' ? [...others.slice(0, 1), '--help'] : [word, ...others];
 }

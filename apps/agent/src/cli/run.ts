@@ -10,11 +10,13 @@ import { createTerminal, OutputClosedError } from './terminal.ts';
 /** Each command loads only what it needs: `analyze` no MCP, stdio no HTTP stack, nothing native anywhere. */
 const actions: Readonly<Record<CommandName, () => Promise<CommandAction>>> = {
   serve: async () => (await import('./commands/serve.ts')).serve,
-  inventory: async () => (await import('./commands/diagnose.ts')).inventory,
-  health: async () => (await import('./commands/diagnose.ts')).health,
-  xid: async () => (await import('./commands/diagnose.ts')).xid,
-  topology: async () => (await import('./commands/diagnose.ts')).topology,
-  processes: async () => (await import('./commands/diagnose.ts')).processes,
+  inventory: async () => (await import('./commands/questions.ts')).inventory,
+  health: async () => (await import('./commands/questions.ts')).health,
+  xid: async () => (await import('./commands/questions.ts')).xid,
+  topology: async () => (await import('./commands/questions.ts')).topology,
+  processes: async () => (await import('./commands/questions.ts')).processes,
+  timeline: async () => (await import('./commands/timeline.ts')).timeline,
+  diagnose: async () => (await import('./commands/questions.ts')).diagnose,
   watch: async () => (await import('./commands/watch.ts')).watch,
   analyze: async () => (await import('./commands/analyze.ts')).analyze,
   call: async () => (await import('./commands/call.ts')).call,

@@ -1,18 +1,27 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import {
+  FlightRecorder,
   type GpuControl,
   type GpuEventSource,
   type GpuProvider,
+  GpuReader,
   type HostDevices,
   type HostProcesses,
+  isGpuError,
+  parseApplicationError,
   type KernelLog,
   type KernelLogFollower,
   type Logger,
   type ProcessControl,
+  type RecorderOptions,
+  type RecorderStore,
+  recordedSeries,
+  recorderOptions,
   systemClock,
 } from '@k8s-gpu-mcp/core';
 import type { MockScenarioName } from '@k8s-gpu-mcp/nvml-mock';
+import type { Recordings } from '@k8s-gpu-mcp/replay';
 import type { AgentConfig } from '../config.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -22,13 +31,71 @@ const defaultScenario: MockScenarioName = 'healthy-8xh100';
  * The adapter for the backend asked for; its code is loaded only when it is the one. `auto` takes the first vendor library that loads
  * and never the mock: NVML is the only vendor so far, and when it does not load, every answer says so.
  */
-export async function openGpuProvider(config: AgentConfig, logger: Logger): Promise<GpuProvider> {
+export async function openGpuProvider(
+  config: AgentConfig,
+  logger: Logger,
+  recordings: Recordings | null,
+): Promise<GpuProvider> {
+  if (recordings) return recordings.gpuProvider;
   if (config.backend === 'mock') {
     const { createMockProvider } = await import('@k8s-gpu-mcp/nvml-mock');
     return createMockProvider({ scenario: await scenarioOf(config), clock: systemClock });
   }
   const { createNvmlProvider } = await import('@k8s-gpu-mcp/nvml');
   return createNvmlProvider(nvmlOptions(config, logger));
+}
+
+/** The files that the replay backend answers from, read once for all ports; null for the other backends. */
+export async function openReplay(config: AgentConfig): Promise<Recordings | null> {
+  if (config.backend !== 'replay') return null;
+  if (config.input.length === 0) throw new UsageError('--backend replay needs --input FILE');
+  const [{ openRecordings }, { readText, scanKernelLog }] = await Promise.all([
+    import('@k8s-gpu-mcp/replay'),
+    import('@k8s-gpu-mcp/host-linux'),
+  ]);
+  const inputs = config.input.map((path) => ({ name: path, path }));
+  try {
+    return await openRecordings(inputs, { readText, scanKernelLog }, { parseApplicationError });
+  } catch (error) {
+    if (isGpuError(error)) throw new UsageError(`--input: ${error.message} ${error.hint}`);
+    throw error;
+  }
+}
+
+/** Where recorded samples outlive the process; null to keep them in memory only. */
+export async function openRecorderStore(config: AgentConfig): Promise<RecorderStore | null> {
+  const { recordDirectory, recordRetentionHours } = config;
+  if (recordDirectory === undefined) return null;
+  const { createRecorderStore } = await import('@k8s-gpu-mcp/host-linux');
+  return createRecorderStore({
+    directory: recordDirectory,
+    seriesNames: recordedSeries.map(({ id }) => id),
+    retentionMilliseconds: recordRetentionHours * 3_600_000,
+  });
+}
+
+export function createRecorder(
+  provider: GpuProvider,
+  store: RecorderStore | null,
+  config: AgentConfig,
+  logger: Logger,
+): FlightRecorder {
+  const reader = new GpuReader(provider, systemClock, logger);
+  return new FlightRecorder(reader, systemClock, logger, recorderOptionsOf(config), store);
+}
+
+/** @throws UsageError when interval and retention together would take too much memory. */
+export function recorderOptionsOf(config: AgentConfig): RecorderOptions {
+  const { recordIntervalMilliseconds, recordRetentionHours } = config;
+  try {
+    return recorderOptions({
+      intervalMilliseconds: recordIntervalMilliseconds,
+      coarseRetentionMilliseconds: recordRetentionHours * 3_600_000,
+    });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UsageError(`--record-interval, --record-retention: ${error.message}`);
+  }
 }
 
 /** The driver's live events. Holds the driver open only while somebody listens. */
@@ -55,7 +122,8 @@ function libraryPath(file: string): string {
 }
 
 /** The kernel log asked for. Simulated GPUs have a simulated log, unless a real one is named. */
-export async function openKernelLog(config: AgentConfig): Promise<KernelLog> {
+export async function openKernelLog(config: AgentConfig, recordings: Recordings | null): Promise<KernelLog> {
+  if (recordings && config.kernelLog === 'auto') return recordings.kernelLog;
   if (config.backend === 'mock' && config.kernelLog === 'auto') {
     const { createMockKernelLog } = await import('@k8s-gpu-mcp/nvml-mock');
     return createMockKernelLog({ scenario: await scenarioOf(config), clock: systemClock });
@@ -67,13 +135,17 @@ export async function openKernelLog(config: AgentConfig): Promise<KernelLog> {
 /** The same source, line by line as it is written. */
 export async function openKernelLogFollower(config: AgentConfig): Promise<KernelLogFollower> {
   const { createKernelLogFollower } = await import('@k8s-gpu-mcp/host-linux');
-  // A simulated log does not grow; what a simulated GPU does next comes from its events.
-  const isSimulated = config.backend === 'mock' && config.kernelLog === 'auto';
-  return createKernelLogFollower(isSimulated ? 'none' : config.kernelLog);
+  // A simulated or recorded log does not grow; what a simulated GPU does next comes from its events.
+  const isStill = ['mock', 'replay'].includes(config.backend) && config.kernelLog === 'auto';
+  return createKernelLogFollower(isStill ? 'none' : config.kernelLog);
 }
 
 /** Simulated GPUs hang on a simulated bus and are held by simulated processes. */
-export async function openHostDevices(config: AgentConfig): Promise<HostDevices> {
+export async function openHostDevices(
+  config: AgentConfig,
+  recordings: Recordings | null,
+): Promise<HostDevices | null> {
+  if (recordings) return recordings.hostDevices ?? null;
   if (config.backend === 'mock') {
     const { mockHostDevices } = await import('@k8s-gpu-mcp/nvml-mock');
     return mockHostDevices({ scenario: await scenarioOf(config), clock: systemClock });
@@ -82,7 +154,11 @@ export async function openHostDevices(config: AgentConfig): Promise<HostDevices>
   return createHostDevices();
 }
 
-export async function openHostProcesses(config: AgentConfig): Promise<HostProcesses> {
+export async function openHostProcesses(
+  config: AgentConfig,
+  recordings: Recordings | null,
+): Promise<HostProcesses | null> {
+  if (recordings) return recordings.hostProcesses ?? null;
   if (config.backend === 'mock') {
     const { mockHostProcesses } = await import('@k8s-gpu-mcp/nvml-mock');
     return mockHostProcesses({ scenario: await scenarioOf(config), clock: systemClock });

@@ -1,5 +1,6 @@
 import 'reflect-metadata/lite';
 import type {
+  FlightRecorder,
   GpuEventSource,
   GpuPrompt,
   GpuProvider,
@@ -22,6 +23,8 @@ export interface Agent {
   readonly operatorTools: readonly GpuTool[];
   readonly resources: readonly GpuResource[];
   readonly prompts: readonly GpuPrompt[];
+  /** Asleep until it is started. */
+  readonly recorder: FlightRecorder;
   /** Gives back what was opened. Bounded in time, also when the driver hangs. */
   close(): Promise<void>;
 }
@@ -57,11 +60,12 @@ export async function composeAgent(config: AgentConfig, logger: Logger): Promise
   const container = isOperator
     ? createOperatorContainer(config, logger)
     : createReadOnlyContainer(config, logger);
-  const [gpuProvider, tools, resources, prompts, operatorTools] = await Promise.all([
+  const [gpuProvider, tools, resources, prompts, recorder, operatorTools] = await Promise.all([
     container.getAsync(tokens.gpuProvider),
     container.getAsync(tokens.tools),
     container.getAsync(tokens.resources),
     container.getAsync(tokens.prompts),
+    container.getAsync(tokens.recorder),
     isOperator ? container.getAsync(operatorTokens.tools) : [],
   ]);
   return {
@@ -70,6 +74,7 @@ export async function composeAgent(config: AgentConfig, logger: Logger): Promise
     operatorTools,
     resources,
     prompts,
+    recorder,
     close: () => container.unbindAllAsync(),
   };
 }

@@ -9,7 +9,10 @@ import {
 import { ContainerModule } from 'inversify';
 import { createAuditLog } from '../audit-log.ts';
 import type { AgentConfig } from '../config.ts';
+import { recordedEvidence } from '../analyze/answer.ts';
+import { readThresholds } from '../thresholds.ts';
 import {
+  createRecorder,
   openEventSource,
   openGpuControl,
   openGpuProvider,
@@ -18,6 +21,8 @@ import {
   openKernelLog,
   openKernelLogFollower,
   openProcessControl,
+  openRecorderStore,
+  openReplay,
 } from './backends.ts';
 import { operatorTokens, tokens } from './tokens.ts';
 
@@ -33,13 +38,23 @@ export const runtimeModule = (config: AgentConfig, logger: Logger) =>
 /** The adapters. Each opens its hardware at the first call, not here, and is closed with the container. */
 export const backendModule = () =>
   new ContainerModule(({ bind }) => {
+    bind(tokens.recordings)
+      .toResolvedValue(openReplay, [tokens.config])
+      .inSingletonScope()
+      .onDeactivation((recordings) => recordings?.close());
     bind(tokens.gpuProvider)
-      .toResolvedValue(openGpuProvider, [tokens.config, tokens.logger])
+      .toResolvedValue(openGpuProvider, [tokens.config, tokens.logger, tokens.recordings])
       .inSingletonScope()
       .onDeactivation(closeWithinLimit);
-    bind(tokens.kernelLog).toResolvedValue(openKernelLog, [tokens.config]).inSingletonScope();
-    bind(tokens.hostDevices).toResolvedValue(openHostDevices, [tokens.config]).inSingletonScope();
-    bind(tokens.hostProcesses).toResolvedValue(openHostProcesses, [tokens.config]).inSingletonScope();
+    bind(tokens.kernelLog)
+      .toResolvedValue(openKernelLog, [tokens.config, tokens.recordings])
+      .inSingletonScope();
+    bind(tokens.hostDevices)
+      .toResolvedValue(openHostDevices, [tokens.config, tokens.recordings])
+      .inSingletonScope();
+    bind(tokens.hostProcesses)
+      .toResolvedValue(openHostProcesses, [tokens.config, tokens.recordings])
+      .inSingletonScope();
     bind(tokens.eventSource)
       .toResolvedValue(openEventSource, [tokens.config, tokens.logger])
       .inSingletonScope();
@@ -49,17 +64,47 @@ export const backendModule = () =>
 /** Everything that reads. */
 export const readOnlyModule = () =>
   new ContainerModule(({ bind }) => {
+    bind(tokens.thresholds)
+      .toResolvedValue(({ healthThresholds }) => readThresholds(healthThresholds), [tokens.config])
+      .inSingletonScope();
+    bind(tokens.recorderStore)
+      .toResolvedValue(openRecorderStore, [tokens.config])
+      .inSingletonScope()
+      .onDeactivation((store) => store?.close());
+    bind(tokens.recorder)
+      .toResolvedValue(createRecorder, [
+        tokens.gpuProvider,
+        tokens.recorderStore,
+        tokens.config,
+        tokens.logger,
+      ])
+      .inSingletonScope()
+      .onDeactivation((recorder) => recorder.stop());
     bind(tokens.tools)
       .toResolvedValue(
-        (gpuProvider, kernelLog, hostDevices, hostProcesses, logger, { nodeName }) =>
-          createGpuTools({ gpuProvider, kernelLog, hostDevices, hostProcesses, logger }, { nodeName }),
+        (gpuProvider, kernelLog, hostDevices, hostProcesses, recorder, recordings, logger, config, thresholds) =>
+          createGpuTools(
+            {
+              gpuProvider,
+              kernelLog,
+              recorder,
+              logger,
+              ...(hostDevices ? { hostDevices } : {}),
+              ...(hostProcesses ? { hostProcesses } : {}),
+              ...(recordings ? { recorded: recordedEvidence(recordings) } : {}),
+            },
+            { nodeName: config.nodeName, thresholds, ...(recordings ? { lookback: null } : {}) },
+          ),
         [
           tokens.gpuProvider,
           tokens.kernelLog,
           tokens.hostDevices,
           tokens.hostProcesses,
+          tokens.recorder,
+          tokens.recordings,
           tokens.logger,
           tokens.config,
+          tokens.thresholds,
         ],
       )
       .inSingletonScope();
@@ -86,14 +131,15 @@ export const operatorModule = () =>
       .toResolvedValue(
         (gpuProvider, kernelLog, hostDevices, hostProcesses, logger, config, ...control) => {
           const [gpuControl, processControl, auditLog] = control;
+          if (!hostProcesses) throw new Error('operator mode needs the processes of a machine');
           const { nodeName, confirmWithoutElicitation } = config;
           return createOperatorTools(
             {
               gpuProvider,
               kernelLog,
-              hostDevices,
-              hostProcesses,
               logger,
+              ...(hostDevices ? { hostDevices } : {}),
+              hostProcesses,
               gpuControl,
               processControl,
               auditLog,

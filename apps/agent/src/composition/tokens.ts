@@ -1,5 +1,6 @@
 import type {
   AuditLog,
+  FlightRecorder,
   GpuControl,
   GpuEventSource,
   GpuPrompt,
@@ -12,7 +13,10 @@ import type {
   KernelLogFollower,
   Logger,
   ProcessControl,
+  RecorderStore,
+  ThresholdOverrides,
 } from '@k8s-gpu-mcp/core';
+import type { Recordings } from '@k8s-gpu-mcp/replay';
 import type { ServiceIdentifier } from 'inversify';
 import type { AgentConfig } from '../config.ts';
 
@@ -24,10 +28,16 @@ export const tokens = {
   logger: token<Logger>('Logger'),
   gpuProvider: token<GpuProvider>('GpuProvider'),
   kernelLog: token<KernelLog>('KernelLog'),
-  hostDevices: token<HostDevices>('HostDevices'),
-  hostProcesses: token<HostProcesses>('HostProcesses'),
+  /** Null when files that do not tell stand in for a machine. */
+  hostDevices: token<HostDevices | null>('HostDevices'),
+  hostProcesses: token<HostProcesses | null>('HostProcesses'),
   eventSource: token<GpuEventSource>('GpuEventSource'),
   kernelLogFollower: token<KernelLogFollower>('KernelLogFollower'),
+  /** What the replay backend answers from; null for the others. */
+  recordings: token<Recordings | null>('Recordings'),
+  recorderStore: token<RecorderStore | null>('RecorderStore'),
+  recorder: token<FlightRecorder>('FlightRecorder'),
+  thresholds: token<ThresholdOverrides>('ThresholdOverrides'),
   tools: token<readonly GpuTool[]>('GpuTools'),
   resources: token<readonly GpuResource[]>('GpuResources'),
   prompts: token<readonly GpuPrompt[]>('GpuPrompts'),

@@ -1,5 +1,6 @@
 import type { GpuReading } from '../domain/gpu.ts';
 import type { Finding } from '../domain/verdict.ts';
+import type { PublishedRule } from '../health/rule.ts';
 import { accountOf, type GpuHolder } from './gpu-holders.ts';
 
 /** A finding with what makes it the same one when the GPU is looked at again. */
@@ -11,6 +12,63 @@ export interface HolderFinding extends Finding {
 export const holderFindingKey = ({ ruleId, gpu, pid }: HolderFinding) => `${ruleId} ${gpu} ${pid ?? ''}`;
 
 const procSource = 'Linux, process states of /proc/PID/stat';
+
+const rules = {
+  'processes.memory-held-by-nobody': {
+    title: 'Memory held by nobody',
+    threshold:
+      'more memory in use than its processes account for, by more than 64 MiB and what is usual for each process, MIG instance and desktop',
+    appliesTo: 'nodes on which all processes can be seen',
+    verdict: 'warning',
+    action: 'reset-gpu',
+    confidence: 'medium',
+    source:
+      'sum over the processes of nvmlDeviceGetMemoryInfo and the running-processes lists; Meta GCM (15 MiB between jobs)',
+    note: 'Only what two looks both find. A container that sees some of the processes never raises it. A reset only beside a holder that is dead.',
+  },
+  'processes.holder-gone': {
+    title: 'Holder that does not exist',
+    threshold: 'the driver names a process that the operating system does not have',
+    appliesTo: 'nodes on which all processes can be seen',
+    verdict: 'warning',
+    action: 'monitor',
+    confidence: 'medium',
+    source: procSource,
+    note: 'Only what two looks both find: a process may end between the two questions of one look.',
+  },
+  'processes.zombie-holder': {
+    title: 'Zombie that holds a GPU',
+    threshold: 'process state Z or X',
+    appliesTo: 'nodes whose processes can be read',
+    verdict: 'warning',
+    action: 'restart-app',
+    confidence: 'high',
+    source: procSource,
+    note: 'Only what two looks both find: every process is a zombie for a moment.',
+  },
+  'processes.uninterruptible-holder': {
+    title: 'Holder stuck in the kernel',
+    threshold: 'process state D',
+    appliesTo: 'nodes whose processes can be read',
+    verdict: 'warning',
+    action: 'monitor',
+    confidence: 'medium',
+    source: `${procSource}; leptonai/gpud (5 checks a minute apart); Azure healthagent (with a pending SIGKILL)`,
+    note: 'Only what two looks both find: reading from a disk is state D too.',
+  },
+} as const satisfies Record<string, Omit<PublishedRule, 'id'>>;
+
+/** The table as published. */
+export const holderRules: readonly PublishedRule[] = Object.entries(rules).map(([id, row]) => ({
+  id,
+  ...row,
+}));
+
+/** What a finding takes from its row. */
+function rowOf<Id extends keyof typeof rules>(ruleId: Id) {
+  const { verdict, source, confidence } = rules[ruleId];
+  return { ruleId, verdict, source, confidence } as const;
+}
 
 /**
  * Holders that should not be there, and memory that has none. Pure.
@@ -46,8 +104,7 @@ function nobodyFinding(reading: GpuReading, hasDeadHolder: boolean): HolderFindi
   if (account.isHeldByNobody !== true || unattributedBytes === null) return undefined;
   const beside = processCount === 0 ? 'no process' : `none of its ${processCount} processes`;
   return {
-    ruleId: 'processes.memory-held-by-nobody',
-    verdict: 'warning',
+    ...rowOf('processes.memory-held-by-nobody'),
     gpu,
     what: `${gibibytes(unattributedBytes)} GiB of GPU memory are in use by ${beside}, although all processes of the machine can be seen.`,
     evidence: [
@@ -57,8 +114,6 @@ function nobodyFinding(reading: GpuReading, hasDeadHolder: boolean): HolderFindi
     ],
     // Driver and operating system both say that something of an ended program is left: that takes a reset.
     action: hasDeadHolder ? 'reset-gpu' : 'check-app',
-    source: 'sum over the processes of nvmlDeviceGetMemoryInfo and the running-processes lists',
-    confidence: 'medium',
   };
 }
 
@@ -71,7 +126,7 @@ function holderFinding(
     .filter((share) => share.gpu === gpu)
     .reduce<number | null>((sum, { memoryUsedBytes }) => add(sum, memoryUsedBytes), null);
   const held = bytes === null ? 'GPU memory' : `${gibibytes(bytes)} GiB of GPU memory`;
-  const about = { gpu, pid, verdict: 'warning', source: procSource } as const;
+  const about = { gpu, pid } as const;
   const evidence = [
     { field: 'pid', value: pid },
     { field: 'memoryUsedBytes', value: bytes },
@@ -80,31 +135,28 @@ function holderFinding(
     if (seesAllProcesses !== true) return undefined;
     return {
       ...about,
-      ruleId: 'processes.holder-gone',
+      ...rowOf('processes.holder-gone'),
       what: `The driver says that process ${pid} holds ${held}, but no such process exists.`,
       evidence,
       action: 'monitor',
-      confidence: 'medium',
     };
   }
   if (process.state === 'Z' || process.state === 'X') {
     return {
       ...about,
-      ruleId: 'processes.zombie-holder',
+      ...rowOf('processes.zombie-holder'),
       what: `Process ${pid} has ended and still holds ${held}: its parent (${process.parentPid}) has not collected it, or one of its threads is stuck in the kernel.`,
       evidence: [...evidence, { field: 'state', value: process.state }],
       action: 'restart-app',
-      confidence: 'high',
     };
   }
   if (process.state === 'D') {
     return {
       ...about,
-      ruleId: 'processes.uninterruptible-holder',
+      ...rowOf('processes.uninterruptible-holder'),
       what: `Process ${pid} holds ${held} and sleeps uninterruptibly in the kernel: no signal ends it while that lasts.`,
       evidence: [...evidence, { field: 'state', value: 'D' }],
       action: 'monitor',
-      confidence: 'medium',
     };
   }
   return undefined;

@@ -22,6 +22,8 @@ export interface KernelLogRecord {
   readonly line?: number;
   /** How often the container says the message was repeated (`last message repeated 3 times`); absent for once. */
   readonly repeatCount?: number;
+  /** The boot that wrote it, where the source tells (journald). */
+  readonly bootId?: string;
 }
 
 export const kernelEventKinds = [
@@ -40,6 +42,10 @@ export const kernelEventKinds = [
   'iommu-fault',
   'machine-check',
   'oom-kill',
+  'hung-task',
+  'segfault',
+  'boot',
+  'application-error',
 ] as const;
 export type KernelEventKind = (typeof kernelEventKinds)[number];
 
@@ -83,4 +89,5 @@ export interface KernelEvent {
   readonly file?: string;
   readonly line?: number;
   readonly repeatCount?: number;
+  readonly bootId?: string;
 }

@@ -1,4 +1,5 @@
 import type { GpuErrorCode } from '../errors.ts';
+import type { Citation } from './citation.ts';
 import type { Gap } from './gap.ts';
 import type { GpuClocks, GpuViolations } from './readings/clocks.ts';
 import type { GpuEcc, GpuRowRemap } from './readings/ecc.ts';
@@ -80,6 +81,8 @@ export interface GpuSample extends GpuSectionReadings {
   readonly gaps: readonly Gap[];
   /** How long the driver took, without the time spent waiting for a turn. An adapter that cannot tell leaves it out. */
   readonly probeMilliseconds?: number;
+  /** Where each leaf (`section.leaf`) stands, for readings that come from files. */
+  readonly citations?: Readonly<Record<string, Citation>>;
 }
 
 /**

@@ -62,4 +62,8 @@ export interface Evidence {
   readonly value: string | number | boolean | null;
   readonly threshold?: string | number;
   readonly at?: string;
+  /** Where it stands, when it was read from a file. */
+  readonly file?: string;
+  /** From 1. */
+  readonly line?: number;
 }

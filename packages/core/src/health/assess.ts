@@ -1,15 +1,18 @@
-import type { GpuReading } from '../domain/gpu.ts';
+import type { GpuReading, GpuSection } from '../domain/gpu.ts';
 import type { Incident } from '../domain/incident.ts';
 import {
   type Action,
+  type Evidence,
   type Finding,
   isDisruptive,
   strongestAction,
   type Verdict,
   worstVerdict,
 } from '../domain/verdict.ts';
-import type { Candidate, HealthRule, MissingReading } from './rule.ts';
+import { productOf } from './applicability.ts';
+import type { Candidate, HealthRule, MissingReading, RuleContext } from './rule.ts';
 import { healthRules } from './rules.ts';
+import { defaultThreshold, type ThresholdOverrides } from './thresholds.ts';
 
 export interface GpuAssessment {
   readonly gpu: number;
@@ -18,7 +21,10 @@ export interface GpuAssessment {
   readonly score: number | null;
   readonly action: Action;
   readonly findings: readonly Finding[];
-  /** How many rules ended how. `unknown`: they apply, but their reading could not be had. */
+  /**
+   * How many rules ended how. `unknown`: they apply, but their reading could not be had. `notApplicable` counts also those that had
+   * nothing to weigh the reading against: no earlier reading, no sibling, no load.
+   */
   readonly checks: {
     readonly passed: number;
     readonly failed: number;
@@ -30,8 +36,12 @@ export interface GpuAssessment {
 export interface AssessmentContext {
   /** Readings of the node's other GPUs, for rules that compare. */
   readonly siblings?: readonly GpuReading[];
+  /** An earlier reading of the same GPU, for rules on what grew. */
+  readonly baseline?: GpuReading | undefined;
   /** What was seen of this GPU without asking its driver: they weigh and confirm like findings of the readings. */
   readonly observations?: readonly Candidate[];
+  /** Numbers that an operator set in the place of the defaults. */
+  readonly thresholds?: ThresholdOverrides;
   readonly rules?: readonly HealthRule[];
 }
 
@@ -42,30 +52,46 @@ export interface AssessmentContext {
 export function assessGpu(
   reading: GpuReading,
   incidents: readonly Incident[] = [],
-  { siblings = [], observations = [], rules = healthRules }: AssessmentContext = {},
+  {
+    siblings = [],
+    baseline,
+    observations = [],
+    thresholds = {},
+    rules = healthRules,
+  }: AssessmentContext = {},
 ): GpuAssessment {
   const checks = { passed: 0, failed: 0, unknown: 0, notApplicable: 0 };
   const candidates: Candidate[] = [];
+  const context: RuleContext = { siblings, baseline, threshold: thresholdsOf(rules, thresholds) };
+  const product = productOf(reading);
   let judged = false;
   for (const rule of rules) {
     if (reading.state !== 'ok' && rule.sections.length > 0) {
       checks.unknown += 1;
       continue;
     }
-    const outcome = rule.evaluate(reading, siblings);
+    const applies = rule.applies?.(product, reading) !== false;
+    const outcome = applies ? rule.evaluate(reading, context) : 'not-applicable';
     if (outcome === 'pass') {
       checks.passed += 1;
-      judged ||= rule.sections.length > 0;
-    } else if (outcome === 'not-applicable') checks.notApplicable += 1;
+      judged ||= judgesHardware(rule);
+    } else if (outcome === 'not-applicable' || outcome === 'not-judged') checks.notApplicable += 1;
     else if ('unknown' in outcome) {
       checks.unknown += 1;
       if (rule.essential) candidates.push(unjudged(rule, outcome.unknown));
     } else {
-      checks.failed += 1;
-      candidates.push({ ...outcome.finding, ruleId: rule.id, source: rule.source });
+      const { finding } = outcome;
+      // What is only worth telling is no failure.
+      checks[finding.verdict === 'ok' ? 'passed' : 'failed'] += 1;
+      candidates.push({
+        ...finding,
+        evidence: finding.evidence.map((each) => cited(each, reading)),
+        ruleId: rule.id,
+        source: rule.source,
+      });
     }
   }
-  if (!judged && candidates.length === 0) candidates.push(nothingToJudgeBy);
+  if (!judged && candidates.every(({ verdict }) => verdict === 'ok')) candidates.push(nothingToJudgeBy);
   candidates.push(...incidents.flatMap(incidentCandidate), ...observations);
   const gpu = reading.gpu.index;
   const findings = candidates
@@ -83,6 +109,25 @@ export function assessGpu(
   };
 }
 
+/** @throws Error when a rule asks for a threshold that it does not have: a defect. */
+function thresholdsOf(rules: readonly HealthRule[], overrides: ThresholdOverrides): RuleContext['threshold'] {
+  return (ruleId, name) => {
+    const set = overrides[ruleId]?.[name];
+    const usual =
+      rules === healthRules
+        ? defaultThreshold(ruleId, name)
+        : rules.find(({ id }) => id === ruleId)?.thresholds?.[name]?.value;
+    if (usual === undefined) throw new Error(`rule ${ruleId} has no threshold ${name}`);
+    return set ?? usual;
+  };
+}
+
+/** With file and line, for readings that come from files. */
+function cited(evidence: Evidence, { citations }: GpuReading): Evidence {
+  const citation = citations?.[evidence.field];
+  return citation ? { ...evidence, file: citation.file, line: citation.line } : evidence;
+}
+
 /** What cannot be judged is told, else an `unknown` would come without a reason. */
 function unjudged(rule: HealthRule, { field, reason }: MissingReading): Candidate {
   return {
@@ -95,6 +140,10 @@ function unjudged(rule: HealthRule, { field, reason }: MissingReading): Candidat
     source: rule.source,
   };
 }
+
+/** What is set, and how much memory there is, says nothing of whether a GPU is sound. */
+const settings: ReadonlySet<GpuSection | undefined> = new Set([undefined, 'identity', 'memory', 'mig']);
+const judgesHardware = ({ sections: [first] }: HealthRule) => !settings.has(first);
 
 const nothingToJudgeBy: Candidate = {
   ruleId: 'gpu.nothing-to-judge-by',
@@ -125,12 +174,17 @@ export function assessNode(
 
 const others = (all: readonly Candidate[], one: Candidate) => all.filter((each) => each !== one);
 
-/** Events an application commonly causes say nothing of the GPU; one that a user-space program wrote supports no verdict alone. */
+/**
+ * Only what counts by itself: not what another incident brought about, nor what was taken back or mended since. Events an application
+ * commonly causes say nothing of the GPU; one that a user-space program wrote supports no verdict alone.
+ */
 function incidentCandidate(incident: Incident): Candidate[] {
+  if (incident.standing !== 'primary') return [];
   if (incident.trusted === false || incident.applicationCommon) return [];
   if (incident.verdict !== 'critical' && incident.verdict !== 'warning') return [];
   const { kind, xid, sxid } = incident;
   const code = xid !== undefined ? `Xid ${xid}` : sxid !== undefined ? `SXid ${sxid}` : kind;
+  const [citation] = incident.citations;
   const times = incident.count === 1 ? 'once' : `${incident.count} times`;
   return [
     {
@@ -142,6 +196,7 @@ function incidentCandidate(incident: Incident): Candidate[] {
           field: 'kernelLog',
           value: incident.count,
           ...(incident.lastAt === null ? {} : { at: incident.lastAt }),
+          ...(citation ? { file: citation.file, line: citation.line } : {}),
         },
       ],
       action: incident.action,
@@ -159,7 +214,10 @@ function toFinding(candidate: Candidate, beside: readonly Candidate[]): Finding 
   const confirmed =
     candidate.authoritative === true ||
     candidate.confirmedBy?.some((beginning) =>
-      beside.some((other) => other.verdict !== 'unknown' && other.ruleId.startsWith(beginning)),
+      beside.some(
+        ({ verdict, ruleId }) =>
+          (verdict === 'critical' || verdict === 'warning') && ruleId.startsWith(beginning),
+      ),
     ) === true;
   const alone = candidate.actionAlone ?? (isDisruptive(candidate.action) ? 'monitor' : candidate.action);
   return {

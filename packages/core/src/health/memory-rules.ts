@@ -1,29 +1,25 @@
 import type { GpuReading } from '../domain/gpu.ts';
+import { counted, inWords, whenGrown } from './compare.ts';
+import { memoryErrors } from './confirmation.ts';
 import {
   evidence,
   finding,
   type HealthRule,
   missing,
   passUnlessMissing,
+  type RuleContext,
   type RuleOutcome,
   readingOf,
   whenSet,
 } from './rule.ts';
 
-/** What says of a memory fault, beside ECC counters and the row remapper, that it is real. */
-const memoryFault = ['recovery.', 'log.xid-48', 'log.xid-63', 'log.xid-64', 'log.xid-94', 'log.xid-95'];
-/** The same for a repair that has no resources left: new errors say that it matters. */
-const wornOut = ['ecc.', ...memoryFault];
-
-/** Pages a product before Ampere can retire. Source: NVIDIA dynamic page retirement (the table holds 64). */
-const retiredPages = { warningAbove: 10, nearlyFull: 62, full: 63 } as const;
-
-function evaluateRetiredPages(reading: GpuReading): RuleOutcome {
+function evaluateRetiredPages(reading: GpuReading, context: RuleContext): RuleOutcome {
   const count = readingOf(reading, 'rowRemap.retiredPageCount');
   if (count === undefined) return missing(reading, 'rowRemap.retiredPageCount');
   const pending = readingOf(reading, 'rowRemap.retiredPagesPending') === true;
-  const full = count >= retiredPages.full || (count >= retiredPages.nearlyFull && pending);
-  if (!full && count <= retiredPages.warningAbove) return 'pass';
+  const limitOf = (name: string) => context.threshold('remap.retired-pages', name);
+  const full = count >= limitOf('full') || (count >= limitOf('nearlyFull') && pending);
+  if (!full && count <= limitOf('warning')) return 'pass';
   return finding({
     verdict: full ? 'critical' : 'warning',
     what: full
@@ -33,12 +29,12 @@ function evaluateRetiredPages(reading: GpuReading): RuleOutcome {
       evidence(
         'rowRemap.retiredPageCount',
         count,
-        full ? (pending ? retiredPages.nearlyFull : retiredPages.full) : retiredPages.warningAbove,
+        limitOf(full ? (pending ? 'nearlyFull' : 'full') : 'warning'),
       ),
     ],
     action: 'contact-support',
     actionAlone: 'monitor',
-    confirmedBy: wornOut,
+    confirmedBy: memoryErrors,
     confidence: 'high',
   });
 }
@@ -56,7 +52,7 @@ function evaluateRepairPending(reading: GpuReading): RuleOutcome {
     evidence: pending.map((path) => evidence(path, true)),
     action: 'reset-gpu',
     actionAlone: 'monitor',
-    confirmedBy: wornOut,
+    confirmedBy: memoryErrors,
     confidence: 'high',
   });
 }
@@ -72,70 +68,37 @@ function evaluateHistogram(reading: GpuReading): RuleOutcome {
     evidence: [evidence('rowRemap.histogram', banks, 0)],
     action: 'contact-support',
     actionAlone: 'monitor',
-    confirmedBy: wornOut,
+    confirmedBy: memoryErrors,
     confidence: 'high',
   });
 }
 
-const uncorrectableRowLimit = 512;
-
-function evaluateRemappedRows(reading: GpuReading): RuleOutcome {
+function evaluateRemappedRows(reading: GpuReading, context: RuleContext): RuleOutcome {
   const rows = readingOf(reading, 'rowRemap.uncorrectableRowCount');
   if (rows === undefined) return missing(reading, 'rowRemap.uncorrectableRowCount');
-  if (rows < uncorrectableRowLimit) return 'pass';
+  const limit = context.threshold('remap.uncorrectable-rows', 'rows');
+  if (rows < limit) return 'pass';
   return finding({
     verdict: 'critical',
     what: `${rows} memory rows were remapped for uncorrectable errors, which is the limit the vendor sets.`,
-    evidence: [evidence('rowRemap.uncorrectableRowCount', rows, uncorrectableRowLimit)],
+    evidence: [evidence('rowRemap.uncorrectableRowCount', rows, limit)],
     action: 'contact-support',
     actionAlone: 'monitor',
-    confirmedBy: wornOut,
+    confirmedBy: memoryErrors,
     confidence: 'high',
   });
 }
 
-/** ECC, row remapping and page retirement. */
+/** How bad memory is set aside: row remapping, and page retirement before it. */
 export const memoryRules: readonly HealthRule[] = [
-  {
-    id: 'ecc.uncorrectable-volatile',
-    title: 'Uncorrectable ECC errors since the driver was loaded',
-    threshold: '> 0 errors (volatile)',
-    source:
-      'DCGM 4.6 health, NVSentinel, Azure healthagent; against it leptonai/gpud PR#108 (fine while rows remap)',
-    note: 'Lifetime (aggregate) counts never raise it.',
-    essential: true,
-    sections: ['ecc'],
-    evaluate: whenSet('ecc.uncorrectableVolatileCount', (count) => ({
-      verdict: 'critical',
-      what: `${count} uncorrectable ECC error${count === 1 ? '' : 's'} since the driver was loaded: work that touched that memory failed.`,
-      evidence: [evidence('ecc.uncorrectableVolatileCount', count, 0)],
-      action: 'reset-gpu',
-      actionAlone: 'restart-app',
-      confirmedBy: ['remap.', ...memoryFault],
-      confidence: 'medium',
-    })),
-  },
-  {
-    id: 'ecc.sram-threshold',
-    title: 'SRAM error threshold exceeded',
-    threshold: "the driver's own flag is set",
-    source: 'NVML SRAM ECC error status; NVIDIA workflow for Xid 48; NVSentinel',
-    note: 'Reading it needs administrator rights on some drivers.',
-    essential: false,
-    sections: ['ecc'],
-    evaluate: whenSet('ecc.sramThresholdExceeded', () => ({
-      verdict: 'critical',
-      what: "SRAM errors of this GPU are over the driver's threshold.",
-      evidence: [evidence('ecc.sramThresholdExceeded', true)],
-      action: 'run-field-diagnostic',
-      authoritative: true,
-      confidence: 'high',
-    })),
-  },
   {
     id: 'remap.failed',
     title: 'Row remapping failed',
     threshold: "the driver's failure flag is set",
+    appliesTo: 'products that remap rows (Ampere and newer); hidden while MIG is enabled',
+    verdict: 'critical',
+    action: 'run-field-diagnostic',
+    confidence: 'high',
     source: 'NVIDIA GPU memory error management; DCGM; leptonai/gpud; NVSentinel',
     note: 'A replacement candidate once the field diagnostic confirms it. Not readable while MIG instances exist.',
     essential: false,
@@ -153,6 +116,10 @@ export const memoryRules: readonly HealthRule[] = [
     id: 'remap.unrepairable',
     title: 'Memory unrepairable',
     threshold: "the driver's unrepairable-memory flag is set",
+    appliesTo: 'products whose driver tells it (Blackwell, and some before)',
+    verdict: 'critical',
+    action: 'contact-support',
+    confidence: 'high',
     source: 'NVML unrepairable memory flag; DCGM 4.6 health (any: failure, vendor support)',
     essential: false,
     sections: ['rowRemap'],
@@ -169,6 +136,13 @@ export const memoryRules: readonly HealthRule[] = [
     id: 'remap.uncorrectable-rows',
     title: 'Many rows remapped for uncorrectable errors',
     threshold: '>= 512 rows',
+    thresholds: {
+      rows: { value: 512, unit: 'rows', what: 'critical from it on', minimum: 1, maximum: 100_000 },
+    },
+    appliesTo: 'products that remap rows (Ampere and newer); hidden while MIG is enabled',
+    verdict: 'critical',
+    action: 'contact-support',
+    confidence: 'high',
     source: 'DCGM 4.6 health; Azure AzHPC node health checks mean the same (> 512)',
     essential: false,
     sections: ['rowRemap'],
@@ -178,6 +152,10 @@ export const memoryRules: readonly HealthRule[] = [
     id: 'remap.bank-exhausted',
     title: 'Memory bank without spare rows',
     threshold: '> 0 banks with no row left in the row-remap histogram',
+    appliesTo: 'products that remap rows (Ampere and newer); hidden while MIG is enabled',
+    verdict: 'warning',
+    action: 'contact-support',
+    confidence: 'high',
     source: 'NVML row remapper histogram; stas00/ml-engineering',
     note: 'The bank works until its next bad row: a warning, and support only once errors come.',
     essential: false,
@@ -188,6 +166,10 @@ export const memoryRules: readonly HealthRule[] = [
     id: 'remap.pending',
     title: 'Row remapping pending',
     threshold: "the driver's pending flag is set",
+    appliesTo: 'products that remap rows (Ampere and newer); hidden while MIG is enabled',
+    verdict: 'warning',
+    action: 'reset-gpu',
+    confidence: 'high',
     source:
       'NVIDIA GPU memory error management (takes effect at the next GPU reset); NVSentinel; leptonai/gpud',
     note: 'Work that does not touch the row may go on until then.',
@@ -199,7 +181,7 @@ export const memoryRules: readonly HealthRule[] = [
       evidence: [evidence('rowRemap.pending', true)],
       action: 'reset-gpu',
       actionAlone: 'monitor',
-      confirmedBy: ['ecc.', ...memoryFault],
+      confirmedBy: memoryErrors,
       confidence: 'high',
     })),
   },
@@ -207,6 +189,10 @@ export const memoryRules: readonly HealthRule[] = [
     id: 'remap.pages-pending',
     title: 'Page retirement pending (before Ampere)',
     threshold: 'pages wait to be retired',
+    appliesTo: 'products that retire pages (before Ampere)',
+    verdict: 'warning',
+    action: 'reset-gpu',
+    confidence: 'high',
     source: 'Azure healthagent; NVSentinel PR#1827',
     essential: false,
     sections: ['rowRemap'],
@@ -216,7 +202,7 @@ export const memoryRules: readonly HealthRule[] = [
       evidence: [evidence('rowRemap.retiredPagesPending', true)],
       action: 'reset-gpu',
       actionAlone: 'monitor',
-      confirmedBy: ['ecc.', ...memoryFault],
+      confirmedBy: memoryErrors,
       confidence: 'high',
     })),
   },
@@ -224,6 +210,10 @@ export const memoryRules: readonly HealthRule[] = [
     id: 'remap.repair-pending',
     title: 'Repair pending',
     threshold: "the driver's flag for a pending channel or TPC repair is set",
+    appliesTo: 'products with channel or TPC repair (Blackwell and newer)',
+    verdict: 'warning',
+    action: 'reset-gpu',
+    confidence: 'high',
     source: 'NVML repair status (Blackwell and newer)',
     essential: false,
     sections: ['rowRemap'],
@@ -233,10 +223,115 @@ export const memoryRules: readonly HealthRule[] = [
     id: 'remap.retired-pages',
     title: 'Retired pages (before Ampere)',
     threshold: '> 10 pages: warning; >= 63 pages, or >= 62 with more pending: critical',
+    thresholds: {
+      warning: { value: 10, unit: 'pages', what: 'warning above it', minimum: 0, maximum: 64 },
+      nearlyFull: {
+        value: 62,
+        unit: 'pages',
+        what: 'critical from it on while more are pending',
+        minimum: 1,
+        maximum: 64,
+      },
+      full: { value: 63, unit: 'pages', what: 'critical from it on', minimum: 1, maximum: 64 },
+    },
+    appliesTo: 'products that retire pages (before Ampere)',
+    verdict: 'critical',
+    action: 'contact-support',
+    confidence: 'high',
     source: 'DCGM 4.6 (63); Meta GCM (10); Azure AzHPC for V100 (62 and pending)',
-    note: 'How many of them are new cannot be told from one reading, so the rule on pages of the last week is not applied.',
+    note: 'What is new among them is judged by remap.pages-new.',
     essential: false,
     sections: ['rowRemap'],
     evaluate: evaluateRetiredPages,
+  },
+  {
+    id: 'remap.bank-low',
+    title: 'Memory bank with few spare rows',
+    threshold: '>= 1 bank with low availability in the row-remap histogram',
+    thresholds: {
+      banks: { value: 1, unit: 'banks', what: 'warning from it on', minimum: 1, maximum: 100_000 },
+    },
+    appliesTo: 'products that remap rows (Ampere and newer); hidden while MIG is enabled',
+    verdict: 'warning',
+    action: 'monitor',
+    confidence: 'low',
+    source: 'NVML row remapper histogram (low availability); stas00/ml-engineering',
+    note: 'Rows that were remapped well leave a bank at high or partial availability, which is not judged.',
+    essential: false,
+    sections: ['rowRemap'],
+    evaluate(reading, context) {
+      const histogram = readingOf(reading, 'rowRemap.histogram');
+      if (histogram === undefined) return missing(reading, 'rowRemap.histogram');
+      const limit = context.threshold('remap.bank-low', 'banks');
+      if (!(histogram.lowBankCount >= limit)) return 'pass';
+      return finding({
+        verdict: 'warning',
+        what: `${counted(histogram.lowBankCount, 'memory bank')} with few spare rows left: the same place has failed again and again.`,
+        evidence: [evidence('rowRemap.histogram', histogram.lowBankCount, limit)],
+        action: 'monitor',
+        confidence: 'low',
+      });
+    },
+  },
+  {
+    id: 'remap.rows-new',
+    title: 'Rows newly remapped',
+    threshold: 'more rows remapped for uncorrectable errors than at an earlier reading',
+    appliesTo: 'products that remap rows (Ampere and newer); needs an earlier reading',
+    verdict: 'warning',
+    action: 'reset-gpu',
+    confidence: 'high',
+    source: 'NVIDIA GPU memory error management (a remap takes effect at the next reset)',
+    note: 'Only what was added is judged: rows remapped long ago are a repair that worked.',
+    essential: false,
+    sections: ['rowRemap'],
+    evaluate: whenGrown('rowRemap.uncorrectableRowCount', ({ increase, seconds }) => ({
+      verdict: 'warning',
+      what: `${counted(increase, 'memory row')} newly remapped for uncorrectable errors within ${inWords(seconds)}.`,
+      evidence: [evidence('rowRemap.uncorrectableRowCount', increase, 0)],
+      action: 'reset-gpu',
+      actionAlone: 'monitor',
+      confirmedBy: memoryErrors,
+      confidence: 'high',
+    })),
+  },
+  {
+    id: 'remap.pages-new',
+    title: 'Pages newly retired (before Ampere)',
+    threshold:
+      'more pages retired than at an earlier reading; critical with more than 15 for double-bit errors',
+    thresholds: {
+      doubleBitPages: {
+        value: 15,
+        unit: 'pages',
+        what: 'critical above it when one is new',
+        minimum: 0,
+        maximum: 64,
+      },
+    },
+    appliesTo: 'products that retire pages (before Ampere); needs an earlier reading',
+    verdict: 'critical',
+    action: 'contact-support',
+    confidence: 'high',
+    source: 'DCGM 4.6 health (more than 15 pages for double-bit errors and one of them within a week)',
+    note: 'Only what was added since the earlier reading is new; that is at most a day old, so a page of some days ago is missed.',
+    essential: false,
+    sections: ['rowRemap'],
+    evaluate(reading, context) {
+      const doubleBit = readingOf(reading, 'rowRemap.doubleBitRetiredPageCount') ?? 0;
+      const limit = context.threshold('remap.pages-new', 'doubleBitPages');
+      return whenGrown('rowRemap.retiredPageCount', ({ increase, seconds }) => ({
+        verdict: doubleBit > limit ? 'critical' : 'warning',
+        what: `${counted(increase, 'memory page')} newly retired within ${inWords(seconds)}; ${doubleBit} are retired for double-bit errors in all.`,
+        evidence: [
+          evidence('rowRemap.retiredPageCount', increase, 0),
+          evidence('rowRemap.doubleBitRetiredPageCount', doubleBit, limit),
+        ],
+        action: 'contact-support',
+        actionAlone: 'monitor',
+        confirmedBy: memoryErrors,
+        confidence: 'high',
+      }))(reading, context);
+    },
   },
 ];

@@ -1,6 +1,7 @@
 import type { GapReason } from '../domain/gap.ts';
 import type { GpuReading, GpuSection, GpuSectionReadings } from '../domain/gpu.ts';
 import type { Action, Confidence, Evidence, Verdict } from '../domain/verdict.ts';
+import type { ProductFacts } from './applicability.ts';
 
 /** Dotted path of a leaf reading, checked by the compiler. */
 export type ReadingPath = {
@@ -8,7 +9,8 @@ export type ReadingPath = {
 }[GpuSection];
 
 export interface RuleFinding {
-  readonly verdict: Exclude<Verdict, 'ok'>;
+  /** `ok` is worth telling and no fault: a setting that somebody may have meant. */
+  readonly verdict: Verdict;
   readonly what: string;
   readonly evidence: readonly Evidence[];
   /** What to do once confirmed: by the vendor's own signal, or by a second independent finding. */
@@ -22,9 +24,8 @@ export interface RuleFinding {
   readonly confidence: Confidence;
 }
 
-/** What may become a finding once it is known what else is known of the same device. `ok` is worth telling and nothing more. */
-export interface Candidate extends Omit<RuleFinding, 'verdict'> {
-  readonly verdict: Verdict;
+/** What may become a finding once it is known what else is known of the same device. */
+export interface Candidate extends RuleFinding {
   readonly ruleId: string;
   readonly source: string;
   /** Index of the GPU; absent for what the driver does not list. */
@@ -39,12 +40,26 @@ export interface MissingReading {
   readonly detail: string;
 }
 
-/** `pass`, `not-applicable` (this product does not have it), `unknown` (it could not be read), or a finding. */
+/**
+ * `pass`, `not-applicable` (this product does not have it), `not-judged` (it says something only beside an earlier reading, a sibling or
+ * under load, and there is none), `unknown` (it could not be read), or a finding.
+ */
 export type RuleOutcome =
   | 'pass'
   | 'not-applicable'
+  | 'not-judged'
   | { readonly unknown: MissingReading }
   | { readonly finding: RuleFinding };
+
+/** A number that a rule turns on, which an operator may set. */
+export interface ThresholdSpec {
+  readonly value: number;
+  readonly unit: string;
+  /** What happens at it. */
+  readonly what: string;
+  readonly minimum: number;
+  readonly maximum: number;
+}
 
 /** A row of the published table. */
 export interface PublishedRule {
@@ -53,18 +68,43 @@ export interface PublishedRule {
   readonly title: string;
   /** Threshold in words and unit. */
   readonly threshold: string;
+  /** The numbers of it that can be set, by name. */
+  readonly thresholds?: Readonly<Record<string, ThresholdSpec>>;
+  /** Products and modes it is for. */
+  readonly appliesTo?: string;
+  /** The worst it raises. */
+  readonly verdict?: Verdict;
+  /** The strongest it asks for; a gentler one stands until a disruptive action is confirmed. */
+  readonly action?: Action;
+  /** The most it is sure of. */
+  readonly confidence?: Confidence;
   /** Public source of threshold and action. */
   readonly source: string;
   /** False alarms it must not raise, or limits of what it can tell. */
   readonly note?: string;
 }
 
+/** What a rule can weigh a reading against. */
+export interface RuleContext {
+  /** The readings of the node's other GPUs, as far as they were asked for. */
+  readonly siblings: readonly GpuReading[];
+  /** An earlier reading of the same GPU since its counters began, for what grew; undefined when there is none. */
+  readonly baseline?: GpuReading | undefined;
+  /** The threshold of a rule, by the name it has in `thresholds`: the default, or what the operator set instead. */
+  threshold(ruleId: string, name: string): number;
+}
+
 export interface HealthRule extends PublishedRule {
+  readonly appliesTo: string;
+  readonly verdict: Verdict;
+  readonly action: Action;
+  readonly confidence: Confidence;
   /** Without these the GPU cannot be called healthy. */
   readonly essential: boolean;
   readonly sections: readonly GpuSection[];
-  /** `siblings`: the readings of the node's other GPUs, as far as they were asked for. */
-  evaluate(reading: GpuReading, siblings?: readonly GpuReading[]): RuleOutcome;
+  /** Whether the rule is for this product and mode at all; absent where every product that tells the reading is meant. */
+  applies?(product: ProductFacts, reading: GpuReading): boolean;
+  evaluate(reading: GpuReading, context: RuleContext): RuleOutcome;
 }
 
 type Leaf<P extends ReadingPath> = P extends `${infer S extends GpuSection}.${infer K}`
@@ -80,11 +120,22 @@ export function readingOf<P extends ReadingPath>(reading: GpuReading, path: P): 
   return (values?.[key] ?? undefined) as Leaf<P> | undefined;
 }
 
+/** Row remapping cannot be asked for while MIG instances exist. Source: NVIDIA GPU memory error management. */
+const hiddenByMig: ReadonlySet<ReadingPath> = new Set([
+  'rowRemap.pending',
+  'rowRemap.failureOccurred',
+  'rowRemap.correctableRowCount',
+  'rowRemap.uncorrectableRowCount',
+  'rowRemap.histogram',
+]);
+
 /** What a rule answers when its reading is missing: not applicable where the product has none, else unknown. */
 export function missing(reading: GpuReading, path: ReadingPath): RuleOutcome {
   const section = path.split('.')[0];
   const gap =
     reading.gaps.find((each) => each.field === path) ?? reading.gaps.find((each) => each.field === section);
+  if (gap?.reason === 'unsupported' && reading.mig?.enabled === true && hiddenByMig.has(path))
+    return { unknown: { field: path, reason: 'not-observable', detail: 'hidden while MIG is enabled' } };
   if (gap?.reason === 'unsupported') return 'not-applicable';
   return { unknown: { field: path, reason: gap?.reason ?? 'error', detail: gap?.detail ?? 'not read' } };
 }
@@ -97,7 +148,7 @@ export function passUnlessMissing(reading: GpuReading, paths: readonly ReadingPa
   const outcomes = paths
     .filter((path) => readingOf(reading, path) === undefined)
     .map((path) => missing(reading, path));
-  const unknown = outcomes.find((outcome) => outcome !== 'not-applicable');
+  const unknown = outcomes.find((outcome) => typeof outcome === 'object');
   if (unknown) return unknown;
   return outcomes.length === paths.length ? 'not-applicable' : 'pass';
 }

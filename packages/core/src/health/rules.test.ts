@@ -1,19 +1,32 @@
 import { describe, expect, test } from 'vitest';
 import { type Changes, h100Gaps, h100Links, h100Reading, unsupported } from '../../test/h100.ts';
+import { ruleCases } from '../../test/rule-cases.ts';
 import type { Gap } from '../domain/gap.ts';
-import type { GpuReading } from '../domain/gpu.ts';
+import { type GpuReading, gpuSections } from '../domain/gpu.ts';
 import { clockEventReasons } from '../domain/readings/clocks.ts';
+import type { MigDevice } from '../domain/readings/mig.ts';
 import { recoveryActions } from '../domain/readings/recovery.ts';
 import { isDisruptive } from '../domain/verdict.ts';
 import { gpuSectionLeaves } from '../sample.ts';
-import type { HealthRule, ReadingPath, RuleFinding } from './rule.ts';
+import { productOf } from './applicability.ts';
+import type { HealthRule, ReadingPath, RuleContext, RuleFinding } from './rule.ts';
 import { healthRules } from './rules.ts';
+import { defaultThreshold } from './thresholds.ts';
+
+const contextOf = (siblings: readonly GpuReading[] = [], baseline?: GpuReading): RuleContext => ({
+  siblings,
+  baseline,
+  threshold: (ruleId, name) => defaultThreshold(ruleId, name) ?? Number.NaN,
+});
 
 function evaluate(id: string, reading: GpuReading) {
   const rule = healthRules.find((each) => each.id === id);
   if (!rule) throw new Error(`no rule ${id}`);
-  return rule.evaluate(reading);
+  return outcomeOf(rule, reading);
 }
+
+const outcomeOf = (rule: HealthRule, reading: GpuReading, context = contextOf()) =>
+  rule.applies?.(productOf(reading), reading) === false ? 'not-applicable' : rule.evaluate(reading, context);
 
 function findingOf(id: string, reading: GpuReading): RuleFinding {
   const outcome = evaluate(id, reading);
@@ -38,6 +51,20 @@ const banks = (noneBankCount: number) => ({
   lowBankCount: 1,
   noneBankCount,
 });
+const migDevice: MigDevice = {
+  index: 0,
+  uuid: null,
+  gpuInstanceId: 1,
+  computeInstanceId: 0,
+  profile: '1g.10gb',
+  memoryTotalBytes: null,
+  memoryUsedBytes: null,
+  multiprocessorCount: null,
+  gpuSliceCount: 1,
+  computeSliceCount: 1,
+  placementStart: 0,
+  placementSize: 1,
+};
 /** Before Ampere: pages are retired. */
 const retired = (retiredPageCount: number | null, retiredPagesPending: boolean | null, gaps?: Gap[]) =>
   h100Reading({ rowRemap: { retiredPageCount, retiredPagesPending } }, gaps);
@@ -375,7 +402,9 @@ describe('products without a fabric or links', () => {
 describe('a driver that is slow for one GPU', () => {
   const taking = (probeMilliseconds: number) => ({ ...h100Reading(), probeMilliseconds });
   const slowness = (own: number, siblings: readonly number[]) =>
-    healthRules.find(({ id }) => id === 'driver.slow')?.evaluate(taking(own), siblings.map(taking));
+    healthRules
+      .find(({ id }) => id === 'driver.slow')
+      ?.evaluate(taking(own), contextOf(siblings.map(taking)));
 
   test.each([
     ['10 times the median, over 2 s', 2_001, [200.1, 200.1, 200.1], true],
@@ -403,7 +432,7 @@ describe('a driver that is slow for one GPU', () => {
 describe('false alarms others raised', () => {
   const allPass = (reading: GpuReading) =>
     healthRules
-      .map((rule) => [rule.id, rule.evaluate(reading)] as const)
+      .map((rule) => [rule.id, outcomeOf(rule, reading)] as const)
       .filter(([, outcome]) => typeof outcome === 'object' && 'finding' in outcome);
 
   test.each<[string, Changes]>([
@@ -440,7 +469,25 @@ describe('false alarms others raised', () => {
     ],
     ['PCIe errors that were corrected', { pcie: { correctableErrorCount: 9_000, badTlpCount: 12 } }],
     ['low power at idle', { power: { drawWatts: 42 } }],
-    ['MIG has no utilization', { utilization: { gpuPercent: null }, mig: { enabled: true } }],
+    [
+      'MIG has no utilization',
+      {
+        utilization: { gpuPercent: null },
+        mig: { enabled: true, pendingEnabled: true, devices: [migDevice] },
+      },
+    ],
+    [
+      'a healthy GPU under full load: 95 % of its memory, power cap, warm',
+      {
+        memory: { usedBytes: 81_200_000_000, bar1UsedBytes: 81_300_000_000 },
+        utilization: { gpuPercent: 100 },
+        power: { drawWatts: 698 },
+        clocks: { eventReasons: ['software-power-cap'], smClockMegahertz: 1_200 },
+        thermal: { temperatureCelsius: 79, marginCelsius: 6 },
+        pcie: { replayCount: 9 },
+        violations: { powerMicroseconds: 4.2e12 },
+      },
+    ],
   ])('%s: nothing is found', (_, changes) => {
     expect(allPass(h100Reading(changes))).toEqual([]);
   });
@@ -477,12 +524,30 @@ const without = (path: ReadingPath, gaps: readonly Gap[]): GpuReading => {
 };
 
 describe('a reading that is missing', () => {
-  test('every rule on a reading has its leaf here', () => {
-    // These read several leaves, and have tests of their own.
-    const several = ['thermal.margin', 'thermal.memory', 'remap.repair-pending', 'fabric.health'];
-    const onReadings = healthRules.filter((rule) => rule.sections.length > 0 && !several.includes(rule.id));
-    expect(onReadings.map((rule) => rule.id)).toEqual(expect.arrayContaining(Object.keys(leafOf)));
-    expect(onReadings).toHaveLength(Object.keys(leafOf).length);
+  const onReadings = healthRules.filter((rule) => rule.sections.length > 0);
+  const bare = (reason?: Gap['reason']): GpuReading => {
+    const { gpu, state, observedAt } = h100Reading();
+    const gaps = gpuSections.map(
+      (field): Gap => ({ gpu: 0, field, reason: reason ?? 'error', detail: 'why' }),
+    );
+    return { gpu, state, observedAt, gaps: reason ? gaps : [] };
+  };
+
+  test.each(onReadings.map((rule) => [rule.id, rule] as const))('%s never passes on nothing', (_, rule) => {
+    const context = contextOf([], { ...h100Reading(), observedAt: '2025-12-31T23:00:00.000Z' });
+    for (const reason of [undefined, 'no-permission', 'timeout', 'not-observable'] as const) {
+      const outcome = outcomeOf(rule, bare(reason), context);
+      if (outcome !== 'not-applicable') expect(outcome, reason).toMatchObject({ unknown: {} });
+    }
+    expect(outcomeOf(rule, bare('unsupported'), context)).toBe('not-applicable');
+  });
+
+  test('with MIG on, row remapping is hidden, and that is not the same as not there', () => {
+    const hidden = h100Reading({ mig: { enabled: true }, rowRemap: { pending: null } }, [
+      unsupported(0, 'rowRemap.pending'),
+    ]);
+    expect(evaluate('remap.pending', hidden)).toMatchObject({ unknown: { reason: 'not-observable' } });
+    expect(evaluate('remap.pages-pending', h100Reading({ mig: { enabled: true } }))).toBe('not-applicable');
   });
 
   describe.each(Object.entries(leafOf) as [string, ReadingPath][])('%s', (id, path) => {
@@ -616,8 +681,10 @@ function faultsOf(rules: readonly HealthRule[]): string[] {
     for (const key of ['title', 'threshold', 'source'] as const) {
       if (rule[key].trim().length < 4) faults.push(`${rule.id}: no ${key}`);
     }
-    const findings = worstReadings.flatMap((reading) => {
-      const outcome = rule.evaluate(reading);
+    const cases = ruleCases[rule.id]?.raises ?? [];
+    const findings = [...worstReadings.map((reading) => ({ reading })), ...cases].flatMap((each) => {
+      const { siblings, baseline } = { siblings: undefined, baseline: undefined, ...each };
+      const outcome = outcomeOf(rule, each.reading, contextOf(siblings, baseline));
       return typeof outcome === 'object' && 'finding' in outcome ? [outcome.finding] : [];
     });
     if (findings.length === 0) faults.push(`${rule.id}: never fires`);
@@ -625,6 +692,8 @@ function faultsOf(rules: readonly HealthRule[]): string[] {
       const alone = finding.actionAlone ?? finding.action;
       if (isDisruptive(alone) && !finding.authoritative) faults.push(`${rule.id}: ${alone} on one signal`);
       if (!/^[A-Z0-9].*\.$/s.test(finding.what)) faults.push(`${rule.id}: "${finding.what}" is no sentence`);
+      if (finding.verdict === 'ok' && finding.action !== 'none')
+        faults.push(`${rule.id}: ok, but ${finding.action}`);
       if (finding.evidence.length === 0) faults.push(`${rule.id}: no evidence`);
       for (const { field } of finding.evidence) {
         const [section = '', leaf = ''] = field.split('.');

@@ -8,6 +8,7 @@ import {
   finding,
   type HealthRule,
   missing,
+  type RuleContext,
   type RuleFinding,
   type RuleOutcome,
   readingOf,
@@ -23,19 +24,26 @@ const recovery = {
   'recover-imex-domain': { verdict: 'warning', action: 'restart-service' },
 } as const satisfies Record<RecoveryAction, { verdict: Verdict; action: Action } | undefined>;
 
-const slow = { besideSiblingsMilliseconds: 2_000, timesSiblings: 10, aloneMilliseconds: 10_000 } as const;
+const milliseconds = (what: string, value: number) => ({
+  value,
+  unit: 'ms',
+  what,
+  minimum: 1,
+  maximum: 3_600_000,
+});
 
-function evaluateProbe(reading: GpuReading, siblings: readonly GpuReading[] = []): RuleOutcome {
+function evaluateProbe(reading: GpuReading, context: RuleContext): RuleOutcome {
   const probe = reading.probeMilliseconds;
   if (probe === undefined) return 'not-applicable';
-  const usual = medianOf(siblings.flatMap(({ probeMilliseconds }) => probeMilliseconds ?? []));
+  const limitOf = (name: string) => context.threshold('driver.slow', name);
+  const usual = medianOf(context.siblings.flatMap(({ probeMilliseconds }) => probeMilliseconds ?? []));
   const besideSiblings =
-    usual !== undefined && probe > slow.besideSiblingsMilliseconds && probe >= slow.timesSiblings * usual;
-  if (!besideSiblings && probe <= slow.aloneMilliseconds) return 'pass';
+    usual !== undefined && probe > limitOf('besideSiblings') && probe >= limitOf('timesSiblings') * usual;
+  if (!besideSiblings && probe <= limitOf('alone')) return 'pass';
   const seconds = (probe / 1_000).toFixed(1);
   const others =
     besideSiblings && usual !== undefined ? `, its siblings typically ${(usual / 1_000).toFixed(1)} s` : '';
-  const threshold = besideSiblings ? slow.besideSiblingsMilliseconds : slow.aloneMilliseconds;
+  const threshold = limitOf(besideSiblings ? 'besideSiblings' : 'alone');
   return finding({
     verdict: 'warning',
     what: `The driver took ${seconds} s to answer for this GPU${others}: it may be about to hang.`,
@@ -49,6 +57,10 @@ const libraryCrash = {
   id: 'driver.library-crashed',
   title: "The driver's library crashed",
   threshold: 'the process that asks the driver was ended by a signal such as SIGSEGV or SIGABRT',
+  appliesTo: 'all products',
+  verdict: 'warning',
+  action: 'update-software',
+  confidence: 'medium',
   source: 'NVIDIA/NVSentinel#1574 (a driver that cannot be asked is a fault of its own)',
   note: 'The process is apart from the server, so nothing else is lost. One crash asks only to be watched.',
 } as const;
@@ -76,6 +88,10 @@ export const stateRules: readonly HealthRule[] = [
     id: 'gpu.lost',
     title: 'GPU lost',
     threshold: 'the driver answers "GPU is lost" (NVML return code 15)',
+    appliesTo: 'all products',
+    verdict: 'critical',
+    action: 'reboot-node',
+    confidence: 'high',
     source: 'NVML NVML_ERROR_GPU_IS_LOST; NVIDIA Xid catalogue, Xid 79 (immediate action RESTART_BM)',
     essential: true,
     sections: [],
@@ -95,6 +111,10 @@ export const stateRules: readonly HealthRule[] = [
     id: 'gpu.hung',
     title: 'GPU hung',
     threshold: 'the driver does not come back for this GPU within the deadline of the call',
+    appliesTo: 'all products',
+    verdict: 'critical',
+    action: 'reset-gpu',
+    confidence: 'medium',
     source: 'NVIDIA/NVSentinel#1574 (unresponsive driver is a fault of its own)',
     note: 'Alone it asks only for a look at the kernel log; a reset needs a second finding, such as Xid 119.',
     essential: true,
@@ -116,6 +136,10 @@ export const stateRules: readonly HealthRule[] = [
     id: 'gpu.reset-required',
     title: 'GPU waits for a reset',
     threshold: 'the driver answers "reset required" (NVML return code 16)',
+    appliesTo: 'all products',
+    verdict: 'critical',
+    action: 'reset-gpu',
+    confidence: 'high',
     source: 'NVML NVML_ERROR_RESET_REQUIRED',
     essential: true,
     sections: [],
@@ -135,6 +159,10 @@ export const stateRules: readonly HealthRule[] = [
     id: 'gpu.unreadable',
     title: 'GPU unreadable',
     threshold: 'the GPU is counted by the driver but could not be read',
+    appliesTo: 'all products',
+    verdict: 'unknown',
+    action: 'none',
+    confidence: 'high',
     source: 'NVIDIA/NVSentinel#155, aws/eks-node-monitoring-agent#241 (unreadable taken for healthy)',
     essential: true,
     sections: [],
@@ -161,6 +189,21 @@ export const stateRules: readonly HealthRule[] = [
     title: 'Slow driver',
     threshold:
       'reading one GPU takes over 2 s and at least 10 times the median of its siblings, or over 10 s with none to compare with',
+    thresholds: {
+      besideSiblings: milliseconds('warning above it beside faster siblings', 2_000),
+      timesSiblings: {
+        value: 10,
+        unit: 'times the median of the siblings',
+        what: 'needed beside it',
+        minimum: 1,
+        maximum: 10_000,
+      },
+      alone: milliseconds('warning above it in any case', 10_000),
+    },
+    appliesTo: 'all products',
+    verdict: 'warning',
+    action: 'monitor',
+    confidence: 'medium',
     source: 'NVIDIA/NVSentinel#1574 (probe latency as an early sign); the numbers are ours',
     note: 'Where the backend cannot tell, the time spent waiting for other GPUs counts too, so only a GPU that stands out is named.',
     essential: false,
@@ -171,6 +214,10 @@ export const stateRules: readonly HealthRule[] = [
     id: 'recovery.action',
     title: 'The driver asks for a recovery action',
     threshold: 'anything but none',
+    appliesTo: 'products whose driver tells it (NVML 12.8 and newer)',
+    verdict: 'critical',
+    action: 'reboot-node',
+    confidence: 'high',
     source:
       'NVML recovery action (field 230); NVIDIA/DCGM#263 (health said healthy while it asked for a reset)',
     note: 'Outranks our own mapping.',

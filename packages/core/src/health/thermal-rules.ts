@@ -1,22 +1,15 @@
+import { medianOf } from '../diagnosis/statistics.ts';
 import type { GpuReading } from '../domain/gpu.ts';
-import type { ClockEventReason } from '../domain/readings/clocks.ts';
+import { peersOf } from './compare.ts';
 import {
   evidence,
   finding,
   type HealthRule,
   missing,
-  type RuleFinding,
+  type RuleContext,
   type RuleOutcome,
   readingOf,
 } from './rule.ts';
-
-function whenReason(reason: ClockEventReason, toFinding: () => RuleFinding) {
-  return (reading: GpuReading): RuleOutcome => {
-    const reasons = readingOf(reading, 'clocks.eventReasons');
-    if (reasons === undefined) return missing(reading, 'clocks.eventReasons');
-    return reasons.includes(reason) ? finding(toFinding()) : 'pass';
-  };
-}
 
 /** Of two missing readings: unknown, unless the product has neither. */
 function worseOf(first: RuleOutcome, second: RuleOutcome): RuleOutcome {
@@ -78,13 +71,131 @@ function evaluateMemoryTemperature(reading: GpuReading): RuleOutcome {
   });
 }
 
-/** Heat, power and what holds the clocks back. */
+/** Degrees above what the product is made to work at, and where that stands; undefined where the product tells neither. */
+function aboveOperating(reading: GpuReading) {
+  const margin = readingOf(reading, 'thermal.marginCelsius');
+  const atMargin = readingOf(reading, 'thermal.maxOperatingMarginCelsius');
+  if (margin !== undefined && atMargin !== undefined)
+    return { over: atMargin - margin, shown: evidence('thermal.marginCelsius', margin, atMargin) };
+  const temperature = readingOf(reading, 'thermal.temperatureCelsius');
+  const maximum = readingOf(reading, 'thermal.maxOperatingThresholdCelsius');
+  if (temperature === undefined || maximum === undefined) return undefined;
+  return { over: temperature - maximum, shown: evidence('thermal.temperatureCelsius', temperature, maximum) };
+}
+
+const isSlowedByHeat = (reading: GpuReading) => typeof evaluateThermalMargin(reading) === 'object';
+
+function evaluateOperating(reading: GpuReading, context: RuleContext): RuleOutcome {
+  const above = aboveOperating(reading);
+  if (!above)
+    return worseOf(
+      missing(reading, 'thermal.maxOperatingThresholdCelsius'),
+      missing(reading, 'thermal.maxOperatingMarginCelsius'),
+    );
+  const tolerated = context.threshold('thermal.max-operating', 'toleratedCelsius');
+  // Past the slowdown point thermal.margin tells it.
+  if (above.over <= tolerated || isSlowedByHeat(reading)) return 'pass';
+  return finding({
+    verdict: 'warning',
+    what: `The GPU is ${above.over} C above the temperature it is made to work at.`,
+    evidence: [above.shown],
+    action: 'check-mechanicals',
+    actionAlone: 'monitor',
+    confirmedBy: ['clocks.', 'thermal.fan'],
+    confidence: 'high',
+  });
+}
+
+function evaluateMemoryMargin(reading: GpuReading): RuleOutcome {
+  const margin = readingOf(reading, 'thermal.marginCelsius');
+  if (margin === undefined) return missing(reading, 'thermal.marginCelsius');
+  const atMemory = readingOf(reading, 'thermal.memoryMaxMarginCelsius');
+  if (atMemory === undefined) return missing(reading, 'thermal.memoryMaxMarginCelsius');
+  // Where the two limits are one, thermal.max-operating tells it.
+  if (atMemory <= (readingOf(reading, 'thermal.maxOperatingMarginCelsius') ?? Number.NEGATIVE_INFINITY))
+    return 'not-applicable';
+  if (margin >= atMemory) return 'pass';
+  return finding({
+    verdict: 'warning',
+    what: `The thermal margin is ${margin} C, beyond the ${atMemory} C at which the memory is at its maximum.`,
+    evidence: [evidence('thermal.marginCelsius', margin, atMemory)],
+    action: 'check-mechanicals',
+    actionAlone: 'monitor',
+    confirmedBy: ['clocks.thermal', 'clocks.software-thermal', 'thermal.fan'],
+    confidence: 'medium',
+  });
+}
+
+/** Alike: power within a quarter of one's own, so that heat differs by cooling and not by work. */
+const comparablePower = 0.25;
+
+function evaluateNeighbours(reading: GpuReading, context: RuleContext): RuleOutcome {
+  const temperature = readingOf(reading, 'thermal.temperatureCelsius');
+  if (temperature === undefined) return missing(reading, 'thermal.temperatureCelsius');
+  const draw = readingOf(reading, 'power.drawWatts');
+  if (draw === undefined) return missing(reading, 'power.drawWatts');
+  const limitOf = (name: string) => context.threshold('thermal.hot-neighbour', name);
+  // A slowed GPU draws less for being hot, so that draw only counts against those that draw less.
+  const temperatures = peersOf(reading, context).flatMap((peer) => {
+    const peerDraw = readingOf(peer, 'power.drawWatts');
+    const comparable = peerDraw !== undefined && peerDraw >= draw * (1 - comparablePower);
+    return comparable ? (readingOf(peer, 'thermal.temperatureCelsius') ?? []) : [];
+  });
+  const usual = medianOf(temperatures);
+  if (usual === undefined || temperatures.length < limitOf('siblings')) return 'not-judged';
+  if (temperature < limitOf('hotCelsius') || temperature - usual < limitOf('aboveMedianCelsius'))
+    return 'pass';
+  return finding({
+    verdict: 'warning',
+    what: `The GPU is at ${temperature} C, ${Math.round(temperature - usual)} C above the median of siblings that draw as much power: its cooling is worse than theirs.`,
+    evidence: [
+      evidence('thermal.temperatureCelsius', temperature, Math.round(usual + limitOf('aboveMedianCelsius'))),
+      evidence('power.drawWatts', draw),
+    ],
+    action: 'check-mechanicals',
+    actionAlone: 'monitor',
+    confirmedBy: ['clocks.thermal', 'clocks.software-thermal', 'thermal.margin', 'thermal.fan'],
+    confidence: 'medium',
+  });
+}
+
+function evaluateFans(reading: GpuReading, context: RuleContext): RuleOutcome {
+  const fans = readingOf(reading, 'thermal.fans') ?? [];
+  const speed = readingOf(reading, 'thermal.fanSpeedPercent');
+  if (fans.length === 0 && speed === undefined)
+    return reading.thermal?.fans ? 'not-applicable' : missing(reading, 'thermal.fanSpeedPercent');
+  const temperature = readingOf(reading, 'thermal.temperatureCelsius');
+  if (temperature === undefined) return missing(reading, 'thermal.temperatureCelsius');
+  const hot = context.threshold('thermal.fan', 'hotCelsius');
+  const stopped = fans.filter((fan) => fan.speedPercent === 0 || fan.speedRevolutionsPerMinute === 0);
+  const stands = fans.length > 0 ? stopped.length > 0 : speed === 0;
+  if (!stands || temperature < hot) return 'pass';
+  const which = fans.length > 0 ? `Fan ${stopped.map(({ index }) => index).join(', ')}` : 'The fan';
+  return finding({
+    verdict: 'warning',
+    what: `${which} of this GPU stands still at ${temperature} C.`,
+    evidence: [
+      fans.length > 0 ? evidence('thermal.fans', stopped.length, 0) : evidence('thermal.fanSpeedPercent', 0),
+      evidence('thermal.temperatureCelsius', temperature, hot),
+    ],
+    action: 'check-mechanicals',
+    actionAlone: 'monitor',
+    confirmedBy: ['thermal.margin', 'thermal.max-operating', 'clocks.thermal', 'clocks.software-thermal'],
+    confidence: 'medium',
+  });
+}
+
+/** Heat. */
 export const thermalRules: readonly HealthRule[] = [
   {
     id: 'thermal.margin',
     title: 'Thermal margin used up',
     threshold:
       'T.Limit margin at or below the slowdown margin (for example -2 C); before Hopper: temperature at or above the slowdown threshold',
+    appliesTo: 'products with a thermal margin (Ada and newer) or an absolute threshold',
+    verdict: 'critical',
+    action: 'check-mechanicals',
+    confidence: 'high',
     source: 'NVSentinel ADR-042; NVML thermal fields 193 to 196',
     essential: true,
     sections: ['thermal'],
@@ -94,67 +205,81 @@ export const thermalRules: readonly HealthRule[] = [
     id: 'thermal.memory',
     title: 'Memory too hot',
     threshold: 'memory temperature above its maximum, where the product has an absolute one',
+    appliesTo: 'products with an absolute maximum of the memory temperature',
+    verdict: 'warning',
+    action: 'check-mechanicals',
+    confidence: 'high',
     source: 'leptonai/gpud (HBM over its maximum is unhealthy)',
     essential: false,
     sections: ['thermal'],
     evaluate: evaluateMemoryTemperature,
   },
   {
-    id: 'clocks.thermal-slowdown',
-    title: 'Hardware thermal slowdown',
-    threshold: 'clock event reason bit 0x40 at the time of reading',
-    source: 'NVML clocks event reasons; Azure healthagent mask 0xE8',
-    essential: false,
-    sections: ['clocks'],
-    evaluate: whenReason('hardware-thermal-slowdown', () => ({
-      verdict: 'critical',
-      what: 'The GPU slows itself down because it is too hot.',
-      evidence: [evidence('clocks.eventReasons', 'hardware-thermal-slowdown')],
-      action: 'check-mechanicals',
-      actionAlone: 'monitor',
-      confirmedBy: ['thermal.margin'],
-      confidence: 'high',
-    })),
-  },
-  {
-    id: 'power.brake',
-    title: 'Power brake',
-    threshold: 'clock event reason bit 0x80 at the time of reading',
-    source: 'NVML clocks event reasons; Azure healthagent mask 0xE8',
-    note: 'The software power cap (0x04) under load is normal and never raises it.',
-    essential: false,
-    sections: ['clocks'],
-    evaluate: whenReason('hardware-power-brake', () => ({
-      verdict: 'critical',
-      what: 'The power brake slows this GPU: the power supply or the rack asks it to draw less.',
-      evidence: [evidence('clocks.eventReasons', 'hardware-power-brake')],
-      action: 'check-mechanicals',
-      actionAlone: 'monitor',
-      confirmedBy: ['log.'],
-      confidence: 'medium',
-    })),
-  },
-  {
-    id: 'clocks.hardware-slowdown',
-    title: 'Hardware slowdown without a named cause',
-    threshold: 'clock event reason bit 0x08 without 0x40 or 0x80',
-    source: 'NVML clocks event reasons; leptonai/gpud (6 in 10 minutes)',
-    note: 'One reading may catch a change of performance state: low confidence.',
-    essential: false,
-    sections: ['clocks'],
-    evaluate(reading) {
-      const reasons = readingOf(reading, 'clocks.eventReasons');
-      if (reasons === undefined) return missing(reading, 'clocks.eventReasons');
-      const explained =
-        reasons.includes('hardware-thermal-slowdown') || reasons.includes('hardware-power-brake');
-      if (!reasons.includes('hardware-slowdown') || explained) return 'pass';
-      return finding({
-        verdict: 'warning',
-        what: 'Hardware slowdown was active when read, without a thermal or power-brake bit beside it.',
-        evidence: [evidence('clocks.eventReasons', 'hardware-slowdown')],
-        action: 'monitor',
-        confidence: 'low',
-      });
+    id: 'thermal.max-operating',
+    title: 'Above the operating temperature',
+    threshold:
+      'over the maximum operating temperature (margin below its maximum operating margin), short of the slowdown point',
+    thresholds: {
+      toleratedCelsius: { value: 0, unit: 'C', what: 'warning above it', minimum: 0, maximum: 30 },
     },
+    appliesTo: 'products with a maximum operating temperature or margin',
+    verdict: 'warning',
+    action: 'check-mechanicals',
+    confidence: 'high',
+    source: 'leptonai/gpud (over the maximum operating threshold is unhealthy); NVML temperature thresholds',
+    note: 'A GPU that works hard is warm: fixed numbers such as 83 or 85 C are not used.',
+    essential: false,
+    sections: ['thermal'],
+    evaluate: evaluateOperating,
+  },
+  {
+    id: 'thermal.memory-margin',
+    title: 'Memory at its thermal limit',
+    threshold:
+      'margin below the margin at which the memory is at its maximum, where that is a limit of its own',
+    appliesTo: 'products with a thermal margin for the memory (Hopper and newer)',
+    verdict: 'warning',
+    action: 'check-mechanicals',
+    confidence: 'medium',
+    source: 'NVML thermal fields (T.Limit of the memory); NVSentinel ADR-042',
+    essential: false,
+    sections: ['thermal'],
+    evaluate: evaluateMemoryMargin,
+  },
+  {
+    id: 'thermal.hot-neighbour',
+    title: 'Hotter than its siblings at the same power',
+    threshold: '>= 15 C above the median of at least 3 siblings that draw as much, and at least 70 C',
+    thresholds: {
+      aboveMedianCelsius: { value: 15, unit: 'C', what: 'warning from it on', minimum: 3, maximum: 60 },
+      hotCelsius: { value: 70, unit: 'C', what: 'below it nothing is said', minimum: 30, maximum: 110 },
+      siblings: { value: 3, unit: 'GPUs', what: 'fewer are no comparison', minimum: 1, maximum: 64 },
+    },
+    appliesTo: 'nodes with several GPUs of one product',
+    verdict: 'warning',
+    action: 'check-mechanicals',
+    confidence: 'medium',
+    source: 'NVIDIA/Megatron-LM PR#4662 (outlier against peers); the numbers are ours',
+    note: 'In a chassis the rear GPUs are warmer by their place (14 C between the rows of an idle machine of eight B200), so the distance is wide and a cool GPU is never named.',
+    essential: false,
+    sections: ['thermal', 'power'],
+    evaluate: evaluateNeighbours,
+  },
+  {
+    id: 'thermal.fan',
+    title: 'Fan stands still',
+    threshold: 'a fan at 0 while the GPU is at 70 C or more',
+    thresholds: {
+      hotCelsius: { value: 70, unit: 'C', what: 'fans must turn from it on', minimum: 40, maximum: 110 },
+    },
+    appliesTo: 'boards with fans of their own',
+    verdict: 'warning',
+    action: 'check-mechanicals',
+    confidence: 'medium',
+    source: 'NVML fan speed; the number is ours',
+    note: 'Many cards let their fans stand still while cool: 0 % at 45 C is normal. A fan that is blocked still reports the speed it was given.',
+    essential: false,
+    sections: ['thermal'],
+    evaluate: evaluateFans,
   },
 ];

@@ -5,6 +5,13 @@ import type { HostDevices } from '../ports/host-devices.ts';
 import type { HostProcesses } from '../ports/host-processes.ts';
 import type { KernelLog } from '../ports/kernel-log.ts';
 import { type Clock, type Logger, silentLogger, systemClock } from '../ports/runtime.ts';
+import { type ThresholdOverrides } from '../health/thresholds.ts';
+import { ReadingHistory } from '../health/baseline.ts';
+import type { RecordedEvidence } from '../ports/recorded-evidence.ts';
+import type { FlightRecorder } from '../recorder/flight-recorder.ts';
+import { explainFailureTool } from './explain-failure.ts';
+import { getGpuTimeline } from './get-gpu-timeline.ts';
+import { getIncidentReport } from './get-incident-report.ts';
 import { analyzeXidErrors } from './analyze-xid-errors.ts';
 import { compareGpusTool } from './compare-gpus.ts';
 import { getGpuHealth } from './get-gpu-health.ts';
@@ -23,6 +30,10 @@ export interface GpuToolPorts {
   readonly hostDevices?: HostDevices;
   /** Names, users and containers of the processes that hold a GPU. */
   readonly hostProcesses?: HostProcesses;
+  /** The flight recorder; without it `get_gpu_timeline` is not among the tools. Every call wakes it. */
+  readonly recorder?: FlightRecorder;
+  /** What only files tell, when the other ports answer from files. */
+  readonly recorded?: RecordedEvidence;
   readonly clock?: Clock;
   readonly logger?: Logger;
 }
@@ -32,18 +43,29 @@ export interface GpuToolOptions {
   readonly nodeName: string;
   /** After this a tool answers with what it has. Default 10,000; from 1,000 to 600,000. */
   readonly deadlineMilliseconds?: number;
+  /** Other thresholds for health rules; see `parseThresholds`. */
+  readonly thresholds?: ThresholdOverrides;
+  /** How far back the kernel log is weighed when a caller does not say. Default `24h`; null for all that it has. */
+  readonly lookback?: string | null;
 }
 
 /** The toolkit that tools, resources and prompts share. */
 export function createToolkit(ports: GpuToolPorts, options: GpuToolOptions): Toolkit {
   const clock = ports.clock ?? systemClock;
   const logger = ports.logger ?? silentLogger;
+  const history = new ReadingHistory();
+  for (const reading of ports.recorded?.earlierReadings ?? []) history.remember(reading);
   return {
     nodeName: options.nodeName,
     reader: new GpuReader(ports.gpuProvider, clock, logger),
     kernelLog: ports.kernelLog,
     hostDevices: ports.hostDevices ?? null,
     hostProcesses: ports.hostProcesses ?? null,
+    recorder: ports.recorder ?? null,
+    recorded: ports.recorded ?? null,
+    history,
+    thresholds: options.thresholds ?? {},
+    lookback: options.lookback === undefined ? '24h' : options.lookback,
     clock,
     logger,
   };
@@ -60,11 +82,26 @@ export function createGpuTools(ports: GpuToolPorts, options: GpuToolOptions): re
     makeTool(definition, { clock: toolkit.clock, logger: toolkit.logger, deadlineMilliseconds });
   return [
     make(getGpuHealth(toolkit)),
+    make(explainFailureTool(toolkit)),
     make(getGpuInventory(toolkit)),
     make(getGpuTelemetry(toolkit, deadlineMilliseconds)),
     make(analyzeXidErrors(toolkit)),
     make(getGpuTopology(toolkit)),
     make(getGpuProcesses(toolkit)),
     make(compareGpusTool(toolkit, deadlineMilliseconds)),
-  ];
+    ...(toolkit.recorder ? [make(getGpuTimeline(toolkit))] : []),
+    make(getIncidentReport(toolkit)),
+  ].map((tool) => waking(tool, toolkit.recorder));
+}
+
+/** A call is a sign that somebody looks at this node: it keeps the recorder awake. */
+function waking(tool: GpuTool, recorder: FlightRecorder | null): GpuTool {
+  if (!recorder) return tool;
+  return {
+    ...tool,
+    call(input, context) {
+      recorder.touch();
+      return tool.call(input, context);
+    },
+  };
 }

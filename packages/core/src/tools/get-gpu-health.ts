@@ -1,12 +1,9 @@
 import { z } from 'zod';
-import type { Gap } from '../domain/gap.ts';
-import { type GpuReading, type GpuRef, type GpuSection, gpuSections } from '../domain/gpu.ts';
-import type { Incident } from '../domain/incident.ts';
-import { pciDeviceKey } from '../domain/pci-address.ts';
+import type { GpuReading } from '../domain/gpu.ts';
 import { type Finding, strongestAction, type Verdict, verdicts, worstVerdict } from '../domain/verdict.ts';
-import { assessGpu, assessNode, byUrgency, type GpuAssessment, scoreOf } from '../health/assess.ts';
-import { healthRules } from '../health/rules.ts';
-import { groupIncidents } from '../xid/incidents.ts';
+import { GpuError } from '../errors.ts';
+import { byUrgency, type GpuAssessment, scoreOf } from '../health/assess.ts';
+import { overridesInForce } from '../health/thresholds.ts';
 import {
   answerSchema,
   backendUnreadable,
@@ -18,19 +15,11 @@ import {
   roundedProbe,
 } from './answer.ts';
 import { checkOrder, detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
-import { type KernelEventRead, readKernelEvents } from './kernel-events.ts';
-import { crossCheckNode, readPciBus, withoutDriver } from './pci-bus.ts';
+import type { KernelEventRead } from './kernel-events.ts';
+import { examineNode } from './node-examination.ts';
 import { defineTool } from './tool.ts';
-import { readNode, type Toolkit } from './toolkit.ts';
+import type { Toolkit } from './toolkit.ts';
 
-const ruleSections: readonly GpuSection[] = gpuSections.filter((section) =>
-  healthRules.some((rule) => rule.sections.includes(section)),
-);
-/** With a PCI bus to compare with, the minor number is needed too; nothing else of its section is missed here. */
-const comparedSections: readonly GpuSection[] = ['identity', ...ruleSections];
-const isMissed = ({ field }: Gap) =>
-  field === 'identity.minorNumber' || (field !== 'identity' && !field.startsWith('identity.'));
-const defaultLookback = '24h';
 const maximumFindings = 20;
 
 /** The verdict on every GPU. */
@@ -42,7 +31,7 @@ export function getGpuHealth(toolkit: Toolkit) {
       'Verdict per GPU (critical, warning, unknown, ok) with findings, evidence, source and one action, from live readings and the kernel log. The first question to ask about a node.',
     inputSchema: z.strictObject({
       gpu: gpuArgument,
-      since: timeArgument(`Kernel-log events to weigh (default ${defaultLookback}), after this`),
+      since: timeArgument(`Kernel-log events to weigh (default 24h), after this`),
       detail: detailArgument,
     }),
     outputSchema: answerSchema({
@@ -58,56 +47,38 @@ export function getGpuHealth(toolkit: Toolkit) {
     }),
     async handle({ gpu, since, detail }, signal) {
       const now = toolkit.clock.now();
-      const from = parseTime('since', since ?? defaultLookback, now);
-      checkOrder(from, now);
-      const sections = toolkit.hostDevices ? comparedSections : ruleSections;
-      const [{ node, error, readings }, log, bus] = await Promise.all([
-        readNode(toolkit, gpu, sections, signal),
-        readKernelEvents(toolkit, from, signal),
-        readPciBus(toolkit, signal),
-      ]);
+      const lookback = since ?? toolkit.lookback;
+      const from = lookback === null ? undefined : parseTime('since', lookback, now);
+      if (from !== undefined) checkOrder(from, now);
+      const examination = await examineNode(toolkit, { gpu, since: from }, signal);
+      const { node, nodeError, readings, assessments, nodeFindings, holderFindings, log, bus } = examination;
       const onBus = bus ? { pciBus: bus.coverage } : {};
-      const besideGaps = [...log.gaps, ...(bus?.gaps ?? [])];
-      if (error) {
-        const told = gpu === undefined ? groupIncidents(log.events, { gpus: [] }) : [];
-        const { gpus, findings } = withoutDriver(bus, error, told);
-        const payload = { score: null, gpus: gpus.map((each) => ({ ...each, score: null })) };
-        return backendUnreadable(toolkit, error, payload, {
+      if (node === null) {
+        const payload = { score: null, gpus: examination.busGpus.map((each) => ({ ...each, score: null })) };
+        return backendUnreadable(toolkit, nodeError ?? nothingToAsk, payload, {
           kernelLog: log.coverage,
           ...onBus,
-          gaps: besideGaps,
-          findings,
+          gaps: examination.gaps,
+          findings: gpu === undefined ? nodeFindings : [],
         });
       }
-      const incidents = groupIncidents(log.events, { gpus: node.gpus });
-      const seen = crossCheckNode(bus, node, readings);
-      const assessments = readings.map((reading) =>
-        assessGpu(reading, incidentsOf(reading, incidents), {
-          siblings: readings.filter((other) => other !== reading),
-          observations: seen.candidates.filter((candidate) => candidate.gpu === reading.gpu.index),
-        }),
-      );
-      const ofNoGpu = seen.candidates.filter((candidate) => candidate.gpu === undefined);
-      const nodeFindings =
-        gpu === undefined ? assessNode(incidentsOfNoGpu(node.gpus, incidents), ofNoGpu) : [];
-      const verdict = worstVerdict([...assessments, ...nodeFindings].map((each) => each.verdict));
-      const findings = [...assessments.flatMap((each) => each.findings), ...nodeFindings].sort(byUrgency);
+      const judged = assessments.map((assessment) => withFindings(assessment, holderFindings));
+      const ofNode = [...nodeFindings, ...holderFindings.filter((finding) => finding.gpu === undefined)];
+      const verdict = worstVerdict([...judged, ...ofNode].map((each) => each.verdict));
+      const findings = [...judged.flatMap((each) => each.findings), ...ofNode].sort(byUrgency);
       const shown = detail === 'full' ? findings : findings.slice(0, maximumFindings);
+      const overridden = overridesInForce(toolkit.thresholds);
       return makeAnswer(toolkit, detail, {
         verdict,
-        summary: summarise(assessments, findings, log, verdict),
+        summary: summarise(judged, findings, log, verdict),
         payload: {
-          score: nodeScore(assessments, nodeFindings),
-          gpus: assessments.map((assessment, position) => present(assessment, readings[position], detail)),
+          score: nodeScore(judged, ofNode),
+          ...(overridden.length > 0 ? { thresholds: overridden } : {}),
+          gpus: judged.map((assessment, position) => present(assessment, readings[position], detail)),
         },
         findings: shown,
         gpuCount: readings.length,
-        gaps: [
-          ...node.gaps,
-          ...readings.flatMap((reading) => reading.gaps.filter(isMissed)),
-          ...seen.gaps,
-          ...besideGaps,
-        ],
+        gaps: examination.gaps,
         gpuBackend: gpuBackendCoverage(toolkit, undefined),
         kernelLog: log.coverage,
         ...onBus,
@@ -118,19 +89,22 @@ export function getGpuHealth(toolkit: Toolkit) {
   });
 }
 
-function incidentsOf({ gpu }: GpuReading, incidents: readonly Incident[]): readonly Incident[] {
-  const key = pciDeviceKey(gpu.pciAddress);
-  return incidents.filter(
-    (incident) => incident.gpu?.index === gpu.index || (key !== undefined && incident.pciAddress === key),
-  );
-}
+const nothingToAsk = new GpuError('UNAVAILABLE', 'nothing here can be asked for GPUs');
 
-/** What the log tells of switches, the driver, and GPUs that are no longer counted since they fell off their bus. */
-function incidentsOfNoGpu(gpus: readonly GpuRef[], incidents: readonly Incident[]): readonly Incident[] {
-  const keys = new Set(gpus.map((gpu) => pciDeviceKey(gpu.pciAddress)));
-  return incidents.filter(
-    ({ gpu, pciAddress }) => gpu === undefined && (pciAddress === null || !keys.has(pciAddress)),
-  );
+/** What holds a GPU belongs to its verdict as much as what its driver says. */
+function withFindings(assessment: GpuAssessment, more: readonly Finding[]): GpuAssessment {
+  const own = more.filter(({ gpu }) => gpu === assessment.gpu);
+  if (own.length === 0) return assessment;
+  const findings = [...assessment.findings, ...own].sort(byUrgency);
+  const verdict = worstVerdict([assessment.verdict, ...own.map((finding) => finding.verdict)]);
+  const deciding = findings.filter((finding) => finding.verdict === verdict);
+  return {
+    ...assessment,
+    findings,
+    verdict,
+    score: scoreOf(verdict, findings),
+    action: strongestAction(deciding.map((finding) => finding.action)),
+  };
 }
 
 /** The lowest score; null as soon as one GPU cannot be judged, for an unknown is not a number. */

@@ -1,23 +1,18 @@
 import { z } from 'zod';
-import { accountOf, type GpuHolder, joinHolders } from '../diagnosis/gpu-holders.ts';
-import { type HolderFinding, holderFindingKey, holderFindings } from '../diagnosis/holder-findings.ts';
+import { accountOf, type GpuHolder } from '../diagnosis/gpu-holders.ts';
+import type { HolderFinding } from '../diagnosis/holder-findings.ts';
 import type { Gap } from '../domain/gap.ts';
-import type { GpuReading, GpuSection, NodeDescription } from '../domain/gpu.ts';
+import type { GpuReading } from '../domain/gpu.ts';
 import { strongestAction, type Verdict, worstVerdict } from '../domain/verdict.ts';
-import type { GpuError } from '../errors.ts';
 import { byUrgency } from '../health/assess.ts';
 import type { HostProcessesReading } from '../ports/host-processes.ts';
 import { answerSchema, backendUnreadable, gpuBackendCoverage, makeAnswer, type NextStep } from './answer.ts';
 import { detailArgument, gpuArgument } from './arguments.ts';
 import { cursorArgument, limitArgument, pageOf, parseCursor } from './paging.ts';
+import { holderSections, lookAgain, lookAtHolders } from './holder-look.ts';
 import { presentHolder, presentHolderGpu } from './present-holders.ts';
 import { defineTool } from './tool.ts';
-import { describeProcesses, pause, readNode, type Toolkit } from './toolkit.ts';
-
-const sections = ['memory', 'processes', 'mig'] as const satisfies readonly GpuSection[];
-
-/** Between two looks at something suspicious: a program that is just ending has gone by then. */
-const secondLookMilliseconds = 500;
+import { readNode, type Toolkit } from './toolkit.ts';
 
 const maximumFindings = 10;
 
@@ -44,13 +39,16 @@ export function getGpuProcesses(toolkit: Toolkit) {
     }),
     async handle({ gpu, limit, cursor, detail }, signal) {
       const offset = parseCursor(cursor);
-      const first = await look(toolkit, gpu, signal);
-      if (first.error) {
+      const read = await readNode(toolkit, gpu, holderSections, signal);
+      const { node, error } = read;
+      if (error) {
         const nothing = { seesAllProcesses: null, gpus: [], processes: [] };
-        return backendUnreadable(toolkit, first.error, nothing);
+        return backendUnreadable(toolkit, error, nothing);
       }
-      const seen = await lookAgain(toolkit, gpu, first, signal);
-      const { node, readings, host, holders } = seen;
+      const first = await lookAtHolders(toolkit, read.readings, signal);
+      const gpus = read.readings.map((reading) => reading.gpu);
+      const seen = await lookAgain(toolkit, gpus, first, signal);
+      const { readings, host, holders } = seen;
       const findings = [...seen.findings].sort(byUrgency);
       const seesAllProcesses = host?.seesAllProcesses ?? null;
       const hidden = readings.flatMap((reading) => hiddenGap(reading, seesAllProcesses) ?? []);
@@ -79,53 +77,6 @@ export function getGpuProcesses(toolkit: Toolkit) {
       });
     },
   });
-}
-
-interface Look {
-  readonly error?: undefined;
-  readonly node: NodeDescription;
-  readonly readings: readonly GpuReading[];
-  readonly host: HostProcessesReading | null;
-  readonly holders: readonly GpuHolder[];
-  readonly findings: readonly HolderFinding[];
-}
-
-async function look(
-  toolkit: Toolkit,
-  gpu: string | number | undefined,
-  signal: AbortSignal,
-): Promise<Look | { readonly error: GpuError }> {
-  const { node, error, readings } = await readNode(toolkit, gpu, sections, signal);
-  if (error) return { error };
-  const pids = readings.flatMap(({ processes }) => processes?.running?.map(({ pid }) => pid) ?? []);
-  const host = await describeProcesses(toolkit, [...new Set(pids)], signal);
-  const holders = joinHolders(readings, host?.processes ?? []);
-  return {
-    node,
-    readings,
-    host,
-    holders,
-    findings: holderFindings(readings, holders, host?.seesAllProcesses ?? null),
-  };
-}
-
-/** Looks a second time when the first found something; what only one look saw was a program on its way out. */
-async function lookAgain(
-  toolkit: Toolkit,
-  gpu: string | number | undefined,
-  first: Look,
-  signal: AbortSignal,
-): Promise<Look> {
-  if (first.findings.length === 0) return first;
-  const unconfirmed = {
-    ...first,
-    findings: first.findings.map((finding) => ({ ...finding, confidence: 'low' as const })),
-  };
-  if (!(await pause(toolkit.clock, secondLookMilliseconds, signal))) return unconfirmed;
-  const second = await look(toolkit, gpu, signal);
-  if (second.error || signal.aborted) return unconfirmed;
-  const keys = new Set(first.findings.map(holderFindingKey));
-  return { ...second, findings: second.findings.filter((finding) => keys.has(holderFindingKey(finding))) };
 }
 
 function verdictOf(reading: GpuReading): Verdict {

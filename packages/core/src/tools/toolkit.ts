@@ -2,10 +2,14 @@ import { awaitWithin } from '../await-within.ts';
 import type { GpuReading, GpuRef, GpuSection, NodeDescription } from '../domain/gpu.ts';
 import { GpuError, isGpuError } from '../errors.ts';
 import { type GpuReader, gapReasonOf } from '../gpu-reader.ts';
+import type { ReadingHistory } from '../health/baseline.ts';
+import type { ThresholdOverrides } from '../health/thresholds.ts';
 import type { HostDevices } from '../ports/host-devices.ts';
 import type { HostProcesses, HostProcessesReading } from '../ports/host-processes.ts';
 import type { KernelLog } from '../ports/kernel-log.ts';
+import type { RecordedEvidence } from '../ports/recorded-evidence.ts';
 import type { Clock, Logger } from '../ports/runtime.ts';
+import type { FlightRecorder } from '../recorder/flight-recorder.ts';
 import { resolveGpu } from '../selector.ts';
 
 /** What every tool works with. */
@@ -16,6 +20,15 @@ export interface Toolkit {
   /** Null where the embedder gave none: answers that need it say so with a gap. */
   readonly hostDevices: HostDevices | null;
   readonly hostProcesses: HostProcesses | null;
+  /** Null where nothing is recorded. */
+  readonly recorder: FlightRecorder | null;
+  /** What only files tell; null on a live node. */
+  readonly recorded: RecordedEvidence | null;
+  /** What was read of each GPU before, for what grew. */
+  readonly history: ReadingHistory;
+  readonly thresholds: ThresholdOverrides;
+  /** How far back tools look that judge by the kernel log, as a duration; null for all that it has. */
+  readonly lookback: string | null;
   readonly clock: Clock;
   readonly logger: Logger;
 }

@@ -8,12 +8,15 @@ import type { ToolResult } from './tool.ts';
 
 const names = [
   'get_gpu_health',
+  'explain_failure',
   'get_gpu_inventory',
   'get_gpu_telemetry',
   'analyze_xid_errors',
   'get_gpu_topology',
   'get_gpu_processes',
   'compare_gpus',
+  'get_gpu_timeline',
+  'get_incident_report',
 ];
 
 /** Nodes in every condition. */

@@ -40,6 +40,7 @@ function toRecord(fields: Fields, raw: string): KernelLogRecord {
   // journald takes `NVRM: ` off a record that a program wrote, as that program's name; what it claims stays readable with it.
   const identifier = fields.get('SYSLOG_IDENTIFIER');
   const isForeign = trusted === false && identifier !== undefined && fields.get('_TRANSPORT') === 'kernel';
+  const bootId = fields.get('_BOOT_ID');
   const uptime =
     microseconds(fields, '_SOURCE_MONOTONIC_TIMESTAMP') ?? microseconds(fields, '__MONOTONIC_TIMESTAMP');
   return {
@@ -48,6 +49,7 @@ function toRecord(fields: Fields, raw: string): KernelLogRecord {
     at: fromMilliseconds((writtenMicroseconds(fields) ?? Number.NaN) / 1000) ?? null,
     uptimeSeconds: uptime === undefined ? null : uptime / 1e6,
     trusted,
+    ...(bootId !== undefined && /^[0-9a-f]{32}$/.test(bootId) ? { bootId } : {}),
   };
 }
 

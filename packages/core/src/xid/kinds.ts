@@ -107,4 +107,30 @@ export const kindCatalogue = {
     applicationCommon: true,
     source: kernel,
   },
+  'hung-task': {
+    title: 'Process stuck in the kernel',
+    explanation:
+      'A process waited inside the kernel for minutes without waking and cannot be killed until that ends. Its stack says what it waits for: a GPU driver, a file system, a lock.',
+    applicationCommon: false,
+    source: kernel,
+  },
+  segfault: {
+    title: 'Program crashed in a CUDA or NCCL library',
+    explanation:
+      'A program touched memory that is not its own while in a library of the GPU software. Mostly the program, or versions that do not fit together.',
+    applicationCommon: true,
+    source: kernel,
+  },
+  boot: {
+    title: 'Machine started',
+    explanation: 'The kernel began to run; what was wrong before may be over.',
+    applicationCommon: false,
+    source: kernel,
+  },
+  'application-error': {
+    title: 'Error told by a program',
+    explanation: 'A program wrote in its own log that work on the GPU failed. It says what the program saw, not why.',
+    applicationCommon: true,
+    source: 'CUDA runtime, PyTorch and NCCL message texts',
+  },
 } as const satisfies Record<KernelEventKind, KindEntry>;

@@ -3,7 +3,7 @@ import type { Action } from '../domain/verdict.ts';
 
 /** What a message without a number is, and where its facts stand in the match. */
 export interface MessagePattern {
-  readonly kind: Exclude<KernelEventKind, 'xid' | 'sxid'>;
+  readonly kind: Exclude<KernelEventKind, 'xid' | 'sxid' | 'application-error'>;
   /** Named groups: `pci` (any spelling), `uuid`, `pid`, `name`, `link`; others are decoded as they are. Linear on hostile text. */
   readonly pattern: RegExp;
   readonly severity: EventSeverity;
@@ -16,7 +16,7 @@ const pci = '(?:PCI:)?(?<pci>[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}(?:\\
 const uuid = '(?<uuid>GPU-[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})';
 const re = (source: string) => new RegExp(source);
 
-/** First match wins. Sources: open-gpu-kernel-modules message texts; Linux drivers/pci/pcie/aer.c, drivers/iommu/amd, mm/oom_kill.c. */
+/** First match wins. Sources: open-gpu-kernel-modules message texts; Linux drivers/pci/pcie/aer.c, drivers/iommu/amd, mm/oom_kill.c, kernel/hung_task.c, arch/x86/mm/fault.c. */
 export const messagePatterns: readonly MessagePattern[] = [
   {
     kind: 'bus-loss',
@@ -149,7 +149,37 @@ export const messagePatterns: readonly MessagePattern[] = [
     severity: 'warning',
     action: 'check-app',
   },
+  {
+    // Threads and tools of the driver; anybody can take such a name, so it is a warning and no more.
+    kind: 'hung-task',
+    pattern:
+      /INFO: task (?<name>(?:nvidia|nv_|nv-|nvc:|UVM |cuda-|nv-hostengine|dcgm)[^\n]{0,60}?):(?<pid>\d{1,10}) blocked for more than (?<seconds>\d{1,6}) seconds/,
+    severity: 'warning',
+    action: 'monitor',
+    decode: blockedFor,
+  },
+  {
+    kind: 'hung-task',
+    pattern:
+      /INFO: task (?<name>[^\n]{1,64}?):(?<pid>\d{1,10}) blocked for more than (?<seconds>\d{1,6}) seconds/,
+    severity: 'info',
+    action: 'monitor',
+    decode: blockedFor,
+  },
+  {
+    kind: 'segfault',
+    pattern:
+      /(?:^|\s)(?<name>[^\n[\]]{1,16})\[(?<pid>\d{1,10})\]: segfault at [0-9a-f]{1,16} ip [0-9a-f]{1,16} sp [0-9a-f]{1,16} error [0-9a-f]{1,4} in (?<library>lib(?:cuda|nccl|nvidia-|cudnn|cublas|nvrtc)[\w.-]{0,40})/,
+    severity: 'warning',
+    action: 'check-app',
+    decode: ({ library }) => ({ library: library ?? null }),
+  },
+  { kind: 'boot', pattern: /^Linux version \d{1,2}\.\d{1,3}/, severity: 'info', action: 'none' },
 ];
+
+function blockedFor({ seconds }: Readonly<Record<string, string | undefined>>): DecodedDetail {
+  return { blockedSeconds: Number(seconds), isUninterruptible: true };
+}
 
 function trimDots(version: string): string {
   return version.replace(/\.+$/, '');

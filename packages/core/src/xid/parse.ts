@@ -69,7 +69,7 @@ function trustAt(record: KernelLogRecord, index: number): KernelLogRecord['trust
 
 function common(record: KernelLogRecord, index: number) {
   const trusted = trustAt(record, index);
-  const { at, uptimeSeconds, raw, file, line, repeatCount } = record;
+  const { at, uptimeSeconds, raw, file, line, repeatCount, bootId } = record;
   return {
     at,
     uptimeSeconds,
@@ -78,6 +78,7 @@ function common(record: KernelLogRecord, index: number) {
     ...(file === undefined ? {} : { file }),
     ...(line === undefined ? {} : { line }),
     ...(repeatCount === undefined ? {} : { repeatCount }),
+    ...(bootId === undefined ? {} : { bootId }),
   };
 }
 

@@ -18,6 +18,7 @@ export async function serve({ config, createLogger }: CommandContext): Promise<n
   const { backend, simulated } = agent.gpuProvider.manifest;
   logger.info('starting', { version: agentVersion(), backend, node: config.nodeName, pid: process.pid });
   if (simulated) logger.warn('the GPUs are simulated', { backend });
+  agent.recorder.start(config.record);
   const operations = trackOperations(agent.operatorTools);
   const factory = createServerFactory({
     ...agent,

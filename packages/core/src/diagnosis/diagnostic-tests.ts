@@ -1,0 +1,30 @@
+import type { Finding } from '../domain/verdict.ts';
+import type { DiagnosticTest } from '../ports/recorded-evidence.ts';
+
+/**
+ * Tests of the GPU itself, by DCGM's names without spaces and case. The others look at how the node is set up.
+ * Source: NVIDIA DCGM diagnostics guide, test names of levels 2 to 4.
+ */
+const hardwareTests = /^(?:gpumemory|memory|memtest|memorybandwidth|pcie|pcibandwidth|pulsetest|diagnostic|sm(?:stress|performance)|targeted(?:stress|power)|nvbandwidth|ncclallreduce|eud|cpueud|integration)$/;
+const source = 'NVIDIA DCGM diagnostics guide (a failed test is the vendor’s own statement)';
+
+/** What the vendor's own diagnostic found: a failed test of the hardware is authoritative, one of the set-up is to be looked at. */
+export function diagnosticTestFindings(tests: readonly DiagnosticTest[]): readonly Finding[] {
+  return tests
+    .filter(({ status }) => status === 'fail' || status === 'warn')
+    .map(({ test, gpu, status, citation }): Finding => {
+      const isHardware = hardwareTests.test(test.toLowerCase().replaceAll(/[^a-z]/g, ''));
+      const isFailure = status === 'fail';
+      const subject = isHardware ? 'this GPU' : 'the set-up of the node';
+      return {
+        ruleId: `diagnostic.${isHardware ? 'hardware' : 'set-up'}-test`,
+        verdict: isFailure && isHardware ? 'critical' : 'warning',
+        ...(gpu === null ? {} : { gpu }),
+        what: `A test of ${subject} by the vendor's diagnostic ${isFailure ? 'failed' : 'gave a warning'}.`,
+        evidence: [{ field: 'diagnosticTest', value: status, ...citation }],
+        action: isFailure && isHardware ? 'run-field-diagnostic' : 'monitor',
+        source,
+        confidence: isFailure ? 'high' : 'medium',
+      };
+    });
+}

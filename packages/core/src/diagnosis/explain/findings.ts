@@ -1,0 +1,150 @@
+import type { KernelEvent } from '../../domain/event.ts';
+import type { Incident } from '../../domain/incident.ts';
+import { type Finding, isDisruptive, worstVerdict } from '../../domain/verdict.ts';
+import type { GpuError, GpuErrorCode } from '../../errors.ts';
+import { isVendorsWord } from './incident-signs.ts';
+import { evidenceOfIncident, isPrimary, nameOfIncident, ruleIdOfIncident } from './sign.ts';
+
+/** Findings of one failed program tell its failure; of the GPU they say nothing. */
+const tellsFailure = ({ applicationCommon, action }: Incident) =>
+  applicationCommon && action !== 'none' && action !== 'monitor';
+
+/** The vendor's text without a number by which it says itself that the GPU needs a reset. */
+const isDriversWord = (incident: Incident) => isVendorsWord(incident) || incident.kind === 'gsp-fault';
+
+/** What one incident says, as a finding of the explanation. Health leaves out those that say nothing of the GPU. */
+export function findingOfIncident(incident: Incident): Finding {
+  const { title, count, occurrenceCount, action, gpu, source, trusted, verdict } = incident;
+  const times = count === 1 ? 'once' : `${count} times`;
+  const runs = occurrenceCount > 1 ? `, in ${occurrenceCount} separate runs` : '';
+  return {
+    ruleId: ruleIdOfIncident(incident),
+    verdict: tellsFailure(incident) ? worstVerdict([verdict, 'warning']) : verdict,
+    ...(gpu ? { gpu: gpu.index } : {}),
+    what: `The kernel log has ${nameOfIncident(incident)} (${title}) ${times}${runs}.`,
+    evidence: [evidenceOfIncident(incident)],
+    action: isDisruptive(action) && !isDriversWord(incident) ? 'monitor' : action,
+    source,
+    confidence: trusted === true ? 'high' : 'medium',
+  };
+}
+
+const keyOf = (ruleId: string, gpu: number | undefined) => `${ruleId} ${gpu ?? ''}`;
+
+/**
+ * The findings given and one for each primary incident in scope that is not among them. A finding on incidents that are out of scope or do
+ * not count (any more) is left out.
+ */
+export function withIncidents(
+  findings: readonly Finding[],
+  inScope: readonly Incident[],
+  all: readonly Incident[],
+): readonly Finding[] {
+  const primary = new Map<string, Incident[]>();
+  for (const incident of inScope.filter(isPrimary)) {
+    const key = keyOf(ruleIdOfIncident(incident), incident.gpu?.index);
+    const same = primary.get(key);
+    if (same) same.push(incident);
+    else primary.set(key, [incident]);
+  }
+  const known = new Set(all.map((incident) => keyOf(ruleIdOfIncident(incident), incident.gpu?.index)));
+  const kept = findings.filter(({ ruleId, gpu }) => {
+    const key = keyOf(ruleId, gpu);
+    return primary.has(key) || !known.has(key);
+  });
+  const told = new Set(kept.map(({ ruleId, gpu }) => keyOf(ruleId, gpu)));
+  const untold = [...primary].filter(([key]) => !told.has(key));
+  return [...kept, ...untold.flatMap(([, same]) => same.map(findingOfIncident))];
+}
+
+/** What keeps the driver as a whole from being asked, where that is a fault of its own. */
+const driverFaults: Partial<
+  Record<GpuErrorCode, Pick<Finding, 'ruleId' | 'verdict' | 'what' | 'action' | 'source' | 'confidence'>>
+> = {
+  DRIVER_MISMATCH: {
+    ruleId: 'driver.version-mismatch',
+    verdict: 'warning',
+    what: 'The library of the driver and its kernel module are of different versions, so no program here can use the GPUs.',
+    action: 'update-software',
+    source: 'NVML NVML_ERROR_LIB_RM_VERSION_MISMATCH; NVIDIA/gpu-operator#898',
+    confidence: 'high',
+  },
+  DRIVER_NOT_LOADED: {
+    ruleId: 'driver.not-loaded',
+    verdict: 'warning',
+    what: 'The kernel module of the GPU driver is not loaded or could not start.',
+    action: 'restart-service',
+    source: 'NVML NVML_ERROR_DRIVER_NOT_LOADED',
+    confidence: 'medium',
+  },
+  DRIVER_UNRESPONSIVE: {
+    ruleId: 'driver.unresponsive',
+    verdict: 'warning',
+    what: 'The driver did not answer and is left alone for a while.',
+    action: 'monitor',
+    source: 'NVIDIA/NVSentinel#1574 (a driver that cannot be asked is a fault of its own)',
+    confidence: 'medium',
+  },
+};
+
+/** None when the findings tell it already. */
+export function findingOfNodeError(error: GpuError | null, findings: readonly Finding[]): readonly Finding[] {
+  const fault = error && driverFaults[error.code];
+  if (!fault || findings.some(({ ruleId }) => ruleId === fault.ruleId)) return [];
+  return [{ ...fault, evidence: [{ field: 'gpuBackend', value: error.code }] }];
+}
+
+/** What a program says when a request for GPU memory fails. Sources: CUDA runtime and driver error names; PyTorch; TensorFlow. */
+const gpuOutOfMemory =
+  /CUDA out of memory|CUDA error: out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation|OutOfMemoryError: CUDA|RESOURCE_EXHAUSTED: Out of memory/;
+/** NCCL's watchdog in PyTorch. */
+const collectiveTimeout = /Watchdog caught collective operation timeout|NCCL (?:communicator )?(?:watchdog )?time(?:d )?out/i;
+
+const applicationSigns = [
+  {
+    ruleId: 'application.gpu-out-of-memory',
+    pattern: gpuOutOfMemory,
+    what: "A program's own log says that it was refused GPU memory.",
+    source: 'CUDA error names; PyTorch message texts',
+  },
+  {
+    ruleId: 'application.collective-timeout',
+    pattern: collectiveTimeout,
+    what: "A program's own log says that a collective operation did not end in time.",
+    source: 'PyTorch, NCCL watchdog message texts',
+  },
+] as const;
+
+/** Lines of a program's log are searched this far. */
+const maximumTextLength = 2_048;
+const maximumApplicationErrors = 2_000;
+
+/** What programs say of themselves, as findings. Their words about the GPU are no finding: they could be anybody's. */
+export function findingsOfApplication(errors: readonly KernelEvent[]): readonly Finding[] {
+  const texts = errors
+    .slice(0, maximumApplicationErrors)
+    .map((error) => ({ error, text: `${error.detail.slice(0, maximumTextLength)}\n${error.raw.slice(0, maximumTextLength)}` }));
+  return applicationSigns.flatMap(({ ruleId, pattern, what, source }): Finding[] => {
+    const said = texts.filter(({ text }) => pattern.test(text)).map(({ error }) => error);
+    if (said.length === 0) return [];
+    const cited = said.find(({ file }) => file !== undefined);
+    return [
+      {
+        ruleId,
+        verdict: 'warning',
+        what,
+        evidence: [
+          {
+            field: 'applicationLog',
+            value: said.length,
+            ...(cited?.file === undefined ? {} : { file: cited.file }),
+            ...(cited?.line === undefined ? {} : { line: cited.line }),
+          },
+        ],
+        action: 'check-app',
+        source,
+        confidence: 'medium',
+      },
+    ];
+  });
+}

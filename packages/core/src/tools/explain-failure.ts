@@ -1,0 +1,281 @@
+import { z } from 'zod';
+import type { DiagnosticEvidence } from '../diagnosis/evidence.ts';
+import { explainFailure } from '../diagnosis/explain/explain.ts';
+import { subjectOfFinding } from '../diagnosis/explain/finding-signs.ts';
+import { nearMilliseconds } from '../diagnosis/explain/scope.ts';
+import { isPrimary, ruleIdOfIncident } from '../diagnosis/explain/sign.ts';
+import { placeName } from '../diagnosis/explain/summary.ts';
+import { causes, type Diagnosis, type DiagnosisQuestion, type Hypothesis } from '../domain/diagnosis.ts';
+import type { Gap } from '../domain/gap.ts';
+import type { Incident } from '../domain/incident.ts';
+import { confidences, type Evidence, type Finding } from '../domain/verdict.ts';
+import { GpuError } from '../errors.ts';
+import { gapReasonOf } from '../gpu-reader.ts';
+import { parseGpuSelector, resolveGpu } from '../selector.ts';
+import {
+  answerSchema,
+  type Detail,
+  findingsSchema,
+  gpuBackendCoverage,
+  makeAnswer,
+  type NextStep,
+} from './answer.ts';
+import { checkOrder, detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
+import { byIncidentUrgency, presentIncident } from './kernel-events.ts';
+import { examineNode } from './node-examination.ts';
+import { defineTool } from './tool.ts';
+import type { Toolkit } from './toolkit.ts';
+import { quarantine } from './untrusted-text.ts';
+
+const defaultLookback = '24h';
+const maximumFindings = 10;
+const maximumIncidents = 3;
+const summaryHypotheses = 3;
+const summaryEvidence = 3;
+const maximumValueLength = 120;
+
+const pidExpected = 'expected a host process id from 1 to 4194304';
+
+/** Is it the code or the hardware, how sure, why, and what now. */
+export function explainFailureTool(toolkit: Toolkit) {
+  return defineTool({
+    name: 'explain_failure',
+    title: 'Explain a failure',
+    description:
+      'Is it the code or the hardware? The likeliest cause of a GPU failure with confidence, evidence, alternatives, what would change the conclusion, and the one thing to do. Ask for a gpu, a host pid or a time; default: what is wrong now.',
+    inputSchema: z.strictObject({
+      gpu: gpuArgument,
+      pid: z
+        .int({ error: pidExpected })
+        .min(1, pidExpected)
+        .max(4_194_304, pidExpected)
+        .describe('Host process id.')
+        .optional(),
+      at: timeArgument('Time of the failure'),
+      since: timeArgument(`Kernel-log events to weigh (default ${defaultLookback}), after this`),
+      detail: detailArgument,
+    }),
+    outputSchema: answerSchema({
+      notYourCode: z.union([z.boolean(), z.literal('undecided')]),
+      cause: z.enum(causes),
+      confidence: z.enum(confidences),
+      hypotheses: z.array(z.looseObject({ cause: z.enum(causes), likelihoodPercent: z.number() })),
+      findings: findingsSchema,
+      wouldChange: z.array(z.string()),
+      notSeen: z.array(z.string()),
+      incidents: z.array(z.looseObject({ id: z.string(), kind: z.string() })),
+      total: z.number().optional(),
+      truncated: z.boolean().optional(),
+    }),
+    async handle({ gpu, pid, at, since, detail }, signal) {
+      const now = toolkit.clock.now();
+      checkQuestion({ gpu, pid, at });
+      const moment = at === undefined ? undefined : parseTime('at', at, now);
+      const from = lookbackOf(since, moment, now);
+      if (gpu !== undefined) parseGpuSelector(gpu);
+      const examination = await examineNode(toolkit, { since: from }, signal);
+      const { evidence, question } =
+        gpu === undefined
+          ? { evidence: examination, question: questionOf(pid, moment) }
+          : await ofGpu(toolkit, examination, gpu, signal);
+      const diagnosis = explainFailure(evidence, question);
+      const { verdict, notYourCode, cause, confidence, action, findings } = diagnosis;
+      const shown = detail === 'full' ? findings : findings.slice(0, maximumFindings);
+      const cited = citedIncidents(diagnosis, evidence.incidents);
+      const { nodeError } = evidence;
+      return makeAnswer(toolkit, detail, {
+        verdict,
+        summary: diagnosis.summary,
+        payload: {
+          notYourCode,
+          cause,
+          confidence,
+          action,
+          ...(diagnosis.gpu === undefined ? {} : { gpu: diagnosis.gpu }),
+          hypotheses: presentHypotheses(diagnosis.hypotheses, detail),
+          wouldChange: diagnosis.wouldChange,
+          notSeen: diagnosis.notSeen,
+          incidents: cited
+            .slice(0, maximumIncidents)
+            .map((incident) => ({ id: incident.id, ...presentIncident(incident, detail) })),
+        },
+        findings: shown.map((finding) => presentFinding(finding, detail)),
+        gpuCount: evidence.readings.length,
+        gaps: [...(nodeError ? [backendGap(nodeError)] : []), ...gapsOf(evidence, question)],
+        gpuBackend: gpuBackendCoverage(toolkit, nodeError ?? undefined),
+        kernelLog: evidence.kernelLog,
+        ...(examination.bus ? { pciBus: examination.bus.coverage } : {}),
+        nextSteps: nextSteps(diagnosis, question, cited.length, evidence),
+        ...(shown.length < findings.length ? { page: { total: findings.length, truncated: true } } : {}),
+      });
+    },
+  });
+}
+
+type Asked = Readonly<Record<'gpu' | 'pid' | 'at', unknown>>;
+
+/** @throws GpuError INVALID_INPUT for more than one of them. */
+function checkQuestion(asked: Asked): void {
+  const given = Object.entries(asked).filter(([, value]) => value !== undefined);
+  if (given.length <= 1) return;
+  const names = given.map(([name, value]) => `${name} = ${JSON.stringify(value).slice(0, 80)}`).join(' and ');
+  throw new GpuError('INVALID_INPUT', `${names}: a failure is asked for by one of gpu, pid and at.`, {
+    hint: 'Give one of gpu, pid and at, or none of them for what is wrong now.',
+  });
+}
+
+/** From when on the log is read: far enough back to have what surrounds the time asked about. */
+function lookbackOf(since: string | undefined, at: string | undefined, now: number): string {
+  const from = parseTime('since', since ?? defaultLookback, now);
+  checkOrder(from, now);
+  if (at === undefined) return from;
+  if (Date.parse(at) > now) {
+    throw new GpuError('INVALID_INPUT', `at = "${at}" is in the future.`, { hint: 'Give a time before now.' });
+  }
+  const before = new Date(Date.parse(at) - nearMilliseconds).toISOString();
+  return before < from ? before : from;
+}
+
+function questionOf(pid: number | undefined, at: string | undefined): DiagnosisQuestion {
+  if (pid !== undefined) return { kind: 'pid', pid };
+  return at === undefined ? { kind: 'newest' } : { kind: 'time', at };
+}
+
+interface Asking {
+  readonly evidence: DiagnosticEvidence;
+  readonly question: DiagnosisQuestion;
+}
+
+/** A GPU of the inventory, or a place on the bus of one that the driver does not list (any more). */
+async function ofGpu(
+  toolkit: Toolkit,
+  evidence: DiagnosticEvidence,
+  selector: string | number,
+  signal: AbortSignal,
+): Promise<Asking> {
+  const parsed = parseGpuSelector(selector);
+  const { node, nodeError } = evidence;
+  try {
+    if (!node) throw nodeError ?? new GpuError('UNAVAILABLE', 'there is no inventory');
+    const { index } = await resolveGpu(selector, node.gpus, toolkit.reader, signal);
+    return { evidence, question: { kind: 'gpu', index } };
+  } catch (thrown) {
+    const isThere =
+      parsed.kind === 'pci' && (nodeError !== null || hasTraceOf(parsed.key, evidence)) ? parsed.key : undefined;
+    if (isThere !== undefined) return { evidence: atDevice(isThere, evidence), question: { kind: 'newest' } };
+    if (!nodeError) throw thrown;
+    throw new GpuError(
+      nodeError.code,
+      `gpu = ${JSON.stringify(selector).slice(0, 80)} cannot be looked up: ${nodeError.message}.`,
+      { hint: 'Give the PCI address of the GPU instead, or leave gpu out.' },
+    );
+  }
+}
+
+const hasTraceOf = (pciDevice: string, { incidents, nodeFindings }: DiagnosticEvidence) =>
+  incidents.some(({ pciAddress }) => pciAddress === pciDevice) ||
+  nodeFindings.some((finding) => subjectOfFinding(finding).pciDevice === pciDevice);
+
+/** What is known of one place on the bus, and of the node as a whole. */
+function atDevice(pciDevice: string, evidence: DiagnosticEvidence): DiagnosticEvidence {
+  return {
+    ...evidence,
+    readings: [],
+    assessments: [],
+    holders: [],
+    holderFindings: [],
+    incidents: evidence.incidents.filter(({ pciAddress }) => pciAddress === null || pciAddress === pciDevice),
+    nodeFindings: evidence.nodeFindings.filter((finding) => {
+      const subject = subjectOfFinding(finding);
+      if (subject.pciDevice !== undefined) return subject.pciDevice === pciDevice;
+      // A finding on incidents comes again with those that are left.
+      return subject.gpu === undefined && !finding.ruleId.startsWith('log.');
+    }),
+  };
+}
+
+/** The incidents behind the findings, in their order; those that the action comes from first. */
+function citedIncidents({ findings }: Diagnosis, incidents: readonly Incident[]): readonly Incident[] {
+  const places = new Map(findings.map(({ ruleId, gpu }, position) => [`${ruleId} ${gpu ?? ''}`, position]));
+  const placeOf = (incident: Incident) =>
+    places.get(`${ruleIdOfIncident(incident)} ${incident.gpu?.index ?? ''}`) ?? Number.POSITIVE_INFINITY;
+  const isLead = (incident: Incident) => placeOf(incident) === 0;
+  return incidents
+    .filter((incident) => isPrimary(incident) && placeOf(incident) < Number.POSITIVE_INFINITY)
+    .toSorted((a, b) => Number(isLead(b)) - Number(isLead(a)) || byIncidentUrgency(a, b));
+}
+
+const presentEvidence = (evidence: readonly Evidence[], limit: number) =>
+  evidence.slice(0, limit).map(({ value, file, ...rest }) => ({
+    ...rest,
+    value: typeof value === 'string' ? quarantine(value, maximumValueLength) : value,
+    ...(file === undefined ? {} : { file: quarantine(file, maximumValueLength) }),
+  }));
+
+function presentHypotheses(hypotheses: readonly Hypothesis[], detail: Detail) {
+  const shown = detail === 'full' ? hypotheses : hypotheses.slice(0, summaryHypotheses);
+  const limit = detail === 'full' ? Number.POSITIVE_INFINITY : summaryEvidence;
+  return shown.map(({ supports, contradicts, ...rest }) => ({
+    ...rest,
+    supports: presentEvidence(supports, limit),
+    ...(contradicts.length > 0 || detail === 'full' ? { contradicts: presentEvidence(contradicts, limit) } : {}),
+  }));
+}
+
+const presentFinding = (finding: Finding, detail: Detail): Finding => ({
+  ...finding,
+  evidence: presentEvidence(finding.evidence, detail === 'full' ? Number.POSITIVE_INFINITY : 2),
+});
+
+const backendGap = (error: GpuError): Gap => ({
+  field: 'gpuBackend',
+  reason: gapReasonOf(error),
+  detail: `${error.code}: ${error.message}`,
+});
+
+/** Of one GPU that was asked for, only its own and those of the node. */
+const gapsOf = ({ gaps }: DiagnosticEvidence, question: DiagnosisQuestion) =>
+  question.kind === 'gpu' ? gaps.filter(({ gpu }) => gpu === undefined || gpu === question.index) : gaps;
+
+function nextSteps(
+  { action, cause, findings, verdict, gpu }: Diagnosis,
+  question: DiagnosisQuestion,
+  citedCount: number,
+  { kernelLog, nodeError }: DiagnosticEvidence,
+): NextStep[] {
+  const [lead] = findings;
+  const about = gpu === undefined ? {} : { gpu };
+  const place = placeName([lead ? subjectOfFinding(lead) : about]);
+  const first: NextStep =
+    action === 'none' && cause === 'unknown'
+      ? unknownStep(question, nodeError)
+      : { action, reason: lead ? `${place}: ${lead.what}` : 'Nothing asks for an action.' };
+  const isTold = verdict === 'critical' || verdict === 'warning';
+  return [
+    first,
+    ...(isTold
+      ? ([
+          { action: 'none', reason: 'The evidence for a ticket or a return.', tool: 'get_incident_report' },
+          { action: 'none', reason: 'What the GPU did before and after.', tool: 'get_gpu_timeline' },
+        ] as const)
+      : []),
+    ...(citedCount > maximumIncidents
+      ? [{ action: 'none', reason: 'All errors of the kernel log.', tool: 'analyze_xid_errors' } as const]
+      : []),
+    ...(!kernelLog.readable && first.command === undefined ? [doctor] : []),
+  ];
+}
+
+const doctor: NextStep = {
+  action: 'none',
+  reason: 'See what cannot be read here, and what it needs.',
+  command: 'k8s-gpu-mcp-server doctor',
+};
+
+function unknownStep(question: DiagnosisQuestion, nodeError: GpuError | null): NextStep {
+  if (question.kind === 'pid')
+    return { action: 'none', reason: 'See which processes hold the GPUs.', tool: 'get_gpu_processes' };
+  if (question.kind === 'time')
+    return { action: 'none', reason: 'See at which times there were errors.', tool: 'analyze_xid_errors' };
+  return nodeError ? { ...doctor, reason: nodeError.hint } : doctor;
+}

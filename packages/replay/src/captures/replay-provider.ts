@@ -1,0 +1,119 @@
+import {
+  type Gap,
+  GpuError,
+  type GpuProvider,
+  makeSample,
+  type NodeDescription,
+  type ProviderManifest,
+} from '@k8s-gpu-mcp/core';
+import type { DriverFailure } from '../recordings.ts';
+import { recordedSections } from './merge-run.ts';
+import type { RecordedGpu, RecordedNode } from './recorded-gpus.ts';
+
+const manifest: ProviderManifest = {
+  contractVersion: 1,
+  backend: 'replay',
+  vendor: 'NVIDIA',
+  simulated: false,
+  sections: recordedSections,
+  mig: true,
+};
+
+const failureErrors = {
+  'version-mismatch': [
+    'DRIVER_MISMATCH',
+    'nvidia-smi says that the kernel module and the user-space library differ',
+  ],
+  'no-driver': ['DRIVER_NOT_LOADED', 'nvidia-smi could not reach the driver'],
+  'no-permission': ['NO_PERMISSION', 'nvidia-smi was not allowed to ask the driver'],
+  'no-devices': ['UNAVAILABLE', 'nvidia-smi found no devices'],
+  unknown: ['UNAVAILABLE', 'nvidia-smi failed and does not say why'],
+} as const satisfies Record<DriverFailure['kind'], readonly [GpuError['code'], string]>;
+
+const hint = 'Add a capture of this machine: nvidia-smi -q -x > FILE.';
+
+/** The newest capture of each GPU behind the port that live adapters have. */
+export function createReplayProvider(
+  node: RecordedNode,
+  failures: readonly DriverFailure[],
+): GpuProvider {
+  return {
+    manifest,
+    async describeNode(signal) {
+      refuseAborted(signal);
+      const failure = failures.at(-1);
+      if (node.gpus.length === 0 && failure && failure.kind !== 'no-devices') throw failureError(failure);
+      if (node.gpus.length === 0 && !failure) {
+        throw new GpuError('UNAVAILABLE', 'the files hold no output of nvidia-smi', { hint });
+      }
+      return structuredClone(describe(node));
+    },
+    async readGpu(gpu, sections, signal) {
+      refuseAborted(signal);
+      const found = node.gpus.find(({ ref }) => ref.index === gpu.index);
+      if (!found) {
+        throw new GpuError('GPU_NOT_FOUND', `the files hold no GPU ${gpu.index}`, {
+          gpuId: String(gpu.index),
+        });
+      }
+      const error = stateError(found);
+      if (error) throw error;
+      const { readings, gaps, citations } = found.newest;
+      const asked = new Set<string>(sections);
+      const cited = Object.entries(citations).filter(([field]) => asked.has(field.split('.', 1)[0] ?? ''));
+      const sample = makeSample(found.ref, sections, readings, gaps);
+      return structuredClone(
+        cited.length > 0 ? { ...sample, citations: Object.fromEntries(cited) } : sample,
+      );
+    },
+    async close() {},
+  };
+}
+
+function refuseAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw new GpuError('TIMEOUT', 'the call was cut off');
+}
+
+function failureError({ kind, citation }: DriverFailure): GpuError {
+  const [code, what] = failureErrors[kind];
+  return new GpuError(code, `${what} (${citation.file}, line ${citation.line})`);
+}
+
+function stateError({ ref, newest, isMissing }: RecordedGpu): GpuError | undefined {
+  const gpuId = String(ref.index);
+  const { state, stateDetail = '' } = newest;
+  if (state === 'lost') return new GpuError('GPU_LOST', stateDetail, { gpuId });
+  if (state === 'reset-required') return new GpuError('RESET_REQUIRED', stateDetail, { gpuId });
+  if (state === 'unreadable') return new GpuError('UNAVAILABLE', stateDetail, { gpuId });
+  if (!isMissing) return undefined;
+  return new GpuError('UNAVAILABLE', 'the newest capture no longer lists this GPU', { gpuId });
+}
+
+function describe({ gpus, driverVersion, computeApiVersion }: RecordedNode): NodeDescription {
+  const facts = {
+    driverVersion,
+    libraryVersion: null,
+    computeApiVersion,
+    driverBranch: null,
+    confidentialComputingEnabled: null,
+  };
+  const gap = (field: string, gpu?: number): Gap => ({
+    ...(gpu === undefined ? {} : { gpu }),
+    field,
+    reason: 'not-observable',
+    detail: 'not in the file',
+  });
+  const refs = gpus.map(({ ref }) => ref);
+  return {
+    ...facts,
+    gpus: refs,
+    gaps: [
+      ...Object.entries(facts).flatMap(([field, value]) => (value === null ? [gap(field)] : [])),
+      ...refs.flatMap(({ index, uuid, pciAddress, name }) =>
+        Object.entries({ uuid, pciAddress, name }).flatMap(([field, value]) =>
+          value === null ? [gap(field, index)] : [],
+        ),
+      ),
+    ],
+  };
+}

@@ -1,0 +1,97 @@
+import type { HostProcess, KernelEvent, PciGpu } from '@k8s-gpu-mcp/core';
+import type { Capture } from '../captures/capture.ts';
+import type { SmiCapture } from '../recording.ts';
+import type { DiagnosticTestResult, DriverFailure } from '../recordings.ts';
+import type { KernelRecords } from './kernel-records.ts';
+
+const bounds = {
+  captures: 256,
+  capturedGpus: 2_048,
+  applicationErrors: 20_000,
+  testResults: 10_000,
+  failures: 256,
+  pciGpus: 4_096,
+  processes: 65_536,
+} as const;
+
+/** What all inputs together hold. Every list is bounded: what is dropped is the oldest, and of captures the oldest but the first. */
+export class Findings {
+  readonly kernelRecords: KernelRecords;
+  readonly captures: Capture[] = [];
+  readonly failures: DriverFailure[] = [];
+  readonly pciGpus = new Map<string, PciGpu>();
+  readonly processes = new Map<number, HostProcess>();
+  applicationErrors: KernelEvent[] = [];
+  testResults: DiagnosticTestResult[] = [];
+  hasLspci = false;
+  hasPs = false;
+  droppedCaptureCount = 0;
+  #order = 0;
+  #gpuCount = 0;
+
+  constructor(kernelRecords: KernelRecords) {
+    this.kernelRecords = kernelRecords;
+  }
+
+  addCapture(capture: Omit<Capture, 'order'>): void {
+    if (capture.gpus.length === 0 && capture.driverVersion === null) return;
+    this.captures.push({ ...capture, order: this.#order });
+    this.#order += 1;
+    this.#gpuCount += capture.gpus.length;
+    while (
+      this.captures.length > 2 &&
+      (this.captures.length > bounds.captures || this.#gpuCount > bounds.capturedGpus)
+    ) {
+      const [dropped] = this.captures.splice(1, 1);
+      this.#gpuCount -= dropped?.gpus.length ?? 0;
+      this.droppedCaptureCount += 1;
+    }
+  }
+
+  addSmi(capture: SmiCapture): void {
+    const { failure, file } = capture;
+    if (failure) {
+      this.failures.push({ kind: failure.kind, citation: { file, line: failure.line } });
+      if (this.failures.length > bounds.failures) this.failures.shift();
+    }
+    this.addCapture(capture);
+  }
+
+  addApplicationError(event: KernelEvent): void {
+    this.applicationErrors.push(event);
+    if (this.applicationErrors.length > 2 * bounds.applicationErrors) {
+      this.applicationErrors = this.applicationErrors.slice(-bounds.applicationErrors);
+    }
+  }
+
+  addTestResults(results: readonly DiagnosticTestResult[]): void {
+    this.testResults = [...this.testResults, ...results].slice(-bounds.testResults);
+  }
+
+  addPciGpus(gpus: readonly PciGpu[]): void {
+    this.hasLspci = true;
+    for (const gpu of gpus) {
+      const known = this.pciGpus.get(gpu.pciAddress);
+      if (!known && this.pciGpus.size >= bounds.pciGpus) continue;
+      this.pciGpus.set(gpu.pciAddress, known ? completed(known, gpu) : gpu);
+    }
+  }
+
+  addProcesses(processes: readonly HostProcess[]): void {
+    this.hasPs = true;
+    for (const process of processes) {
+      if (this.processes.size >= bounds.processes && !this.processes.has(process.pid)) continue;
+      this.processes.set(process.pid, process);
+    }
+  }
+}
+
+/** The same device in several forms of lspci: what one of them leaves out, another tells. */
+function completed(known: PciGpu, more: PciGpu): PciGpu {
+  const told = Object.fromEntries(Object.entries(more).filter(([, value]) => value !== null && value !== ''));
+  return {
+    ...known,
+    ...told,
+    respondsOnBus: known.respondsOnBus === false ? false : more.respondsOnBus,
+  };
+}
