@@ -36,5 +36,9 @@ const told = {
   },
 };
 const options = { ...recorderOptions(), intervalMilliseconds };
-const reader = new GpuReader(createMockProvider({ scenario: 'healthy-8xh100', clock: systemClock }), systemClock, silentLogger);
+const reader = new GpuReader(
+  createMockProvider({ scenario: 'healthy-8xh100', clock: systemClock }),
+  systemClock,
+  silentLogger,
+);
 await new FlightRecorder(reader, systemClock, silentLogger, options, told).start(true);

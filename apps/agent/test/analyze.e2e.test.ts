@@ -101,16 +101,35 @@ describe('analyze', () => {
     expect(stdout).toContain('reboot-node');
   });
 
-  it('--json is the answer of analyze_xid_errors, and says where it is from', async () => {
+  it('--json is one diagnosis in the usual envelope, and says where it is from', async () => {
     const { code, stdout } = await runAgent(['analyze', dirty, '--json']);
     expect(code).toBe(2);
-    expect(JSON.parse(stdout)).toMatchObject({
+    const answer = JSON.parse(stdout);
+    expect(answer).toMatchObject({
       apiVersion: 'v1',
       node: 'offline',
       verdict: 'critical',
-      eventCount: 2,
-      coverage: { gpuBackend: { readable: false }, kernelLog: { source: `file:${dirty}`, readable: true } },
+      notYourCode: true,
+      cause: 'gpu-bus',
+      findings: [{ ruleId: 'log.xid-79', action: 'reboot-node', evidence: [{ file: dirty, line: 3 }] }, {}],
+      nextSteps: [{ action: 'reboot-node' }, {}],
+      coverage: {
+        kernelLog: { source: `file:${dirty}`, readable: true },
+        files: [{ file: dirty, formats: ['kernel log'], recordCount: 2 }],
+      },
     });
+  });
+
+  it('one GPU, or one process, can be asked about', async () => {
+    const ofApplication = { verdict: 'warning', notYourCode: false, nextSteps: [{ action: 'restart-app' }, {}] };
+    for (const question of [
+      ['--gpu', '0001:af:00.0'],
+      ['--pid', '77'],
+    ]) {
+      const { code, stdout } = await runAgent(['analyze', dirty, '--json', ...question]);
+      expect({ question, code }).toEqual({ question, code: 1 });
+      expect(JSON.parse(stdout)).toMatchObject(ofApplication);
+    }
   });
 
   it.each([
@@ -139,23 +158,25 @@ describe('analyze', () => {
     expect((await runAgent(['analyze', plain])).stdout).toBe('no GPU events found; 2 lines read\n');
   });
 
-  it.each([
-    ['smi.txt', '\n==============NVSMI LOG==============\n\nTimestamp : Thu\n', 'nvidia-smi -q (text)'],
-    [
-      'smi.xml',
-      '<?xml version="1.0" ?>\n<!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd">\n',
-      'nvidia-smi -q (XML)',
-    ],
-  ])('%s: the format is known, but not built yet', async (name, text, format) => {
-    const file = join(folder, name);
-    await writeFile(file, text);
-    const alone = await runAgent(['analyze', file]);
-    expect(alone.code).toBe(64);
-    expect(alone.stderr).toContain(`${format} is not built yet`);
-    const together = await runAgent(['analyze', file, dirty, '--events']);
-    expect(together.code).toBe(2);
-    expect(together.stderr).toContain('not built yet');
-    expect(eventsOf(together.stdout)).toHaveLength(2);
+  it('readings and log together: file and line stand with every piece of evidence', async () => {
+    const capture = join(import.meta.dirname, '../../../packages/replay/fixtures/nvidia-smi/qx/nvidia__qx-a100.xml');
+    const { stdout } = await runAgent(['analyze', '--json', dirty, capture]);
+    const answer = JSON.parse(stdout);
+    expect(answer.coverage.gpuBackend).toMatchObject({ backend: 'replay', readable: true });
+    expect(answer.coverage.files).toMatchObject([{ gpuCount: 0 }, { formats: ['nvidia-smi -q -x'] }]);
+    expect(answer.coverage.files[1].gpuCount).toBeGreaterThan(0);
+  });
+
+  it('thresholds of a file are in force, and a wrong one is one line', async () => {
+    const good = join(folder, 'limits.json');
+    await writeFile(good, '{}');
+    expect((await runAgent(['analyze', dirty, '--health-thresholds', good])).code).toBe(2);
+    const bad = join(folder, 'wrong.json');
+    await writeFile(bad, '{"no.such-rule": {"x": 1}}');
+    const { code, stdout, stderr } = await runAgent(['analyze', dirty, '--health-thresholds', bad]);
+    expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+    expect(stderr).toContain('no.such-rule');
+    expect(stderr.trim().split('\n')).toHaveLength(1);
   });
 
   it.each([

@@ -106,10 +106,14 @@ export function stubProvider(options: StubProviderOptions = {}): GpuProvider & {
   };
 }
 
+/** A clock that a test moves. */
+export interface FixedClock extends Clock {
+  /** Runs what is due on the way, in order. */
+  advance(milliseconds: number): void;
+}
+
 /** A clock that stands still until the test moves it; callbacks run when `advance` passes their time. */
-export function fixedClock(
-  startAt = '2026-01-01T00:00:00.000Z',
-): Clock & { advance(milliseconds: number): void } {
+export function fixedClock(startAt = '2026-01-01T00:00:00.000Z'): FixedClock {
   let now = Date.parse(startAt);
   let timers: { at: number; callback: () => void }[] = [];
   return {

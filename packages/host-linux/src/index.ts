@@ -18,7 +18,11 @@ export { createHostDevices, type HostDevicesOptions } from './pci/host-devices.t
 export type { PidfdCalls } from './process-control/pidfd.ts';
 export { createProcessControl, type ProcessControlOptions } from './process-control/process-control.ts';
 export { createHostProcesses, type HostProcessesOptions } from './processes/host-processes.ts';
-export { createRecorderStore, type RecorderStoreOptions } from './recorder-store/recorder-store.ts';
+export {
+  createRecorderReader,
+  createRecorderStore,
+  type RecorderStoreOptions,
+} from './recorder-store/recorder-store.ts';
 export type { ByteSource } from './scan/byte-source.ts';
 export { type ReadTextOptions, readText } from './scan/read-text.ts';
 export { type ScanKernelLogOptions, scanKernelLog } from './scan/scan-kernel-log.ts';

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -41,7 +42,9 @@ describe('hostile input', () => {
   });
 
   it('keeps what stands before the cut of a file and says that the rest is missing', async () => {
-    const whole = gzipSync(`${h200}\n${xidLine(1)}\n${Array.from({ length: 5000 }, (_, i) => `${i * 7919}`).join('\n')}`);
+    const whole = gzipSync(
+      `${h200}\n${xidLine(1)}\n${Array.from({ length: 5000 }, (_, i) => `${i * 7919}`).join('\n')}`,
+    );
     const recordings = await openTexts({ 'cut.gz': whole.subarray(0, whole.length - 2000) });
     const [file] = recordings.files;
     expect(file?.formats).toEqual(['nvidia-smi -q', 'kernel log']);
@@ -62,6 +65,49 @@ describe('hostile input', () => {
     const { gpus } = await describeOf(recordings);
     expect(gpus.length).toBeGreaterThan(0);
     expect(gpus.length).toBeLessThan(8);
+  });
+
+  it.each([
+    ['XML', fixtureOf('nvidia-smi/qx/nvidia__qx-b200.xml').slice(0, 20_000), 'nvidia-smi -q -x'],
+    ['JSON', '{\n  "DCGM Diagnostic": {\n    "test_categories": [\n', undefined],
+    ["a program's brace", '{\n', undefined],
+  ])('finds what follows %s that was cut', async (_, cut, format) => {
+    const { files } = await openTexts({ paste: `${cut}\n${xidLine(1)}\nThen:\n\n${h200}` });
+    expect(files[0]?.formats.toSorted()).toEqual(
+      ['kernel log', 'nvidia-smi -q', ...(format === undefined ? [] : [format])].toSorted(),
+    );
+    expect(files[0]?.recordCount).toBe(1);
+  });
+
+  it('tells a list of processes from the capture above it', async () => {
+    const ps = '    PID TTY      STAT   TIME COMMAND\n   4711 ?        D      0:00 nvidia-smi\n';
+    const { files } = await openTexts({ paste: `${h200}\n\n${ps}` });
+    expect(files[0]?.formats).toEqual(['nvidia-smi -q', 'ps']);
+  });
+
+  it.each([
+    ['blanks', ' '],
+    ['brackets', '['],
+    ['braces', '{'],
+    ['words', 'GPU '],
+    ['pairs of brackets', '()'],
+    ['digits', '1'],
+    ['capitals', 'A '],
+    ['colons', '00:'],
+    ['pipes', '| '],
+    ['angles', '<nvidia_smi_log '],
+    ['list heads', 'GPU 0: '],
+    ['dates', 'Oct 24 '],
+  ])('takes time in proportion to a long line of %s', async (_, unit) => {
+    const line = (characters: number) => `${unit.repeat(characters / unit.length)}\n`;
+    const timeOf = async (characters: number) => {
+      const start = performance.now();
+      await openTexts({ a: `prose\n${line(characters)}${line(characters)}` });
+      return performance.now() - start;
+    };
+    await timeOf(50_000);
+    // Twenty times as much; quadratic time would take four hundred times as long, minutes instead of this.
+    expect(await timeOf(1_000_000)).toBeLessThan(2_000);
   });
 
   it('finds the messages in binary data', async () => {
@@ -123,13 +169,12 @@ describe('hostile input', () => {
     try {
       const pipe = join(folder, 'pipe');
       execFileSync('mkfifo', [pipe]);
-      const writing = new Promise((resolve) => {
-        setImmediate(() => {
-          import('node:fs/promises').then(({ writeFile }) => writeFile(pipe, `${xidLine(1)}\n`)).then(resolve);
-        });
-      });
+      const writing = writeFile(pipe, `${xidLine(1)}\n`);
       const paths = [join(folder, 'absent'), folder, '/dev/null', pipe];
-      const { files } = await openRecordings(paths.map((path) => ({ name: path, path })), readers);
+      const { files } = await openRecordings(
+        paths.map((path) => ({ name: path, path })),
+        readers,
+      );
       await writing;
       expect(files.map(({ error }) => error?.code)).toEqual([
         'INVALID_INPUT',
@@ -150,7 +195,10 @@ describe('hostile input', () => {
       log[4000] = xidLine(4000);
       const path = join(folder, 'x');
       writeFileSync(path, log.join('\n'));
-      for (const input of [{ name: 'mine', path }, { name: 'mine', stream: chunked(log.join('\n'), 1000) }]) {
+      for (const input of [
+        { name: 'mine', path },
+        { name: 'mine', stream: chunked(log.join('\n'), 1000) },
+      ]) {
         const recordings = await openRecordings([input], readers, { nowMilliseconds });
         // Only the fast path leaves the lines uncounted.
         expect(recordings.files).toMatchObject([
@@ -166,7 +214,9 @@ describe('hostile input', () => {
   it('rejects when it is cancelled', async () => {
     const abort = new AbortController();
     abort.abort();
-    const error = await openTexts({ log: xidLine(1) }, { signal: abort.signal }).catch((thrown: unknown) => thrown);
+    const error = await openTexts({ log: xidLine(1) }, { signal: abort.signal }).catch(
+      (thrown: unknown) => thrown,
+    );
     expect(isGpuError(error) && error.code).toBe('CANCELLED');
   });
 });
@@ -204,10 +254,12 @@ describe('random slices of real captures', () => {
       });
       for (const gpu of node?.gpus ?? []) {
         const sections = recordings.gpuProvider.manifest.sections;
-        const sample = await recordings.gpuProvider.readGpu(gpu, sections, unaborted()).catch((error: unknown) => {
-          expect(isGpuError(error)).toBe(true);
-          return undefined;
-        });
+        const sample = await recordings.gpuProvider
+          .readGpu(gpu, sections, unaborted())
+          .catch((error: unknown) => {
+            expect(isGpuError(error)).toBe(true);
+            return undefined;
+          });
         for (const { line } of Object.values(sample?.citations ?? {})) expect(line).toBeGreaterThan(0);
       }
       for (const file of recordings.files) {
@@ -217,5 +269,30 @@ describe('random slices of real captures', () => {
         }
       }
     }
+  });
+});
+
+describe('the checks themselves', () => {
+  it('see a defect of the reading, which is no damaged file', async () => {
+    const defect = new TypeError('planted');
+    const broken = {
+      ...readers,
+      readText: () => {
+        throw defect;
+      },
+    };
+    await expect(openRecordings([{ name: 'a', stream: chunked('x') }], broken)).rejects.toBe(defect);
+  });
+
+  it('see a citation that is off by one line', async () => {
+    const linesOf = async (text: string) => {
+      const recordings = await openTexts({ smi: text });
+      const { gpus } = await describeOf(recordings);
+      const sample = await recordings.gpuProvider.readGpu(gpus[0]!, ['memory', 'ecc', 'pcie'], unaborted());
+      return Object.values(sample.citations ?? {}).map(({ line }) => line);
+    };
+    const before = await linesOf(h200);
+    expect(before.length).toBeGreaterThan(10);
+    expect(await linesOf(`a line of prose\n${h200}`)).toEqual(before.map((line) => line + 1));
   });
 });

@@ -4,7 +4,6 @@ export {
   type DiagnosticTestResult,
   type DriverFailure,
   type OpenRecordingsOptions,
-  type ParseApplicationError,
   type ReadLimits,
   type RecordedFile,
   type RecordedFormat,

@@ -1,15 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { isGpuError } from '@k8s-gpu-mcp/core';
 import { describe, expect, it } from 'vitest';
-import {
-  bugReport,
-  describeOf,
-  fixtureOf,
-  openTexts,
-  recordsOf,
-  unaborted,
-  xidLine,
-} from '../test/rig.ts';
+import { bugReport, describeOf, fixtureOf, openTexts, recordsOf, unaborted, xidLine } from '../test/rig.ts';
 
 const h200 = fixtureOf('nvidia-smi/q/linux-x86_64__nvidia-h200__590.48.01__idle.txt');
 const h200Table = fixtureOf('nvidia-smi/table/linux-x86_64__nvidia-h200__590.48.01__idle.txt');
@@ -78,10 +70,12 @@ describe('telling files apart by content', () => {
   });
 
   it('cuts a ticket with several outputs and a log apart, each with its own lines', async () => {
-    const ticket = ['Hi, our job died:', '```', xidLine(100, '0000:dd:00'), '```', '> $ nvidia-smi'].concat(
-      h200Table.split('\n').map((line) => `> ${line}`),
-      ['', '$ nvidia-smi -q', h200, '$ nvidia-smi topo -m', fixtureOf('topology/1gpu-h200-590.48.01.txt')],
-    ).join('\n');
+    const ticket = ['Hi, our job died:', '```', xidLine(100, '0000:dd:00'), '```', '> $ nvidia-smi']
+      .concat(
+        h200Table.split('\n').map((line) => `> ${line}`),
+        ['', '$ nvidia-smi -q', h200, '$ nvidia-smi topo -m', fixtureOf('topology/1gpu-h200-590.48.01.txt')],
+      )
+      .join('\n');
     const recordings = await openTexts({ ticket });
     expect(recordings.files[0]?.formats.toSorted()).toEqual([
       'kernel log',
@@ -145,7 +139,11 @@ describe('the newest capture of each GPU', () => {
   it('is taken by time, whatever the order of the files, and the others are kept', async () => {
     const old = query('Fri Oct 24 10:00:00 2025', [uuidOf('a')], 10);
     const young = query('Fri Oct 24 11:00:00 2025', [uuidOf('a')], 20);
-    for (const files of [{ 'a.txt': old, 'b.txt': young }, { 'b.txt': young, 'a.txt': old }, { c: `${young}${old}` }]) {
+    for (const files of [
+      { 'a.txt': old, 'b.txt': young },
+      { 'b.txt': young, 'a.txt': old },
+      { c: `${young}${old}` },
+    ]) {
       const recordings = await openTexts(files);
       const { gpus } = await describeOf(recordings);
       expect(gpus).toHaveLength(1);
@@ -166,17 +164,54 @@ describe('the newest capture of each GPU', () => {
     });
     const { gpus } = await describeOf(recordings);
     expect(gpus).toHaveLength(1);
-    const sample = await recordings.gpuProvider.readGpu(gpus[0]!, ['power', 'nvlink', 'violations'], unaborted());
+    const sample = await recordings.gpuProvider.readGpu(
+      gpus[0]!,
+      ['power', 'nvlink', 'violations'],
+      unaborted(),
+    );
     expect(sample.citations?.['power.drawWatts']?.file).toBe('query');
     // 26.562 GB/s on 18 links, as the file prints them.
     expect(sample.nvlink?.links).toHaveLength(18);
-    expect(sample.nvlink?.links?.[17]).toMatchObject({ link: 17, active: true, speedMegabytesPerSecond: 26_562 });
+    expect(sample.nvlink?.links?.[17]).toMatchObject({
+      link: 17,
+      active: true,
+      speedMegabytesPerSecond: 26_562,
+    });
     expect(sample.gaps).toContainEqual({
       gpu: 0,
       field: 'nvlink.links.replayErrorCount',
       reason: 'not-observable',
       detail: 'not in the file',
     });
+  });
+
+  it('names the MIG devices of the query by the profiles that only the list prints', async () => {
+    const recordings = await openTexts({
+      query: fixtureOf('nvidia-smi/q/linux-x86_64__nvidia-h200-mig__590.48.01__load.txt'),
+      list: fixtureOf('nvidia-smi/L/linux-x86_64__nvidia-h200-mig__590.48.01.txt'),
+    });
+    const { gpus } = await describeOf(recordings);
+    expect(gpus).toHaveLength(1);
+    const { mig } = await recordings.gpuProvider.readGpu(gpus[0]!, ['mig'], unaborted());
+    // The list: 1c.3g.71gb, 2c.3g.71gb, 2g.35gb and twice 1g.18gb. The query: instance ids and memory.
+    expect(mig?.devices?.map(({ profile }) => profile)).toEqual([
+      '1c.3g.71gb',
+      '2c.3g.71gb',
+      '2g.35gb',
+      '1g.18gb',
+      '1g.18gb',
+    ]);
+    for (const device of mig?.devices ?? []) expect(device.gpuInstanceId).toBeTypeOf('number');
+  });
+
+  it('keeps one GPU over an update of the driver, told by its UUID', async () => {
+    const recordings = await openTexts({
+      before: query('Fri Oct 24 10:00:00 2025', [uuidOf('a')], 0, '550.90.07'),
+      after: query('Fri Oct 24 11:00:00 2025', [uuidOf('a')], 0, '570.86.15'),
+    });
+    const node = await describeOf(recordings);
+    expect(node).toMatchObject({ driverVersion: '570.86.15', gpus: [{ uuid: uuidOf('a') }] });
+    expect(recordings.notes).toEqual([]);
   });
 
   it('keeps the GPUs of two machines apart and says so', async () => {
@@ -230,44 +265,39 @@ describe('the newest capture of each GPU', () => {
 describe('the other ports', () => {
   it('give the bus, the processes, tests and what programs said, each with its place', async () => {
     const dcgm = fixtureOf('dcgm/gcm-diag-1.json');
-    const recordings = await openTexts(
-      {
-        lspci: fixtureOf('lspci/a100-nn.txt'),
-        ps: 'USER  PID %CPU STAT COMMAND\nroot 4711  0.0 Dl   /usr/bin/python3 train.py\nann  4712  0.0 Zs   [python3] <defunct>\n',
-        dcgm,
-        fm: fixtureOf('fabric-manager/fabricmanager.txt'),
-        app: 'step 1\nstep 2\nboom\n',
-      },
-      {
-        parseApplicationError: (line, place) =>
-          line === 'boom'
-            ? {
-                kind: 'oom-kill',
-                pciAddress: null,
-                detail: line,
-                severity: 'warning',
-                action: 'none',
-                at: null,
-                uptimeSeconds: null,
-                trusted: false,
-                raw: line,
-                ...place,
-              }
-            : undefined,
-      },
-    );
+    const recordings = await openTexts({
+      lspci: fixtureOf('lspci/a100-nn.txt'),
+      ps: 'USER  PID %CPU STAT COMMAND\nroot 4711  0.0 Dl   /usr/bin/python3 train.py\nann  4712  0.0 Zs   [python3] <defunct>\n',
+      dcgm,
+      fm: fixtureOf('fabric-manager/fabricmanager.txt'),
+      app: 'step 1\nstep 2\ntorch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 3 has ...\n',
+    });
     const bus = await recordings.hostDevices?.read(unaborted());
     // Eight 3D controllers [0302] of vendor 10de; the four bridges [0680] are no GPUs.
     expect(bus?.pciGpus).toHaveLength(8);
-    expect(bus?.pciGpus?.[0]).toMatchObject({ pciAddress: '0001:00:00.0', vendorId: '10de', deviceId: '20b2' });
+    expect(bus?.pciGpus?.[0]).toMatchObject({
+      pciAddress: '0001:00:00.0',
+      vendorId: '10de',
+      deviceId: '20b2',
+    });
     const processes = await recordings.hostProcesses?.describe([4711, 4712, 1], unaborted());
     expect(processes?.processes).toMatchObject([
       { pid: 4711, state: 'D', name: 'python3', userName: 'root' },
       { pid: 4712, state: 'Z', name: 'python3', userName: 'ann' },
     ]);
     expect(recordings.testResults.filter(({ status }) => status !== 'pass')).toEqual([
-      { test: 'Persistence Mode', gpu: null, status: 'fail', citation: { file: 'dcgm', line: lineOf(dcgm, 'Persistence Mode') } },
-      { test: 'Environment Variables', gpu: null, status: 'warn', citation: { file: 'dcgm', line: lineOf(dcgm, 'Environment Variables') } },
+      {
+        test: 'Persistence Mode',
+        gpu: null,
+        status: 'fail',
+        citation: { file: 'dcgm', line: lineOf(dcgm, 'Persistence Mode') },
+      },
+      {
+        test: 'Environment Variables',
+        gpu: null,
+        status: 'warn',
+        citation: { file: 'dcgm', line: lineOf(dcgm, 'Environment Variables') },
+      },
     ]);
     expect(recordings.applicationErrors).toMatchObject([
       // Line 100: non-fatal error 12028, bus id 00000000:86:00.0, physical id 3, port 61.
@@ -282,8 +312,18 @@ describe('the other ports', () => {
         file: 'fm',
         line: 100,
       },
-      { file: 'app', line: 3 },
+      { kind: 'application-error', decoded: { code: 'gpu-out-of-memory', device: 3 }, file: 'app', line: 3 },
     ]);
+  });
+
+  it('does not call GPUs missing from the bus that lspci was not asked for', async () => {
+    const smi = query('Fri Oct 24 10:00:00 2025', [uuidOf('a'), uuidOf('b')]);
+    const one = '1b:00.0 3D controller [0302]: NVIDIA Corporation GH100 [10de:2330] (rev a1)';
+    const two = `${one}\n1c:00.0 3D controller [0302]: NVIDIA Corporation GH100 [10de:2330] (rev a1)`;
+    const busOf = async (lspci: string) => (await openTexts({ smi, lspci })).hostDevices?.read(unaborted());
+    expect((await busOf(one))?.pciGpus).toBeNull();
+    expect((await busOf(one))?.gaps).toContainEqual(expect.objectContaining({ field: 'pciGpus' }));
+    expect((await busOf(two))?.pciGpus).toHaveLength(2);
   });
 
   it('has no bus and no processes without a file that shows them', async () => {

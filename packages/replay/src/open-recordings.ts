@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { GpuError } from '@k8s-gpu-mcp/core';
+import { GpuError, pciDeviceKey } from '@k8s-gpu-mcp/core';
 import { earlierRuns, recordGpus } from './captures/recorded-gpus.ts';
 import { createReplayProvider } from './captures/replay-provider.ts';
 import { Findings } from './files/findings.ts';
 import { KernelRecords } from './files/kernel-records.ts';
-import { recordedHostDevices, recordedHostProcesses } from './files/recorded-host.ts';
 import { readRecording } from './files/read-recording.ts';
+import { recordedHostDevices, recordedHostProcesses } from './files/recorded-host.ts';
 import type {
   OpenRecordingsOptions,
   RecordedFile,
@@ -28,9 +28,13 @@ export async function openRecordings(
   options: OpenRecordingsOptions = {},
 ): Promise<Recordings> {
   if (inputs.length > maximumInputs) {
-    throw new GpuError('INVALID_INPUT', `${inputs.length} files are more than the ${maximumInputs} that are read at once`, {
-      hint: 'Name the files that matter, or put them together: cat FILE... | k8s-gpu-mcp-server analyze -',
-    });
+    throw new GpuError(
+      'INVALID_INPUT',
+      `${inputs.length} files are more than the ${maximumInputs} that are read at once`,
+      {
+        hint: 'Name the files that matter, or put them together: cat FILE... | k8s-gpu-mcp-server analyze -',
+      },
+    );
   }
   const kernelRecords = new KernelRecords(options.maximumRecords ?? 200_000);
   const findings = new Findings(kernelRecords);
@@ -51,11 +55,21 @@ function assemble(findings: Findings, files: readonly RecordedFile[]): Recording
   const times = [kernelRecords.newestAt, ...captures.map(({ at }) => at)].filter((at) => at !== null);
   const gpuProvider = createReplayProvider(node, failures);
   const dropped =
-    droppedCaptureCount > 0 ? [`${droppedCaptureCount} captures between the first and the newest were left out`] : [];
+    droppedCaptureCount > 0
+      ? [`${droppedCaptureCount} captures between the first and the newest were left out`]
+      : [];
   return {
     gpuProvider,
     kernelLog: kernelRecords.toKernelLog(),
-    ...(hasLspci ? { hostDevices: recordedHostDevices([...findings.pciGpus.values()]) } : {}),
+    ...(hasLspci
+      ? {
+          hostDevices: recordedHostDevices(
+            [...findings.pciGpus.values()],
+            { isWholeBus: findings.hasWholeBus, tellsDrivers: findings.tellsDrivers },
+            node.gpus.map(({ ref }) => pciDeviceKey(ref.pciAddress)),
+          ),
+        }
+      : {}),
     ...(hasPs ? { hostProcesses: recordedHostProcesses(findings.processes) } : {}),
     applicationErrors: findings.applicationErrors,
     testResults: findings.testResults,
@@ -74,4 +88,3 @@ async function reopenable(input: RecordingInput): Promise<RecordingInput> {
   const stats = await stat(input.path).catch(() => undefined);
   return stats?.isFIFO() ? { name: input.name, stream: createReadStream(input.path) } : input;
 }
-

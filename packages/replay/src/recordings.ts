@@ -38,12 +38,6 @@ export interface ReplayReaders {
   ): AsyncIterable<KernelLogRecord>;
 }
 
-/** What a program's own log line says of a GPU; undefined for any other line. */
-export type ParseApplicationError = (
-  line: string,
-  place: { readonly file: string; readonly line: number },
-) => KernelEvent | undefined;
-
 export interface OpenRecordingsOptions extends ReadLimits {
   /** Milliseconds since 1970 (UTC), for log times without a year; default: now. */
   readonly nowMilliseconds?: number;
@@ -51,7 +45,6 @@ export interface OpenRecordingsOptions extends ReadLimits {
   readonly maximumRecords?: number;
   /** A section (one run of nvidia-smi, one JSON document) that is longer is cut and listed; default 64 MiB of text. */
   readonly maximumSectionCharacters?: number;
-  readonly parseApplicationError?: ParseApplicationError;
 }
 
 export const recordedFormats = [

@@ -49,5 +49,7 @@ export function bugReport(parts: readonly (readonly [heading: string, content: s
     'nvidia-bug-report.sh Version: 31831145',
     '',
   ];
-  return [...title, ...parts.flatMap(([heading, content]) => [banner, '', heading, '', content, ''])].join('\n');
+  return [...title, ...parts.flatMap(([heading, content]) => [banner, '', heading, '', content, ''])].join(
+    '\n',
+  );
 }

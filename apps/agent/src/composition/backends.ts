@@ -9,7 +9,6 @@ import {
   type HostDevices,
   type HostProcesses,
   isGpuError,
-  parseApplicationError,
   type KernelLog,
   type KernelLogFollower,
   type Logger,
@@ -55,23 +54,31 @@ export async function openReplay(config: AgentConfig): Promise<Recordings | null
   ]);
   const inputs = config.input.map((path) => ({ name: path, path }));
   try {
-    return await openRecordings(inputs, { readText, scanKernelLog }, { parseApplicationError });
+    return await openRecordings(inputs, { readText, scanKernelLog });
   } catch (error) {
     if (isGpuError(error)) throw new UsageError(`--input: ${error.message} ${error.hint}`);
     throw error;
   }
 }
 
-/** Where recorded samples outlive the process; null to keep them in memory only. */
+/**
+ * Where recorded samples outlive the process; null to keep them in memory only. A command that only looks must not write beside a server,
+ * nor delete what that one keeps for longer.
+ */
 export async function openRecorderStore(config: AgentConfig): Promise<RecorderStore | null> {
-  const { recordDirectory, recordRetentionHours } = config;
+  const { recordDirectory } = config;
   if (recordDirectory === undefined) return null;
-  const { createRecorderStore } = await import('@k8s-gpu-mcp/host-linux');
-  return createRecorderStore({
+  const { createRecorderReader, createRecorderStore } = await import('@k8s-gpu-mcp/host-linux');
+  const { fineRetentionMilliseconds, coarseIntervalMilliseconds, coarseRetentionMilliseconds } =
+    recorderOptionsOf(config);
+  const options = {
     directory: recordDirectory,
     seriesNames: recordedSeries.map(({ id }) => id),
-    retentionMilliseconds: recordRetentionHours * 3_600_000,
-  });
+    fineRetentionMilliseconds,
+    coarseIntervalMilliseconds,
+    retentionMilliseconds: coarseRetentionMilliseconds,
+  };
+  return config.command === 'serve' ? createRecorderStore(options) : createRecorderReader(options);
 }
 
 export function createRecorder(

@@ -4,7 +4,7 @@ import type { MigDevice } from '../domain/readings/mig.ts';
 import type { GpuProcess, GpuProcessKind } from '../domain/readings/process.ts';
 import type { HostProcess } from '../ports/host-processes.ts';
 import { accountOf, joinHolders } from './gpu-holders.ts';
-import { holderFindingKey, holderFindings } from './holder-findings.ts';
+import { holderFindingKey, holderFindings, holderRules } from './holder-findings.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -166,5 +166,39 @@ describe('holderFindings', () => {
     const readings = [reading(100, [held(7, 100)], 0), reading(100, [held(7, 100)], 1)];
     const keys = find(readings, [host(7, { state: 'Z' })]).map(holderFindingKey);
     expect(new Set(keys).size).toBe(2);
+  });
+
+  test('every rule that is published is raised as published, and no other', () => {
+    const raised = [
+      ...find([reading(40_000, [held(7, 100)])], [host(7, { state: 'Z' })]),
+      ...find([reading(100, [held(7, 100)])], [host(7, { state: 'D' })]),
+      ...find([reading(100, [held(7, 100)])], []),
+    ];
+    const rows = raised.map(({ ruleId, verdict, action, confidence, source }) => ({
+      id: ruleId,
+      verdict,
+      action,
+      confidence,
+      source,
+    }));
+    const published = holderRules.map(({ id, verdict, action, confidence, source }) => ({
+      id,
+      verdict,
+      action,
+      confidence,
+      source,
+    }));
+    const byId = (a: { id: string }, b: { id: string }) => a.id.localeCompare(b.id);
+    expect(rows.sort(byId)).toEqual(published.sort(byId));
+  });
+
+  test('memory is cited where it was read from a file', () => {
+    const cited = {
+      ...reading(40_000, []),
+      citations: { 'memory.usedBytes': { file: 'smi.txt', line: 113 } },
+    };
+    const [finding] = find([cited], []);
+    expect(finding?.evidence[0]).toMatchObject({ field: 'memory.usedBytes', file: 'smi.txt', line: 113 });
+    expect(finding?.evidence[1]).not.toHaveProperty('file');
   });
 });

@@ -1,6 +1,6 @@
 import type { GpuReading } from '../domain/gpu.ts';
 import type { Finding } from '../domain/verdict.ts';
-import type { PublishedRule } from '../health/rule.ts';
+import { cited, type PublishedRule } from '../health/rule.ts';
 import { accountOf, type GpuHolder } from './gpu-holders.ts';
 
 /** A finding with what makes it the same one when the GPU is looked at again. */
@@ -111,7 +111,7 @@ function nobodyFinding(reading: GpuReading, hasDeadHolder: boolean): HolderFindi
       { field: 'memory.usedBytes', value: account.usedBytes },
       { field: 'processes.running', value: account.attributedBytes },
       { field: 'unattributedBytes', value: unattributedBytes, threshold: toleratedBytes },
-    ],
+    ].map((each) => cited(each, reading)),
     // Driver and operating system both say that something of an ended program is left: that takes a reset.
     action: hasDeadHolder ? 'reset-gpu' : 'check-app',
   };

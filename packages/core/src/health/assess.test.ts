@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Changes, h100Gaps, h100Reading, unsupported } from '../../test/h100.ts';
+import { type Changes, h100Gaps, h100Links, h100Reading, unsupported } from '../../test/h100.ts';
 import { incident } from '../../test/incident.ts';
 import { seededRandom } from '../../test/random.ts';
 import { type GpuReading, gpuSections } from '../domain/gpu.ts';
@@ -142,6 +142,39 @@ describe('a disruptive action needs the vendor, or a second signal of the same f
   test('a GPU that waits for its reset says so itself', () => {
     const { verdict, action } = assessGpu(down('reset-required'));
     expect([verdict, action]).toEqual(['critical', 'reset-gpu']);
+  });
+
+  test.each<[string, Changes]>([
+    [
+      'the power brake now and over time',
+      { clocks: { eventReasons: ['hardware-power-brake'] }, violations: { boardLimitMicroseconds: 6e8 } },
+    ],
+    [
+      'thermal slowdown now and over time',
+      { clocks: { eventReasons: ['hardware-thermal-slowdown'] }, violations: { thermalMicroseconds: 6e8 } },
+    ],
+    [
+      'the same SRAM errors, in all and by unit',
+      { ecc: { sramUncorrectableVolatileCount: 1, sramUncorrectableSmAggregateCount: 1 } },
+    ],
+    [
+      'one bad link by two of its counters',
+      { nvlink: { links: h100Links({ 3: { replayErrorCount: 9, crcFlitErrorCount: 9 } }) } },
+    ],
+  ])('two sights of one signal are no two signals: %s', (_, changes) => {
+    const baseline = { ...h100Reading(), observedAt: '2025-12-31T23:50:00.000Z' };
+    const { findings } = assessGpu(h100Reading(changes), [], { baseline });
+    expect(findings).toHaveLength(2);
+    for (const { ruleId, action } of findings) expect(isDisruptive(action), ruleId).toBe(false);
+  });
+
+  test('a link that is narrow and slow under load is a matter for hands', () => {
+    const reading = h100Reading({
+      utilization: { gpuPercent: 98 },
+      clocks: { eventReasons: [], smClockMegahertz: 1_980 },
+      pcie: { currentLinkWidthLanes: 8, currentGeneration: 2 },
+    });
+    expect(assessGpu(reading)).toMatchObject({ verdict: 'warning', action: 'check-mechanicals' });
   });
 
   test('what could not be read confirms nothing', () => {

@@ -2,7 +2,6 @@ import type { GpuReading, GpuSection } from '../domain/gpu.ts';
 import type { Incident } from '../domain/incident.ts';
 import {
   type Action,
-  type Evidence,
   type Finding,
   isDisruptive,
   strongestAction,
@@ -10,7 +9,7 @@ import {
   worstVerdict,
 } from '../domain/verdict.ts';
 import { productOf } from './applicability.ts';
-import type { Candidate, HealthRule, MissingReading, RuleContext } from './rule.ts';
+import { type Candidate, cited, type HealthRule, type MissingReading, type RuleContext } from './rule.ts';
 import { healthRules } from './rules.ts';
 import { defaultThreshold, type ThresholdOverrides } from './thresholds.ts';
 
@@ -120,12 +119,6 @@ function thresholdsOf(rules: readonly HealthRule[], overrides: ThresholdOverride
     if (usual === undefined) throw new Error(`rule ${ruleId} has no threshold ${name}`);
     return set ?? usual;
   };
-}
-
-/** With file and line, for readings that come from files. */
-function cited(evidence: Evidence, { citations }: GpuReading): Evidence {
-  const citation = citations?.[evidence.field];
-  return citation ? { ...evidence, file: citation.file, line: citation.line } : evidence;
 }
 
 /** What cannot be judged is told, else an `unknown` would come without a reason. */

@@ -24,6 +24,11 @@ import {
   whenSet,
 } from './rule.ts';
 
+/** How the link was negotiated: lanes by finding them, speed by equalising them, so that each confirms the other. */
+const linkState = ['pcie.width', 'pcie.generation'] as const;
+/** What is counted on the link. */
+const linkErrors = ['pcie.replay', 'pcie.link-errors', 'pcie.non-fatal-errors', 'pcie.fatal-errors'] as const;
+
 function evaluateWidth(reading: GpuReading, context: RuleContext): RuleOutcome {
   const current = readingOf(reading, 'pcie.currentLinkWidthLanes');
   const maximum = readingOf(reading, 'pcie.maxLinkWidthLanes');
@@ -41,7 +46,7 @@ function evaluateWidth(reading: GpuReading, context: RuleContext): RuleOutcome {
     evidence: [evidence('pcie.currentLinkWidthLanes', current, maximum)],
     action: isFault ? 'check-mechanicals' : 'none',
     actionAlone: isFault ? 'monitor' : 'none',
-    confirmedBy: pcieFault,
+    confirmedBy: ['pcie.generation', ...linkErrors, ...pcieFault],
     confidence: isOnBaseboard || isNarrowest ? 'high' : 'medium',
   });
 }
@@ -63,7 +68,7 @@ function evaluateGeneration(reading: GpuReading): RuleOutcome {
     evidence: [evidence('pcie.currentGeneration', current, maximum)],
     action: 'check-mechanicals',
     actionAlone: 'monitor',
-    confirmedBy: pcieFault,
+    confirmedBy: ['pcie.width', ...linkErrors, ...pcieFault],
     confidence: 'high',
   });
 }
@@ -121,9 +126,9 @@ function whenTooMany(ruleId: string, paths: readonly ReadingPath[], noun: string
         const growth = growthOf(reading, context.baseline, path);
         return growth && growth.increase > 0 ? [evidence(path, growth.increase, tolerated)] : [];
       }),
-      action: 'contact-support',
+      action: 'check-mechanicals',
       actionAlone: 'monitor',
-      confirmedBy: ['pcie.width', 'pcie.generation', ...pcieFault],
+      confirmedBy: [...linkState, ...pcieFault],
       confidence: 'high',
     });
   };
@@ -192,9 +197,10 @@ export const pcieRules: readonly HealthRule[] = [
     thresholds: factor,
     appliesTo: 'all products on PCIe; needs an earlier reading',
     verdict: 'warning',
-    action: 'contact-support',
+    action: 'check-mechanicals',
     confidence: 'high',
-    source: 'DCGM 4.6 health (bit error rate 1e-12); NVSentinel (vendor support if it goes on)',
+    source:
+      'DCGM 4.6 health (bit error rate 1e-12); NVSentinel (vendor support if it goes on after reseating)',
     note: 'Replays since the driver was loaded never raise it: a healthy H100 under load was seen with 9.',
     essential: false,
     sections: ['pcie'],
@@ -208,7 +214,7 @@ export const pcieRules: readonly HealthRule[] = [
     thresholds: factor,
     appliesTo: 'products whose driver tells PCIe errors; needs an earlier reading',
     verdict: 'warning',
-    action: 'contact-support',
+    action: 'check-mechanicals',
     confidence: 'high',
     source: 'PCI Express Advanced Error Reporting; rate of DCGM 4.6 health (each such error costs a replay)',
     note: 'Counts since the driver was loaded never raise it.',
@@ -233,7 +239,7 @@ export const pcieRules: readonly HealthRule[] = [
     thresholds: { factor: { ...factor.factor, value: 10 } },
     appliesTo: 'products whose driver tells PCIe errors; needs an earlier reading',
     verdict: 'warning',
-    action: 'contact-support',
+    action: 'check-mechanicals',
     confidence: 'high',
     source: 'PCI Express Advanced Error Reporting; rate of DCGM 4.6 health, times ten of our own',
     note: 'A corrected error did no harm: a few are normal on every link.',

@@ -255,7 +255,7 @@ export const platformRules: readonly HealthRule[] = [
       if (enabled) return 'pass';
       return finding({
         verdict: 'ok',
-        what: 'Persistence mode is off: the driver starts anew for each first program, which takes time and loses settings.',
+        what: 'Persistence mode is off: the driver starts anew whenever the GPU was unused.',
         evidence: [evidence('identity.persistenceModeEnabled', false, 'true')],
         action: 'none',
         confidence: 'high',

@@ -172,3 +172,9 @@ export function evidence(
 ): Evidence {
   return threshold === undefined ? { field, value } : { field, value, threshold };
 }
+
+/** With file and line, for readings that come from files. */
+export function cited(evidence: Evidence, { citations }: GpuReading): Evidence {
+  const citation = citations?.[evidence.field];
+  return citation ? { ...evidence, file: citation.file, line: citation.line } : evidence;
+}

@@ -677,7 +677,7 @@ function faultsOf(rules: readonly HealthRule[]): string[] {
     })),
   ];
   for (const rule of rules) {
-    if (!/^[a-z]+\.[a-z-]+$/.test(rule.id)) faults.push(`${rule.id}: not family.name`);
+    if (!/^[a-z]+\.[a-z0-9-]+$/.test(rule.id)) faults.push(`${rule.id}: not family.name`);
     for (const key of ['title', 'threshold', 'source'] as const) {
       if (rule[key].trim().length < 4) faults.push(`${rule.id}: no ${key}`);
     }

@@ -71,6 +71,9 @@ function evaluateMemoryTemperature(reading: GpuReading): RuleOutcome {
   });
 }
 
+/** The clocks and the fans tell of heat apart from the temperature sensor. */
+const heldBackByHeat = ['clocks.thermal', 'clocks.software-thermal', 'thermal.fan'] as const;
+
 /** Degrees above what the product is made to work at, and where that stands; undefined where the product tells neither. */
 function aboveOperating(reading: GpuReading) {
   const margin = readingOf(reading, 'thermal.marginCelsius');
@@ -101,7 +104,7 @@ function evaluateOperating(reading: GpuReading, context: RuleContext): RuleOutco
     evidence: [above.shown],
     action: 'check-mechanicals',
     actionAlone: 'monitor',
-    confirmedBy: ['clocks.', 'thermal.fan'],
+    confirmedBy: heldBackByHeat,
     confidence: 'high',
   });
 }
@@ -121,7 +124,7 @@ function evaluateMemoryMargin(reading: GpuReading): RuleOutcome {
     evidence: [evidence('thermal.marginCelsius', margin, atMemory)],
     action: 'check-mechanicals',
     actionAlone: 'monitor',
-    confirmedBy: ['clocks.thermal', 'clocks.software-thermal', 'thermal.fan'],
+    confirmedBy: heldBackByHeat,
     confidence: 'medium',
   });
 }
@@ -154,7 +157,7 @@ function evaluateNeighbours(reading: GpuReading, context: RuleContext): RuleOutc
     ],
     action: 'check-mechanicals',
     actionAlone: 'monitor',
-    confirmedBy: ['clocks.thermal', 'clocks.software-thermal', 'thermal.margin', 'thermal.fan'],
+    confirmedBy: heldBackByHeat,
     confidence: 'medium',
   });
 }

@@ -12,6 +12,7 @@ import { fixedClock, stubProvider } from '../testing.ts';
 import { FlightRecorder, wakeMilliseconds } from './flight-recorder.ts';
 import { type RecorderOptions, recorderBytes, recorderOptions } from './options.ts';
 import { recordedSeriesIds, seriesIndex, seriesOf } from './series.ts';
+import { gapsIn } from './timeline.ts';
 
 type Told = GpuSample | GpuError | 'hang';
 
@@ -447,6 +448,18 @@ describe('the store', () => {
         { reason: 'not-running', fromMilliseconds: recordedStart - 101_000, toMilliseconds: recordedStart },
       ],
     });
+    await recorder.stop();
+  });
+
+  test('may have thinned what it gave back: that is no gap, what is missing after the restart is', async () => {
+    const kept = Array.from({ length: 60 }, (_, step) => sampleAt(recordedStart - 600_000 + step * 10_000));
+    const { recorder, advance, rows, now } = rig({ gpuCount: 1, store: memoryStore(kept) });
+    await advance(60_000);
+    await recorder.start(true);
+    await advance(10_000);
+    expect(gapsIn(rows(0), recordedStart - 600_000, now(), recorder.cadence)).toEqual([
+      { fromMilliseconds: recordedStart - 10_000, toMilliseconds: recordedStart + 60_000 },
+    ]);
     await recorder.stop();
   });
 

@@ -8,6 +8,7 @@ import type { RecorderOptions } from './options.ts';
 import type { RecordedRows } from './ring.ts';
 import { SampleWriter } from './sample-writer.ts';
 import { type RecordedSeriesId, recordedSections, recordedValues } from './series.ts';
+import type { Cadence } from './timeline.ts';
 
 /** Without `--record`, recording goes on for this long after the last call. */
 export const wakeMilliseconds = 15 * 60_000;
@@ -96,6 +97,8 @@ export class FlightRecorder {
   #loadedSampleCount = 0;
   #lostSampleCount = 0;
   #loadDetail: string | undefined;
+  /** Of the newest sample that came from the store. */
+  #storedUntil = Number.NEGATIVE_INFINITY;
 
   /** @param options As `recorderOptions` made them. */
   constructor(
@@ -155,6 +158,17 @@ export class FlightRecorder {
   /** Of the buffers that are allocated; at most `recorderBytes(options, maximumGpus)`. */
   get memoryBytes(): number {
     return this.#rings.bytes;
+  }
+
+  /** How often samples of any time are to be expected. A store may have thinned what it gave back down to the coarse interval. */
+  get cadence(): Cadence {
+    const { intervalMilliseconds, coarseIntervalMilliseconds } = this.#options;
+    if (!Number.isFinite(this.#storedUntil)) return { intervalMilliseconds };
+    const thinned = {
+      untilMilliseconds: this.#storedUntil,
+      intervalMilliseconds: coarseIntervalMilliseconds,
+    };
+    return { intervalMilliseconds, thinned };
   }
 
   /** What was recorded of a GPU from one time to another, both included; undefined when nothing ever was. */
@@ -218,6 +232,7 @@ export class FlightRecorder {
       this.#logger.warn('the store of the flight recorder could not be read', { error });
     }
     this.#lastTickAt = this.#rings.lastAtMilliseconds;
+    this.#storedUntil = this.#lastTickAt;
   }
 
   #takeUp(sample: RecordedSample): void {
@@ -261,6 +276,7 @@ export class FlightRecorder {
     const by = lastAt + this.#options.intervalMilliseconds - now;
     this.#rings.shift(-by);
     this.#setBackMilliseconds += by;
+    this.#storedUntil -= by;
     this.#pauses = this.#pauses.map((pause) => ({
       ...pause,
       fromMilliseconds: pause.fromMilliseconds - by,

@@ -140,6 +140,7 @@ describe('shares', () => {
 
 describe('gaps', () => {
   const at = (second: number) => start + second * 1_000;
+  const second = { intervalMilliseconds: 1_000 };
 
   test('before, between and after, with their lengths; a missed turn is none', () => {
     const rows = allRows(
@@ -147,7 +148,7 @@ describe('gaps', () => {
         second < 10 || second === 20 || (second > 40 && second < 60) ? null : { state: 0 },
       ),
     );
-    expect(gapsIn(rows, at(0), at(200), 1_000)).toEqual([
+    expect(gapsIn(rows, at(0), at(200), second)).toEqual([
       { fromMilliseconds: at(0), toMilliseconds: at(10) },
       { fromMilliseconds: at(40), toMilliseconds: at(60) },
       { fromMilliseconds: at(99), toMilliseconds: at(200) },
@@ -156,11 +157,24 @@ describe('gaps', () => {
 
   test('there is none in an hour of which most is kept in steps', () => {
     const rows = allRows(recordedRing(3_600, () => ({ state: 0 })));
-    expect(gapsIn(rows, at(0), at(3_600), 1_000)).toEqual([]);
+    expect(gapsIn(rows, at(0), at(3_600), second)).toEqual([]);
+  });
+
+  test('what a store thinned has none where it was thinned, and still those that are longer', () => {
+    const rows = allRows(
+      recordedRing(600, (now) =>
+        now >= 300 || (now % 10 === 0 && (now < 100 || now > 150)) ? { state: 0 } : null,
+      ),
+    );
+    const thinned = { untilMilliseconds: at(300), intervalMilliseconds: 10_000 };
+    const gaps = gapsIn(rows, at(0), at(600), { ...second, thinned });
+    expect(gaps).toEqual([{ fromMilliseconds: at(90), toMilliseconds: at(160) }]);
+    // Planted fault: without knowing it, every step would be one.
+    expect(gapsIn(rows, at(0), at(600), second).length).toBeGreaterThan(20);
   });
 
   test('nothing at all is one', () => {
-    expect(gapsIn(undefined, at(0), at(60), 1_000)).toEqual([
+    expect(gapsIn(undefined, at(0), at(60), second)).toEqual([
       { fromMilliseconds: at(0), toMilliseconds: at(60) },
     ]);
   });
@@ -216,7 +230,7 @@ describe('down-sampling', () => {
       count: 10,
     });
     expect(bucketsOver(start, start + 10_001, 3, 1_000)).toMatchObject({
-      bucketMilliseconds: 3_334,
+      bucketMilliseconds: 4_000,
       count: 3,
     });
     expect(bucketsOver(start, start, 5, 1_000)).toMatchObject({ count: 1 });

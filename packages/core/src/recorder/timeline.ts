@@ -175,6 +175,13 @@ export interface RecordedGap {
   readonly toMilliseconds: number;
 }
 
+/** How often samples are to be expected. */
+export interface Cadence {
+  readonly intervalMilliseconds: number;
+  /** What a store gave back may be thinned: up to this time, samples are to be expected no more often than this. */
+  readonly thinned?: { readonly untilMilliseconds: number; readonly intervalMilliseconds: number };
+}
+
 /** A turn that is missed or late is no gap; this many intervals without a sample are. */
 const gapIntervals = 2.5;
 
@@ -183,13 +190,15 @@ export function gapsIn(
   rows: RecordedRows | undefined,
   fromMilliseconds: number,
   toMilliseconds: number,
-  intervalMilliseconds: number,
+  { intervalMilliseconds, thinned }: Cadence,
 ): readonly RecordedGap[] {
   const gaps: RecordedGap[] = [];
-  const longest = gapIntervals * intervalMilliseconds;
   let covered = fromMilliseconds;
   const add = (until: number) => {
-    if (until - covered > longest) gaps.push({ fromMilliseconds: covered, toMilliseconds: until });
+    const isThinned = thinned !== undefined && until <= thinned.untilMilliseconds;
+    const interval = isThinned ? thinned.intervalMilliseconds : intervalMilliseconds;
+    if (until - covered > gapIntervals * interval)
+      gaps.push({ fromMilliseconds: covered, toMilliseconds: until });
   };
   const count = rows?.firstAtMilliseconds.length ?? 0;
   for (let row = 0; row < count; row += 1) {
@@ -209,7 +218,7 @@ export interface Buckets {
   readonly count: number;
 }
 
-/** As many buckets of equal length as wanted, or fewer where the interval is longer than they would be. */
+/** As many buckets of equal length as wanted, or fewer: each is a whole number of intervals. */
 export function bucketsOver(
   fromMilliseconds: number,
   toMilliseconds: number,
@@ -217,7 +226,8 @@ export function bucketsOver(
   intervalMilliseconds: number,
 ): Buckets {
   const length = Math.max(1, toMilliseconds - fromMilliseconds);
-  const bucketMilliseconds = Math.max(intervalMilliseconds, Math.ceil(length / Math.max(1, wanted)));
+  const intervals = Math.ceil(length / Math.max(1, wanted) / intervalMilliseconds);
+  const bucketMilliseconds = intervals * intervalMilliseconds;
   return { fromMilliseconds, bucketMilliseconds, count: Math.ceil(length / bucketMilliseconds) };
 }
 

@@ -2,10 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { unsupported } from '../../test/h100.ts';
 import type { Gap } from '../domain/gap.ts';
 import { GpuError } from '../errors.ts';
-import { GpuReader } from '../gpu-reader.ts';
-import { silentLogger } from '../ports/runtime.ts';
 import { fixedClock, inMemoryKernelLog, stubProvider } from '../testing.ts';
 import { answerSchema, backendUnreadable, gpuBackendCoverage, makeAnswer, presentGaps } from './answer.ts';
+import { createToolkit } from './create-gpu-tools.ts';
 import type { Toolkit } from './toolkit.ts';
 
 const denied = (gpu: number, detail = 'NVML_ERROR_NO_PERMISSION (4)'): Gap => ({
@@ -17,17 +16,8 @@ const denied = (gpu: number, detail = 'NVML_ERROR_NO_PERMISSION (4)'): Gap => ({
 
 function toolkitOf(simulated: boolean): Toolkit {
   const clock = fixedClock('2026-05-05T05:05:05.000Z');
-  const provider = stubProvider({ manifest: { simulated, backend: 'nvml' } });
-  const reader = new GpuReader(provider, clock, silentLogger);
-  return {
-    nodeName: 'gpu-node-7',
-    reader,
-    kernelLog: inMemoryKernelLog([]),
-    hostDevices: null,
-    hostProcesses: null,
-    clock,
-    logger: silentLogger,
-  };
+  const gpuProvider = stubProvider({ manifest: { simulated, backend: 'nvml' } });
+  return createToolkit({ gpuProvider, kernelLog: inMemoryKernelLog([]), clock }, { nodeName: 'gpu-node-7' });
 }
 
 describe('presentGaps', () => {

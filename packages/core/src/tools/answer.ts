@@ -165,7 +165,26 @@ export function presentGaps(gaps: readonly Gap[], detail: Detail, gpuCount = 0):
     const { gpu: _, ...everyGpu } = first;
     return [everyGpu];
   });
-  return detail === 'full' ? merged : failedAtOnce(merged);
+  if (detail === 'full') return merged;
+  const told = failedAtOnce(merged);
+  return told.length > maximumSummaryGaps ? byReason(told) : told;
+}
+
+/** A summary with more says of which sections, and no longer of which leaves and GPUs. */
+const maximumSummaryGaps = 12;
+
+function byReason(gaps: readonly Gap[]): readonly Gap[] {
+  const groups = new Map<string, Set<string>>();
+  for (const { field, reason, detail } of gaps) {
+    const key = JSON.stringify([reason, detail]);
+    const sections = groups.get(key) ?? new Set();
+    for (const each of field.split(', ')) sections.add(each.split('.')[0] ?? each);
+    groups.set(key, sections);
+  }
+  return [...groups].slice(0, maximumSummaryGaps).map(([key, sections]) => {
+    const [reason, detail] = JSON.parse(key) as [Gap['reason'], string];
+    return { field: [...sections].join(', '), reason, detail };
+  });
 }
 
 /**

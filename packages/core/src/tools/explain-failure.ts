@@ -3,7 +3,7 @@ import type { DiagnosticEvidence } from '../diagnosis/evidence.ts';
 import { explainFailure } from '../diagnosis/explain/explain.ts';
 import { subjectOfFinding } from '../diagnosis/explain/finding-signs.ts';
 import { nearMilliseconds } from '../diagnosis/explain/scope.ts';
-import { isPrimary, ruleIdOfIncident } from '../diagnosis/explain/sign.ts';
+import { evidenceOfIncident, isPrimary, ruleIdOfIncident } from '../diagnosis/explain/sign.ts';
 import { placeName } from '../diagnosis/explain/summary.ts';
 import { causes, type Diagnosis, type DiagnosisQuestion, type Hypothesis } from '../domain/diagnosis.ts';
 import type { Gap } from '../domain/gap.ts';
@@ -27,7 +27,6 @@ import { defineTool } from './tool.ts';
 import type { Toolkit } from './toolkit.ts';
 import { quarantine } from './untrusted-text.ts';
 
-const defaultLookback = '24h';
 const maximumFindings = 10;
 const maximumIncidents = 3;
 const summaryHypotheses = 3;
@@ -52,7 +51,7 @@ export function explainFailureTool(toolkit: Toolkit) {
         .describe('Host process id.')
         .optional(),
       at: timeArgument('Time of the failure'),
-      since: timeArgument(`Kernel-log events to weigh (default ${defaultLookback}), after this`),
+      since: timeArgument('Kernel-log events to weigh (default 24h), after this'),
       detail: detailArgument,
     }),
     outputSchema: answerSchema({
@@ -71,7 +70,7 @@ export function explainFailureTool(toolkit: Toolkit) {
       const now = toolkit.clock.now();
       checkQuestion({ gpu, pid, at });
       const moment = at === undefined ? undefined : parseTime('at', at, now);
-      const from = lookbackOf(since, moment, now);
+      const from = lookbackOf(since ?? toolkit.lookback, moment, now);
       if (gpu !== undefined) parseGpuSelector(gpu);
       const examination = await examineNode(toolkit, { since: from }, signal);
       const { evidence, question } =
@@ -124,16 +123,16 @@ function checkQuestion(asked: Asked): void {
   });
 }
 
-/** From when on the log is read: far enough back to have what surrounds the time asked about. */
-function lookbackOf(since: string | undefined, at: string | undefined, now: number): string {
-  const from = parseTime('since', since ?? defaultLookback, now);
-  checkOrder(from, now);
+/** From when on the log is read: far enough back to have what surrounds the time asked about. Undefined for all that it has. */
+function lookbackOf(since: string | null, at: string | undefined, now: number): string | undefined {
+  const from = since === null ? undefined : parseTime('since', since, now);
+  if (from !== undefined) checkOrder(from, now);
   if (at === undefined) return from;
   if (Date.parse(at) > now) {
     throw new GpuError('INVALID_INPUT', `at = "${at}" is in the future.`, { hint: 'Give a time before now.' });
   }
   const before = new Date(Date.parse(at) - nearMilliseconds).toISOString();
-  return before < from ? before : from;
+  return from !== undefined && before < from ? before : from;
 }
 
 function questionOf(pid: number | undefined, at: string | undefined): DiagnosisQuestion {
@@ -194,15 +193,24 @@ function atDevice(pciDevice: string, evidence: DiagnosticEvidence): DiagnosticEv
   };
 }
 
-/** The incidents behind the findings, in their order; those that the action comes from first. */
-function citedIncidents({ findings }: Diagnosis, incidents: readonly Incident[]): readonly Incident[] {
+/** The incidents behind the findings, those of the likeliest cause first. */
+function citedIncidents({ findings, hypotheses }: Diagnosis, incidents: readonly Incident[]): readonly Incident[] {
   const places = new Map(findings.map(({ ruleId, gpu }, position) => [`${ruleId} ${gpu ?? ''}`, position]));
+  const [leader] = hypotheses;
+  const supports = new Set(
+    hypotheses
+      .filter(({ cause }) => cause === leader?.cause)
+      .flatMap(({ supports }) => supports.map(({ field, at }) => `${field} ${at ?? ''}`)),
+  );
+  const rankOf = (incident: Incident) => {
+    const { field, at } = evidenceOfIncident(incident);
+    return supports.has(`${field} ${at ?? ''}`) ? 0 : 1;
+  };
   const placeOf = (incident: Incident) =>
     places.get(`${ruleIdOfIncident(incident)} ${incident.gpu?.index ?? ''}`) ?? Number.POSITIVE_INFINITY;
-  const isLead = (incident: Incident) => placeOf(incident) === 0;
   return incidents
     .filter((incident) => isPrimary(incident) && placeOf(incident) < Number.POSITIVE_INFINITY)
-    .toSorted((a, b) => Number(isLead(b)) - Number(isLead(a)) || byIncidentUrgency(a, b));
+    .toSorted((a, b) => rankOf(a) - rankOf(b) || placeOf(a) - placeOf(b) || byIncidentUrgency(a, b));
 }
 
 const presentEvidence = (evidence: readonly Evidence[], limit: number) =>

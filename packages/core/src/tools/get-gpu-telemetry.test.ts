@@ -3,10 +3,10 @@ import { h100Node, h100Sample } from '../../test/h100.ts';
 import { type RigOptions, rig, startedAt, turn } from '../../test/rig.ts';
 import { type GpuSample, gpuSections } from '../domain/gpu.ts';
 import { GpuError } from '../errors.ts';
-import { GpuReader } from '../gpu-reader.ts';
 import type { GpuProvider } from '../ports/gpu-provider.ts';
 import { silentLogger } from '../ports/runtime.ts';
 import { fixedClock, inMemoryKernelLog, stubProvider } from '../testing.ts';
+import { createToolkit } from './create-gpu-tools.ts';
 import { getGpuTelemetry } from './get-gpu-telemetry.ts';
 import { makeTool } from './run-tool.ts';
 import type { ToolContext } from './tool.ts';
@@ -272,9 +272,11 @@ describe('a window in which something fails', () => {
 describe('the deadline bounds the window', () => {
   const withDeadline = (deadlineMilliseconds: number) => {
     const clock = fixedClock();
-    const reader = new GpuReader(stubProvider({ gpus: h100Node() }), clock, silentLogger);
-    const ports = { kernelLog: inMemoryKernelLog([]), hostDevices: null, hostProcesses: null };
-    const toolkit = { nodeName: 'n', reader, clock, logger: silentLogger, ...ports };
+    const gpuProvider = stubProvider({ gpus: h100Node() });
+    const toolkit = createToolkit(
+      { gpuProvider, kernelLog: inMemoryKernelLog([]), clock },
+      { nodeName: 'n' },
+    );
     const options = { clock, logger: silentLogger, deadlineMilliseconds };
     return makeTool(getGpuTelemetry(toolkit, deadlineMilliseconds), options);
   };

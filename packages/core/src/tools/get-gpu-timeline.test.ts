@@ -35,7 +35,7 @@ interface Answer {
 
 interface RigOptions {
   /** What a GPU tells in each second since the start. */
-  readonly tells?: (gpu: number, second: number) => GpuSample | GpuError | 'hang';
+  readonly tells?: (gpu: number, second: number) => GpuSample | GpuError;
   readonly log?: readonly KernelLogRecord[];
   /** Seconds that are recorded. */
   readonly seconds?: number;
@@ -57,10 +57,11 @@ async function rig({ tells, log = [], seconds = 600, gpuCount = 8, hasRecorder =
       if (isDown) throw new GpuError('DRIVER_NOT_LOADED', 'no driver');
       return plain.describeNode(signal);
     },
-    readGpu: (gpu, sections, signal) =>
-      stubProvider({
-        gpus: h100Node({ [gpu.index]: tells?.(gpu.index, second()) ?? h100Sample(gpu.index) }),
-      }).readGpu(gpu, sections, signal),
+    async readGpu(gpu) {
+      const told = tells?.(gpu.index, second()) ?? h100Sample(gpu.index);
+      if (told instanceof GpuError) throw told;
+      return told;
+    },
   };
   const reader = new GpuReader(provider, clock, silentLogger);
   const recorder = new FlightRecorder(reader, clock, silentLogger, recorderOptions());

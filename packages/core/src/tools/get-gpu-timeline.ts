@@ -6,7 +6,7 @@ import { gapReasonOf } from '../gpu-reader.ts';
 import { compareAround } from '../recorder/before-after.ts';
 import type { FlightRecorder } from '../recorder/flight-recorder.ts';
 import { type RecordedSeriesId, recordedSeries, recordedSeriesIds } from '../recorder/series.ts';
-import { type Buckets, bucketsOver, gapsIn, summarise } from '../recorder/timeline.ts';
+import { type Buckets, bucketsOver, gapsIn, type SeriesSummary, summarise } from '../recorder/timeline.ts';
 import { parseGpuSelector, resolveGpu } from '../selector.ts';
 import { groupIncidents } from '../xid/incidents.ts';
 import { answerSchema, type Detail, gpuBackendCoverage, makeAnswer } from './answer.ts';
@@ -49,7 +49,7 @@ const maximumPoints = 200;
 const maximumEvents: Readonly<Record<Detail, number>> = { summary: 12, full: 100 };
 const maximumChanges: Readonly<Record<Detail, number>> = { summary: 4, full: 30 };
 /** Fewer are no curve. */
-const leastPoints = 3;
+const leastPoints = 6;
 
 const seriesExpected = `expected a list of 1 to ${recordedSeries.length} of ${recordedSeriesIds.join(', ')}`;
 const pointsExpected = `expected a whole number from 1 to ${maximumPoints}`;
@@ -132,7 +132,7 @@ function answerOf(toolkit: Toolkit, request: TimelineRequest): StructuredContent
   const events = status ? timelineEvents(gpus, request.incidents, span, status) : [];
   const hasSamples = gpus.some(({ rows }) => (rows?.firstAtMilliseconds.length ?? 0) > 0);
   const shown = gpus.filter(({ rows }) => rows !== undefined);
-  const states = shown.flatMap(({ rows }) => lastState(rows) ?? []);
+  const states = shown.flatMap((gpu) => lastState(gpu) ?? []);
   const isBackendDown = isGpuError(node) && !hasSamples;
   const verdict = isBackendDown ? 'unknown' : verdictOf(states);
   const build = (buckets: Buckets | null): StructuredContent => {
@@ -191,12 +191,19 @@ function rowsOf(recorder: FlightRecorder, ref: GpuRef, { span, ids }: TimelineRe
   const read = [...new Set([...ids, ...errorSeries, ...eventSeriesIds])];
   const { fromMilliseconds, toMilliseconds } = span;
   const rows = recorder.series(ref, read, fromMilliseconds, toMilliseconds);
-  const interval = recorder.status.intervalMilliseconds;
-  return { ref, rows, gaps: gapsIn(rows, fromMilliseconds, toMilliseconds, interval) };
+  const summaries = new Map<RecordedSeriesId, SeriesSummary | null>();
+  const summaryOf = (id: RecordedSeriesId) => {
+    const known = summaries.get(id);
+    if (known !== undefined) return known;
+    const summary = rows ? summarise(rows, id) : null;
+    summaries.set(id, summary);
+    return summary;
+  };
+  return { ref, rows, gaps: gapsIn(rows, fromMilliseconds, toMilliseconds, recorder.cadence), summaryOf };
 }
 
-function lastState(rows: GpuRows['rows']): string | undefined {
-  const state = rows && summarise(rows, 'state');
+function lastState({ summaryOf }: GpuRows): string | undefined {
+  const state = summaryOf('state');
   return state?.kind === 'state' ? state.last[0] : undefined;
 }
 
@@ -207,12 +214,13 @@ function verdictOf(states: readonly string[]): 'critical' | 'unknown' | undefine
   return broken.some((state) => state !== 'unreadable') ? 'critical' : 'unknown';
 }
 
-function presentGpu({ ref, rows }: GpuRows, request: TimelineRequest, buckets: Buckets | null) {
+function presentGpu(gpu: GpuRows, request: TimelineRequest, buckets: Buckets | null) {
+  const { ref, rows, summaryOf } = gpu;
   const { ids, detail, span } = request;
   const head = {
     index: ref.index,
     uuid: ref.uuid,
-    state: lastState(rows) ?? null,
+    state: lastState(gpu) ?? null,
     sampleCount: rows?.sampleCounts.reduce((sum, count) => sum + count, 0) ?? 0,
   };
   if (!rows || head.sampleCount === 0) return head;
@@ -221,12 +229,14 @@ function presentGpu({ ref, rows }: GpuRows, request: TimelineRequest, buckets: B
     return { ...head, changedMost: changes.slice(0, maximumChanges[detail]).map(presentChange) };
   }
   const increased = errorSeries.flatMap((id) => {
-    const summary = ids.includes(id) ? null : summarise(rows, id);
+    const summary = ids.includes(id) ? null : summaryOf(id);
     return summary?.kind === 'counter' && summary.increase > 0 ? [[id, summary.increase] as const] : [];
   });
   return {
     ...head,
-    series: Object.fromEntries(ids.map((id) => [id, presentSeries(rows, id, buckets, detail)])),
+    series: Object.fromEntries(
+      ids.map((id) => [id, presentSeries(rows, id, summaryOf(id), buckets, detail)]),
+    ),
     ...(increased.length > 0 ? { increased: Object.fromEntries(increased) } : {}),
   };
 }

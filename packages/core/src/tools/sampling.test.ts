@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { h100Node, h100Ref } from '../../test/h100.ts';
 import { turn } from '../../test/rig.ts';
-import { GpuReader } from '../gpu-reader.ts';
-import { type Clock, silentLogger } from '../ports/runtime.ts';
+import type { Clock } from '../ports/runtime.ts';
 import { fixedClock, inMemoryKernelLog, stubProvider } from '../testing.ts';
+import { createToolkit } from './create-gpu-tools.ts';
 import { sampleGpus, samplingPlan } from './sampling.ts';
 
 test('a clock that is set back does not make a window longer', async () => {
@@ -13,17 +13,10 @@ test('a clock that is set back does not make a window longer', async () => {
     now: () => steady.now() - setBack,
     after: (milliseconds, run) => steady.after(milliseconds, run),
   };
-  const reader = new GpuReader(stubProvider({ gpus: h100Node({}, 1) }), clock, silentLogger);
-  const kernelLog = inMemoryKernelLog([]);
-  const toolkit = { nodeName: 'n', reader, kernelLog, hostDevices: null, hostProcesses: null, clock };
+  const gpuProvider = stubProvider({ gpus: h100Node({}, 1) });
+  const toolkit = createToolkit({ gpuProvider, kernelLog: inMemoryKernelLog([]), clock }, { nodeName: 'n' });
   const { signal } = new AbortController();
-  const work = sampleGpus(
-    { ...toolkit, logger: silentLogger },
-    [h100Ref(0)],
-    ['power'],
-    samplingPlan(3, undefined),
-    signal,
-  );
+  const work = sampleGpus(toolkit, [h100Ref(0)], ['power'], samplingPlan(3, undefined), signal);
   let isDone = false;
   void work.then(() => {
     isDone = true;

@@ -47,7 +47,8 @@ const patterns: readonly ApplicationErrorPattern[] = [
   },
   {
     code: 'illegal-memory-access',
-    pattern: /an illegal memory access was encountered|\bcudaErrorIllegalAddress\b|\bCUDA_ERROR_ILLEGAL_ADDRESS\b/,
+    pattern:
+      /an illegal memory access was encountered|\bcudaErrorIllegalAddress\b|\bCUDA_ERROR_ILLEGAL_ADDRESS\b/,
     action: 'check-app',
   },
   {
@@ -75,7 +76,7 @@ const patterns: readonly ApplicationErrorPattern[] = [
   {
     code: 'nccl-system-error',
     pattern:
-      /\bncclUnhandledCudaError\b|\bncclSystemError\b|\bncclRemoteError\b|\bncclInternalError\b|NCCL error[^\n]{0,120}(?:unhandled (?:system|cuda) error|internal error|remote process)|unhandled system error[^\n]{0,120}NCCL/i,
+      /\bncclUnhandledCudaError\b|\bncclSystemError\b|\bncclRemoteError\b|\bncclInternalError\b|NCCL error[^\n]{0,200}(?:unhandled (?:system|cuda) error|internal error|remote process)|unhandled system error[^\n]{0,120}NCCL/i,
     action: 'check-app',
   },
   {
@@ -138,6 +139,8 @@ export function parseApplicationError(
 /** An ISO-like time near the beginning of the line, with its zone when it has one; without a zone it is taken as UTC, as in kernel logs. */
 function timeOf(text: string): string | null {
   const match =
-    /(?<!\d)(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?/.exec(text.slice(0, 160));
+    /(?<!\d)(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?/.exec(
+      text.slice(0, 160),
+    );
   return match ? (isoTime(match[0]) ?? null) : null;
 }

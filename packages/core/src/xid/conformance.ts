@@ -6,9 +6,11 @@ import { groupIncidents } from './incidents.ts';
 import { parseKernelEvent } from './parse.ts';
 import { bucketActions, type VendorBucket, vendorBuckets } from './vendor-buckets.ts';
 
-/** What one plain line of an Xid gives, against what the vendor's bucket for it maps to. */
+/** What one line of an Xid gives, against what the vendor's bucket for it maps to. */
 export interface ConformanceRow {
   readonly xid: number;
+  /** `plain`: the number and nothing else. `with-process`: pid and name as well, as drivers print them when they know. */
+  readonly line: 'plain' | 'with-process';
   /** The vendor's immediate bucket; null where none is published. */
   readonly bucket: VendorBucket | null;
   readonly expected: Action;
@@ -21,30 +23,35 @@ export interface ConformanceRow {
 export interface ConformanceTable {
   /** Every vendor bucket, with the one action it maps to. */
   readonly buckets: readonly { readonly bucket: VendorBucket; readonly action: Action }[];
-  /** One for each Xid of the catalogue. */
+  /** Two for each Xid of the catalogue. */
   readonly rows: readonly ConformanceRow[];
   /** The rows whose answer gives another action. */
   readonly exceptions: readonly ConformanceRow[];
 }
 
-/** A line as the driver prints it when it has no more to say than the number. */
-export const plainXidLine = (xid: number): string => `[ 1000.000000] NVRM: Xid (PCI:0000:3b:00): ${xid}, `;
+const lineEnds = [
+  ['plain', ''],
+  ['with-process', 'pid=4711, name=python3, '],
+] as const;
 
-/** Puts one plain line of every Xid through reader, parser and grouping. Pure; also what the conformance command prints. */
+/** Puts single lines of every Xid, each alone in its log, through reader, parser and grouping. Pure; also what the conformance command prints. */
 export function conformanceRows(catalogue: readonly XidEntry[] = xidCatalogue): ConformanceTable {
-  const rows = catalogue.map((entry): ConformanceRow => {
-    const expected = actionOfXid(entry);
-    const incident = incidentOf(plainXidLine(entry.code));
-    const given = incident?.standing === 'primary' ? incident.action : null;
-    const why = incident?.workflow?.outcome;
-    return {
-      xid: entry.code,
-      bucket: entry.immediate,
-      expected,
-      given,
-      ...(given === expected || why === undefined ? {} : { why }),
-    };
-  });
+  const rows = catalogue.flatMap((entry) =>
+    lineEnds.map(([line, rest]): ConformanceRow => {
+      const expected = actionOfXid(entry);
+      const incident = incidentOf(`[ 1000.000000] NVRM: Xid (PCI:0000:3b:00): ${entry.code}, ${rest}`);
+      const given = incident?.standing === 'primary' ? incident.action : null;
+      const why = incident?.workflow?.outcome;
+      return {
+        xid: entry.code,
+        line,
+        bucket: entry.immediate,
+        expected,
+        given,
+        ...(given === expected || why === undefined ? {} : { why }),
+      };
+    }),
+  );
   return {
     buckets: vendorBuckets.map((bucket) => ({ bucket, action: bucketActions[bucket] })),
     rows,

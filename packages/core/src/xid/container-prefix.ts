@@ -6,6 +6,8 @@ export interface Unwrapped {
   text: string;
   at?: string;
   uptimeSeconds?: number;
+  /** The kernel's tag was taken off: what follows is its message, also where that begins like a tag (`python3[7]: segfault at ...`). */
+  hasKernelTag?: boolean;
   /** Set by a facility or a tag. */
   trusted?: Trust;
   /** Whether any container was recognised: a line without one may continue the line before it. */
@@ -172,14 +174,18 @@ function stripTag(found: Unwrapped): void {
   if (bare) {
     found.text = found.text.slice(bare[0].length);
     found.wrapped = true;
+    found.hasKernelTag = true;
     return;
   }
+  if (found.hasKernelTag) return;
   if (!found.wrapped || found.at === undefined || found.uptimeSeconds !== undefined) return;
   const match = tag.exec(found.text);
   if (!match || driverPrefix.test(found.text)) return;
   const [whole, , program = ''] = match;
-  if (program === 'kernel') found.text = found.text.slice(whole.length);
-  else if (match[1] !== undefined || /\[\d+\]: ?$/.test(whole)) {
+  if (program === 'kernel') {
+    found.text = found.text.slice(whole.length);
+    found.hasKernelTag = true;
+  } else if (match[1] !== undefined || /\[\d+\]: ?$/.test(whole)) {
     setTrust(found, false);
     found.text = found.text.slice(whole.length);
   }

@@ -1,5 +1,5 @@
 import type { KernelEvent } from '../domain/event.ts';
-import { absorbGroup, addEvidence, type Group, growGroup, labelOf, startGroup } from './group.ts';
+import { absorbGroup, addEvidence, type Group, growGroup, startGroup } from './group.ts';
 import { Machine, Neighbourhood } from './neighbourhood.ts';
 import { Repetition } from './repetition.ts';
 import { isNewBoot, isWithin, type Latest, type Place, placeOf, type Restart } from './timeline.ts';

@@ -129,7 +129,8 @@ export const kindCatalogue = {
   },
   'application-error': {
     title: 'Error told by a program',
-    explanation: 'A program wrote in its own log that work on the GPU failed. It says what the program saw, not why.',
+    explanation:
+      'A program wrote in its own log that work on the GPU failed. It says what the program saw, not why.',
     applicationCommon: true,
     source: 'CUDA runtime, PyTorch and NCCL message texts',
   },

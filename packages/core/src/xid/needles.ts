@@ -17,12 +17,7 @@ export const kernelLogNeedles = [
  * Words of messages that follow one with a needle, or stand alone only when a log was cut; and of those that a scan of gigabytes does
  * without, because they are too frequent or begin with too common a letter: they are seen where every line is read.
  */
-const followingWords = [
-  'PCIe Bus Error',
-  'GSP task',
-  'blocked for more than',
-  'segfault at',
-];
+const followingWords = ['PCIe Bus Error', 'GSP task', 'blocked for more than', 'segfault at'];
 
 /** Whether a line or message can become an event. Cheap, and never false for one that does. */
 export function isKernelLogCandidate(text: string): boolean {

@@ -1,6 +1,12 @@
 import type { KernelEvent } from '../domain/event.ts';
 import { type CauseCandidate, type Group, type Label, severityRank, takesAdvice } from './group.ts';
-import { labelsOfGpu, labelsOfMachine, linkTroubleLabels, rowsFor, type SympathyRule } from './sympathy-rules.ts';
+import {
+  labelsOfGpu,
+  labelsOfMachine,
+  linkTroubleLabels,
+  rowsFor,
+  type SympathyRule,
+} from './sympathy-rules.ts';
 import { isWithin, keepLatest, type Latest, type Place, type Restart, secondsBetween } from './timeline.ts';
 
 /** How much of a machine's recent past is remembered: more than the GPUs and switches of one can say at once. */
@@ -132,7 +138,8 @@ export class Machine {
   #introduceOnGpu(group: Group, gpu: Gpu): void {
     for (const other of gpu.latest.values())
       if (this.#neighbourhood.isNear(other, group)) this.#neighbourhood.meet(other, group, 'gpu');
-    if (gpu.other && this.#neighbourhood.isNear(gpu.other, group)) this.#neighbourhood.meet(gpu.other, group, 'gpu');
+    if (gpu.other && this.#neighbourhood.isNear(gpu.other, group))
+      this.#neighbourhood.meet(gpu.other, group, 'gpu');
     if (labelsOfGpu.has(group.label)) gpu.latest.set(group.label, group);
     else if (typeof group.label === 'number') gpu.other = group;
     if (group.label === 154) return;
@@ -193,7 +200,14 @@ export class Machine {
   #gpu(device: string): Gpu {
     let gpu = this.#gpus.get(device);
     if (!gpu) {
-      gpu = { latest: new Map(), other: undefined, unadvised: [], advice: undefined, trouble: undefined, epoch: 0 };
+      gpu = {
+        latest: new Map(),
+        other: undefined,
+        unadvised: [],
+        advice: undefined,
+        trouble: undefined,
+        epoch: 0,
+      };
       this.#gpus.set(device, gpu);
     }
     return gpu;
@@ -201,7 +215,10 @@ export class Machine {
 
   #advise(gpu: Gpu, advice: Group): void {
     for (const group of gpu.unadvised)
-      if (group.epoch === advice.epoch && isWithin(group.lastPlace, advice.lastPlace, this.#neighbourhood.windowSeconds))
+      if (
+        group.epoch === advice.epoch &&
+        isWithin(group.lastPlace, advice.lastPlace, this.#neighbourhood.windowSeconds)
+      )
         announce(advice, group);
     gpu.unadvised = [];
     // Of several Xid 154 of a GPU the newest is the driver's word: earlier ones are history.

@@ -126,7 +126,8 @@ function workflowOf(judged: JudgedGroup): WorkflowPath | undefined {
   const path = workflow && walkWorkflow(workflow, contextOf(judged));
   if (!takesAdvice(group.label)) return path;
   const { advice } = judged;
-  if (advice) return advised(path, ownAction(advice), 'Xid 154 follows it on the same GPU and names another action.');
+  if (advice)
+    return advised(path, ownAction(advice), 'Xid 154 follows it on the same GPU and names another action.');
   const meaning = Object.values(recoveryMeanings).find(({ recovery }) => recovery === facts?.recoveryAction);
   if (!meaning || meaning.recovery === 'none') return path;
   return advised(path, meaning.action, 'NVML reports a recovery action for the GPU now.');
@@ -172,4 +173,3 @@ function contextOf({ group, facts, deviceCount }: JudgedGroup): WorkflowContext 
     gpu: facts,
   };
 }
-

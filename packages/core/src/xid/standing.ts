@@ -49,7 +49,10 @@ export class StandingJudge {
         causedBy: group.cancelledBy,
       };
     if (group.isSuperseded)
-      return { standing: 'superseded', because: 'The driver has named another recovery action since (Xid 154).' };
+      return {
+        standing: 'superseded',
+        because: 'The driver has named another recovery action since (Xid 154).',
+      };
     if (group.label === 154 && ownAction(group) !== 'none' && this.factsOf(group)?.recoveryAction === 'none')
       return { standing: 'superseded', because: 'The driver asks for no recovery action any more.' };
     return this.#sympathy(group) ?? this.#recovery(group) ?? primary;
@@ -99,7 +102,9 @@ export class StandingJudge {
     if (this.#isContradicted(group, facts)) return undefined;
     const isLoss = group.label === 79 || group.label === 'bus-loss';
     if (isLoss && facts?.state === 'ok')
-      return recovered('The GPU answers again, which one that fell off its bus cannot do without a reset or restart.');
+      return recovered(
+        'The GPU answers again, which one that fell off its bus cannot do without a reset or restart.',
+      );
     if (isLoss && this.#evidenceOf(group).isMissing) return undefined;
     const restart = this.#restartAfter(group);
     if (restart) return recovered(restartReasons[restart.kind]);
@@ -129,7 +134,9 @@ export class StandingJudge {
     const { restarts } = this.#grouped;
     const known: readonly (Latest<Restart> | undefined)[] = [
       restarts.get(restartKey(machine)),
-      group.subject.pciAddress === null ? undefined : restarts.get(restartKey(machine, group.subject.pciAddress)),
+      group.subject.pciAddress === null
+        ? undefined
+        : restarts.get(restartKey(machine, group.subject.pciAddress)),
     ];
     const { timed, timeless } = group.repetition.latest;
     const isAfterAll = (restart: Place): boolean =>
@@ -142,7 +149,11 @@ export class StandingJudge {
   #factualRestarts(): Restart[] {
     const booted = millisecondsOf(this.#facts.bootedAt);
     const loaded = millisecondsOf(this.#facts.driverLoadedAt);
-    const at = (milliseconds: number) => ({ milliseconds, uptimeSeconds: null, order: Number.POSITIVE_INFINITY });
+    const at = (milliseconds: number) => ({
+      milliseconds,
+      uptimeSeconds: null,
+      order: Number.POSITIVE_INFINITY,
+    });
     return [
       ...(booted === undefined ? [] : [{ kind: 'boot' as const, ...at(booted - bootToleranceMilliseconds) }]),
       ...(loaded === undefined ? [] : [{ kind: 'driver-load' as const, ...at(loaded) }]),
@@ -153,7 +164,8 @@ export class StandingJudge {
 const restartReasons = {
   boot: 'The machine was started anew after it, and it has not come back since.',
   'driver-load': 'The driver was loaded anew after it, and it has not come back since.',
-  recovery: 'The driver reported that no recovery action is needed any more (Xid 154), and it has not come back since.',
+  recovery:
+    'The driver reported that no recovery action is needed any more (Xid 154), and it has not come back since.',
 } as const satisfies Record<Restart['kind'], string>;
 
 const recovered = (because: string): Standing => ({ standing: 'recovered', because });

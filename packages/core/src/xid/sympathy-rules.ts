@@ -43,7 +43,8 @@ export const sympathyRules: readonly SympathyRule[] = [
     effects: [94, 95],
     causes: [48, 140, 171, 172, 64],
     where: 'gpu',
-    because: 'It tells how far an uncorrectable memory error of the same GPU reached; that error comes first.',
+    because:
+      'It tells how far an uncorrectable memory error of the same GPU reached; that error comes first.',
   },
   {
     effects: [94, 95],
@@ -132,7 +133,8 @@ export const sympathyRules: readonly SympathyRule[] = [
     causes: ['oom-kill'],
     where: 'process',
     isCauseFirst: true,
-    when: (_, effect) => effect.pids.length === 1 && severityRank[effect.worst.severity] <= severityRank.warning,
+    when: (_, effect) =>
+      effect.pids.length === 1 && severityRank[effect.worst.severity] <= severityRank.warning,
     because: 'The kernel had just ended this process for lack of main memory.',
   },
   {
@@ -195,7 +197,16 @@ const named = (where: SympathyRule['where']): ReadonlySet<Label> =>
   );
 
 /** What is remembered of each GPU (besides the latest other Xid) and of the machine, for what comes after it. */
-export const labelsOfGpu: ReadonlySet<Label> = new Set<Label>([...named('gpu'), ...nvlinkXids, 8, 13, 31, 137, 162, 163]);
+export const labelsOfGpu: ReadonlySet<Label> = new Set<Label>([
+  ...named('gpu'),
+  ...nvlinkXids,
+  8,
+  13,
+  31,
+  137,
+  162,
+  163,
+]);
 export const labelsOfMachine: ReadonlySet<Label> = new Set<Label>([...named('machine'), ...nvlinkXids, 137]);
 
 /** Consequences by nature, and the driver's advice: never the cause of another number. */
@@ -214,7 +225,8 @@ const mentioned: ReadonlySet<Label> = new Set<Label>([
 ]);
 
 /** Numbers that no row mentions are all the same to the table. */
-const classOf = (label: Label): string => String(mentioned.has(label) || typeof label === 'string' ? label : 'other');
+const classOf = (label: Label): string =>
+  String(mentioned.has(label) || typeof label === 'string' ? label : 'other');
 
 const effects: ReadonlySet<Label> = new Set(
   sympathyRules.flatMap((rule) => (typeof rule.effects === 'string' ? [] : rule.effects)),

@@ -55,8 +55,7 @@ function factsOf(reading: GpuReading): GpuFacts {
     uncorrectableVolatileCount: ecc?.uncorrectableVolatileCount ?? null,
     isOnSwitch: isSwitched ? true : links === null || ends.includes(null) ? null : false,
     isFabricHealthy: fabricHealth(reading),
-    isHardwareSlowed:
-      reasons === null ? null : reasons.some((reason) => hardwareSlowdowns.includes(reason)),
+    isHardwareSlowed: reasons === null ? null : reasons.some((reason) => hardwareSlowdowns.includes(reason)),
   };
 }
 

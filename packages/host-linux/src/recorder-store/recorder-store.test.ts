@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import type { RecordedSample, RecorderStore } from '@k8s-gpu-mcp/core';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { failure } from '../../test/fake-clock.ts';
-import { createRecorderStore, type RecorderStoreOptions } from './recorder-store.ts';
+import { createRecorderReader, createRecorderStore, type RecorderStoreOptions } from './recorder-store.ts';
 import { nodeFileSystem, type RecorderFileSystem } from './segment-files.ts';
 import { encodeFrames, encodeHeader } from './segment-format.ts';
 
@@ -37,6 +37,7 @@ beforeEach(() => {
 /** A file system in which some calls fail. Syncing does nothing: no test cuts the power, and hundreds of syncs take their time. */
 function failing() {
   const faults = {
+    /** An errno; `lost` for a write that says it succeeded and did nothing. */
     write: undefined as string | undefined,
     /** Bytes taken before a write fails. */
     room: 0,
@@ -61,6 +62,7 @@ function failing() {
           if (key === 'write') {
             await faults.hold;
             const [bytes, offset, length] = rest;
+            if (faults.write === 'lost') return { bytesWritten: Number(length), buffer: bytes };
             if (faults.write !== undefined) {
               const taken = Math.min(faults.room, Number(length));
               faults.room -= taken;
@@ -246,6 +248,19 @@ describe('retention', () => {
   });
 });
 
+it('a reader leaves a record as it is, also one that is kept longer than its own', async () => {
+  const week = 7 * 24 * 3_600_000;
+  await record(storeOf({ retentionMilliseconds: week }), 3);
+  now += 3 * 24 * 3_600_000;
+  const before = segments();
+  const reader = createRecorderReader({ directory, seriesNames, clock: { now: () => now } });
+  await reader.append(interval());
+  expect((await reader.load()).samples).toEqual([]);
+  await reader.close();
+  expect(segments()).toEqual(before);
+  expect((await storeOf({ retentionMilliseconds: week }).load()).samples.length).toBe(1);
+});
+
 describe('damage', () => {
   it('in the tail costs the last interval, and the next process goes on', async () => {
     await record(storeOf(), 5);
@@ -332,6 +347,15 @@ describe('a file system that fails', () => {
     faults.write = 'ENOSPC';
     for (let attempt = 0; attempt < 5; attempt += 1) await expect(store.append(interval())).rejects.toThrow();
     expect(segments()).toEqual([]);
+  });
+
+  it('that loses what it says it has written is found out by these checks', async () => {
+    const { faults, fileSystem } = failing();
+    const store = storeOf({ fileSystem });
+    await record(store, 3);
+    faults.write = 'lost';
+    await record(store, 3);
+    expect(await timesOf(store)).not.toEqual(seconds(0, 5));
   });
 
   it('not writable: says so and how to help', async () => {

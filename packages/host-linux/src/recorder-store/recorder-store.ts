@@ -225,6 +225,16 @@ export function createRecorderStore(options: RecorderStoreOptions): RecorderStor
   };
 }
 
+/**
+ * The record of another program, for one that only looks: `append` keeps nothing and nothing is ever deleted, also where that program
+ * keeps its samples longer.
+ * @throws GpuError as `createRecorderStore`.
+ */
+export function createRecorderReader(options: RecorderStoreOptions): RecorderStore {
+  const { load, close } = createRecorderStore(options);
+  return { load, append: async () => {}, close };
+}
+
 /** Oldest first. What stands in a fine and in a coarse segment comes once. */
 function inOrder(samples: RecordedSample[]): readonly RecordedSample[] {
   samples.sort(

@@ -53,8 +53,8 @@ function likenessOf(machine: Machine, { gpus, driverVersion }: Capture): number 
   const isSameSlot = overlaps(known.addresses, found.addresses);
   // Other GPUs in the same slots: another machine of the same make, or the GPUs were replaced.
   if (known.uuids.size > 0 && found.uuids.size > 0) return isSameSlot || !isSameDriver ? 0 : 1;
-  if (!isSameDriver) return 0;
   if (isSameSlot) return 2;
+  if (!isSameDriver) return 0;
   return known.addresses.size > 0 && found.addresses.size > 0 && known.uuids.size === 0 ? 0 : 1;
 }
 

@@ -19,7 +19,7 @@ export interface MergedGpu {
 }
 
 /** Sections of which no output of a file can tell: the adapter does not claim them. */
-export const unrecordedSections: readonly GpuSection[] = ['profiling', 'events'];
+const unrecordedSections: readonly GpuSection[] = ['profiling', 'events'];
 export const recordedSections: readonly GpuSection[] = gpuSections.filter(
   (section) => !unrecordedSections.includes(section),
 );
@@ -61,12 +61,13 @@ export function mergeRun(run: Run): MergedGpu {
   };
 }
 
-/** The first output's value, unless it has none. Links and peers are told in parts by several commands. */
+/** The first output's value, unless it has none. Links, peers and MIG devices are told in parts by several commands. */
 function mergeLeaf(field: string, known: unknown, value: unknown): unknown {
   if (value === null || value === undefined) return known;
   if (known === null || known === undefined) return value;
   if (field === 'nvlink.links') return mergeMembers('link', known, value);
-  if (field === 'topology.peers') return mergeMembers('index', known, value);
+  // MIG profiles are named by the list only.
+  if (field === 'topology.peers' || field === 'mig.devices') return mergeMembers('index', known, value);
   return known;
 }
 

@@ -1,4 +1,4 @@
-import type { GpuRef, GpuReading, GpuTopology } from '@k8s-gpu-mcp/core';
+import type { GpuReading, GpuRef, GpuTopology } from '@k8s-gpu-mcp/core';
 import { makeSample } from '@k8s-gpu-mcp/core';
 import { type Capture, isRun } from './capture.ts';
 import { assignMachines, type Machine, type SeenGpu } from './machines.ts';
@@ -29,7 +29,10 @@ export function recordGpus(captures: readonly Capture[]): RecordedNode {
   const gpus: RecordedGpu[] = [];
   const notes: string[] = [];
   for (const machine of machines) {
-    const indexes = indexesOf(machine, gpus.reduce((next, { ref }) => Math.max(next, ref.index + 1), 0));
+    const indexes = indexesOf(
+      machine,
+      gpus.reduce((next, { ref }) => Math.max(next, ref.index + 1), 0),
+    );
     const last = newestFullRun(machine);
     for (const seen of [...indexes.keys()].sort((a, b) => (indexes.get(a) ?? 0) - (indexes.get(b) ?? 0))) {
       gpus.push(recordGpu(seen, indexes, last, machine));
@@ -85,7 +88,11 @@ function recordGpu(
     at: newest.at,
     newest: newest.gpu,
     earlier: merged.slice(0, -1).map(({ at, gpu }) => readingOf(ref, gpu, at)),
-    isMissing: last !== undefined && !runs.some((run) => run.some(({ capture }) => capture === last)) && runs.length > 0 && !isOnlyListed(seen),
+    isMissing:
+      last !== undefined &&
+      !runs.some((run) => run.some(({ capture }) => capture === last)) &&
+      runs.length > 0 &&
+      !isOnlyListed(seen),
   };
 }
 

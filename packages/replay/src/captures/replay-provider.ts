@@ -13,7 +13,7 @@ import type { RecordedGpu, RecordedNode } from './recorded-gpus.ts';
 const manifest: ProviderManifest = {
   contractVersion: 1,
   backend: 'replay',
-  vendor: 'NVIDIA',
+  vendor: 'nvidia',
   simulated: false,
   sections: recordedSections,
   mig: true,
@@ -33,10 +33,7 @@ const failureErrors = {
 const hint = 'Add a capture of this machine: nvidia-smi -q -x > FILE.';
 
 /** The newest capture of each GPU behind the port that live adapters have. */
-export function createReplayProvider(
-  node: RecordedNode,
-  failures: readonly DriverFailure[],
-): GpuProvider {
+export function createReplayProvider(node: RecordedNode, failures: readonly DriverFailure[]): GpuProvider {
   return {
     manifest,
     async describeNode(signal) {
@@ -62,9 +59,7 @@ export function createReplayProvider(
       const asked = new Set<string>(sections);
       const cited = Object.entries(citations).filter(([field]) => asked.has(field.split('.', 1)[0] ?? ''));
       const sample = makeSample(found.ref, sections, readings, gaps);
-      return structuredClone(
-        cited.length > 0 ? { ...sample, citations: Object.fromEntries(cited) } : sample,
-      );
+      return structuredClone(cited.length > 0 ? { ...sample, citations: Object.fromEntries(cited) } : sample);
     },
     async close() {},
   };

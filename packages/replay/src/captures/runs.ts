@@ -18,9 +18,7 @@ export function runsOf(observations: readonly Observation[]): readonly Run[] {
     const newest = runs.at(-1);
     const isNear =
       newest !== undefined && (time === newest.time || Math.abs(time - newest.time) <= sameRunMilliseconds);
-    const isNewFormat = newest?.members.every(
-      ({ capture }) => capture.format !== observation.capture.format,
-    );
+    const isNewFormat = newest?.members.every(({ capture }) => capture.format !== observation.capture.format);
     if (isNear && isNewFormat) newest.members.push(observation);
     else runs.push({ time, members: [observation] });
   }
@@ -51,7 +49,9 @@ function timeOf({ at }: Capture): number | undefined {
 
 /** The time of the nearest capture before it in its file, or else after it. */
 function neighbourTime({ capture }: Observation, all: readonly Observation[]): number | undefined {
-  const timed = all.filter((other) => other.capture.file === capture.file && timeOf(other.capture) !== undefined);
+  const timed = all.filter(
+    (other) => other.capture.file === capture.file && timeOf(other.capture) !== undefined,
+  );
   const before = timed.filter((other) => other.capture.order < capture.order).at(-1);
   const nearest = before ?? timed[0];
   return nearest && timeOf(nearest.capture);

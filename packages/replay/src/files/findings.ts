@@ -1,5 +1,6 @@
 import type { HostProcess, KernelEvent, PciGpu } from '@k8s-gpu-mcp/core';
 import type { Capture } from '../captures/capture.ts';
+import type { LspciReading } from '../formats/lspci.ts';
 import type { SmiCapture } from '../recording.ts';
 import type { DiagnosticTestResult, DriverFailure } from '../recordings.ts';
 import type { KernelRecords } from './kernel-records.ts';
@@ -7,7 +8,8 @@ import type { KernelRecords } from './kernel-records.ts';
 const bounds = {
   captures: 256,
   capturedGpus: 2_048,
-  applicationErrors: 20_000,
+  applicationErrors: 5_000,
+  captureCharacters: 32 * 1024 * 1024,
   testResults: 10_000,
   failures: 256,
   pciGpus: 4_096,
@@ -24,37 +26,46 @@ export class Findings {
   applicationErrors: KernelEvent[] = [];
   testResults: DiagnosticTestResult[] = [];
   hasLspci = false;
+  /** Some lspci showed more than one device, so that what it lacks is not there. */
+  hasWholeBus = false;
+  tellsDrivers = false;
   hasPs = false;
   droppedCaptureCount = 0;
   #order = 0;
   #gpuCount = 0;
+  readonly #characters: number[] = [];
 
   constructor(kernelRecords: KernelRecords) {
     this.kernelRecords = kernelRecords;
   }
 
-  addCapture(capture: Omit<Capture, 'order'>): void {
+  /** `characters`: of the text it was read from, which bounds what it holds. */
+  addCapture(capture: Omit<Capture, 'order'>, characters: number): void {
     if (capture.gpus.length === 0 && capture.driverVersion === null) return;
     this.captures.push({ ...capture, order: this.#order });
+    this.#characters.push(characters);
     this.#order += 1;
     this.#gpuCount += capture.gpus.length;
     while (
       this.captures.length > 2 &&
-      (this.captures.length > bounds.captures || this.#gpuCount > bounds.capturedGpus)
+      (this.captures.length > bounds.captures ||
+        this.#gpuCount > bounds.capturedGpus ||
+        this.#characters.reduce((sum, size) => sum + size, 0) > bounds.captureCharacters)
     ) {
       const [dropped] = this.captures.splice(1, 1);
+      this.#characters.splice(1, 1);
       this.#gpuCount -= dropped?.gpus.length ?? 0;
       this.droppedCaptureCount += 1;
     }
   }
 
-  addSmi(capture: SmiCapture): void {
+  addSmi(capture: SmiCapture, characters: number): void {
     const { failure, file } = capture;
     if (failure) {
       this.failures.push({ kind: failure.kind, citation: { file, line: failure.line } });
       if (this.failures.length > bounds.failures) this.failures.shift();
     }
-    this.addCapture(capture);
+    this.addCapture(capture, characters);
   }
 
   addApplicationError(event: KernelEvent): void {
@@ -65,15 +76,20 @@ export class Findings {
   }
 
   addTestResults(results: readonly DiagnosticTestResult[]): void {
-    this.testResults = [...this.testResults, ...results].slice(-bounds.testResults);
+    this.testResults.push(...results);
+    if (this.testResults.length > 2 * bounds.testResults) {
+      this.testResults = this.testResults.slice(-bounds.testResults);
+    }
   }
 
-  addPciGpus(gpus: readonly PciGpu[]): void {
+  addPciGpus({ gpus, isWholeBus, tellsDrivers }: LspciReading): void {
     this.hasLspci = true;
+    this.hasWholeBus ||= isWholeBus;
+    this.tellsDrivers ||= tellsDrivers;
     for (const gpu of gpus) {
       const known = this.pciGpus.get(gpu.pciAddress);
       if (!known && this.pciGpus.size >= bounds.pciGpus) continue;
-      this.pciGpus.set(gpu.pciAddress, known ? completed(known, gpu) : gpu);
+      this.pciGpus.set(gpu.pciAddress, known ? completed(known, gpu, tellsDrivers) : gpu);
     }
   }
 
@@ -87,11 +103,12 @@ export class Findings {
 }
 
 /** The same device in several forms of lspci: what one of them leaves out, another tells. */
-function completed(known: PciGpu, more: PciGpu): PciGpu {
+function completed(known: PciGpu, more: PciGpu, tellsDrivers: boolean): PciGpu {
   const told = Object.fromEntries(Object.entries(more).filter(([, value]) => value !== null && value !== ''));
   return {
     ...known,
     ...told,
+    driver: tellsDrivers ? more.driver : known.driver,
     respondsOnBus: known.respondsOnBus === false ? false : more.respondsOnBus,
   };
 }

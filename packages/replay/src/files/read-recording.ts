@@ -1,4 +1,4 @@
-import { GpuError, isGpuError } from '@k8s-gpu-mcp/core';
+import { type GpuError, isGpuError } from '@k8s-gpu-mcp/core';
 import type {
   OpenRecordingsOptions,
   ReadLimits,
@@ -78,7 +78,6 @@ async function readMixed(
     everyLine,
     nowMilliseconds: options.nowMilliseconds ?? Date.now(),
     maximumSectionCharacters: options.maximumSectionCharacters ?? 64 * 1024 * 1024,
-    parseApplicationError: options.parseApplicationError ?? (() => undefined),
   });
   const lines = new TextLines();
   lines.push(head.bytes, reader.push);

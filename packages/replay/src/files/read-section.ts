@@ -22,18 +22,24 @@ export interface ReadSection {
   readonly unread: readonly UnreadPart[];
 }
 
-type Place = { readonly file: string; readonly firstLine: number; readonly endsMidLine?: boolean };
+interface Place {
+  readonly file: string;
+  readonly firstLine: number;
+  readonly endsMidLine?: boolean;
+  /** Of the section. */
+  readonly characters: number;
+}
 type Read = (section: Section, place: Place, findings: Findings) => ReadSection | undefined;
 
 const parsers: Readonly<Record<SectionKind, Read>> = {
   'nvidia-smi -q -x': ({ lines }, place, findings) =>
-    capture('nvidia-smi -q -x', parseSmiXml(lines.join('\n'), place), findings),
+    capture('nvidia-smi -q -x', parseSmiXml(lines.join('\n'), place), place, findings),
   'nvidia-smi -q': ({ lines }, place, findings) =>
-    capture('nvidia-smi -q', parseSmiText(unquoted(lines), place), findings),
+    capture('nvidia-smi -q', parseSmiText(unquoted(lines), place), place, findings),
   'nvidia-smi': ({ lines }, place, findings) =>
-    capture('nvidia-smi', parseSmiTable(unquoted(lines), place), findings),
+    capture('nvidia-smi', parseSmiTable(unquoted(lines), place), place, findings),
   failure: ({ lines }, place, findings) =>
-    capture('nvidia-smi', parseSmiFailure(lines.join('\n'), place), findings),
+    capture('nvidia-smi', parseSmiFailure(lines.join('\n'), place), place, findings),
   'nvidia-smi nvlink': readGpuList,
   'nvidia-smi topo -m'({ lines }, place, findings) {
     const gpus = parseTopology(lines, place);
@@ -42,9 +48,9 @@ const parsers: Readonly<Record<SectionKind, Read>> = {
     return { formats: ['nvidia-smi topo -m'], gpuCount: gpus.length, unread: [] };
   },
   lspci({ lines }, _place, findings) {
-    const { gpus, deviceCount } = parseLspci(lines);
-    if (deviceCount === 0) return undefined;
-    findings.addPciGpus(gpus);
+    const bus = parseLspci(lines);
+    if (bus.deviceCount === 0) return undefined;
+    findings.addPciGpus(bus);
     return { formats: ['lspci'], gpuCount: 0, unread: [] };
   },
   ps({ lines }, _place, findings) {
@@ -67,18 +73,20 @@ export function readSection(
   file: string,
   findings: Findings,
 ): ReadSection | 'not-understood' {
-  const { firstLine, endsMidLine } = section;
-  const place = { file, firstLine, ...(endsMidLine ? { endsMidLine } : {}) };
+  const { firstLine, endsMidLine, lines } = section;
+  const characters = lines.reduce((sum, line) => sum + line.length, 0);
+  const place = { file, firstLine, characters, ...(endsMidLine ? { endsMidLine } : {}) };
   return parsers[section.kind](section, place, findings) ?? 'not-understood';
 }
 
 function capture(
   format: RecordedFormat,
   found: SmiCapture | undefined,
+  { characters }: Place,
   findings: Findings,
 ): ReadSection | undefined {
   if (!found) return undefined;
-  findings.addSmi(found);
+  findings.addSmi(found, characters);
   return { formats: [format], gpuCount: found.gpus.length, unread: found.unread };
 }
 
@@ -88,26 +96,29 @@ function readGpuList({ lines }: Section, place: Place, findings: Findings): Read
     complete('nvidia-smi -L', linked, place, findings);
     return { formats: ['nvidia-smi nvlink'], gpuCount: linked.length, unread: [] };
   }
-  return capture('nvidia-smi -L', parseSmiList(lines, place), findings);
+  return capture('nvidia-smi -L', parseSmiList(lines, place), place, findings);
 }
 
 /** Adds what completes a run of nvidia-smi. */
 function complete(
   format: 'nvidia-smi -L' | 'topology',
   gpus: readonly CapturedGpu[],
-  { file, firstLine }: Place,
+  { file, firstLine, characters }: Place,
   findings: Findings,
 ): void {
-  findings.addCapture({
-    file,
-    line: firstLine,
-    format,
-    at: null,
-    driverVersion: null,
-    computeApiVersion: null,
-    attachedGpuCount: null,
-    gpus,
-  });
+  findings.addCapture(
+    {
+      file,
+      line: firstLine,
+      format,
+      at: null,
+      driverVersion: null,
+      computeApiVersion: null,
+      attachedGpuCount: null,
+      gpus,
+    },
+    characters,
+  );
 }
 
 /** Without the indentation or the quote marks that all lines share. */

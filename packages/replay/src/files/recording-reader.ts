@@ -3,10 +3,11 @@ import {
   isKernelLogCandidate,
   type KernelLogLineReader,
   type KernelLogRecord,
+  parseApplicationError,
 } from '@k8s-gpu-mcp/core';
 import { isFabricManagerLine, parseFabricManagerLine } from '../formats/fabric-manager.ts';
 import type { UnreadPart } from '../recording.ts';
-import type { ParseApplicationError, RecordedFormat } from '../recordings.ts';
+import type { RecordedFormat } from '../recordings.ts';
 import type { Section } from '../sections/section.ts';
 import { Splitter } from '../sections/splitter.ts';
 import type { Findings } from './findings.ts';
@@ -20,8 +21,12 @@ export interface ReaderOptions {
   readonly maximumSectionCharacters: number;
   /** The format hides kernel messages from a search for words: every loose line is parsed. */
   readonly everyLine: boolean;
-  readonly parseApplicationError: ParseApplicationError;
 }
+
+/** In characters; the kernel ends a message much sooner, a line of binary data does not. */
+const longestMessage = 16 * 1024;
+/** What is remembered to tell the second copy of a message: how many, and how long each. */
+const rememberedMessages = { count: 20_000, characters: 4_096 } as const;
 
 /** Lines after one about a GPU that may go on with its message. */
 const linesAfter = 3;
@@ -78,6 +83,8 @@ export class RecordingReader {
 
   #section(section: Section): void {
     const read = readSection(section, this.#file, this.#findings);
+    if (section.isCut)
+      this.#unread.add(section.firstLine + section.lines.length, 'rest of a section', 'too long');
     if (read === 'not-understood') {
       // Somebody else's JSON: a log line may stand in it.
       for (const [offset, line] of section.lines.entries()) this.#loose(line, section.firstLine + offset);
@@ -89,13 +96,6 @@ export class RecordingReader {
     for (const format of read.formats) this.formats.add(format);
     this.gpuCount = Math.max(this.gpuCount, read.gpuCount);
     for (const part of read.unread) this.#unread.push(part);
-    if (section.isCut) {
-      this.#unread.add(
-        section.firstLine + section.lines.length,
-        'rest of a section',
-        `longer than ${Math.round(this.#options.maximumSectionCharacters / 1024 / 1024)} MiB`,
-      );
-    }
   }
 
   #banner(): void {
@@ -117,7 +117,8 @@ export class RecordingReader {
     const isCandidate = isKernelLogCandidate(line);
     if (isCandidate || this.#owed > 0 || this.#options.everyLine) {
       this.#owed = isCandidate ? linesAfter : Math.max(0, this.#owed - 1);
-      for (const record of this.#kernelLines.push(line, lineNumber)) this.#keep(record);
+      const message = line.length > longestMessage ? line.slice(0, longestMessage) : line;
+      for (const record of this.#kernelLines.push(message, lineNumber)) this.#keep(record);
       if (isCandidate) this.#region.isLog = true;
     }
     const place = { file: this.#file, line: lineNumber };
@@ -128,7 +129,7 @@ export class RecordingReader {
       if (event) this.#findings.addApplicationError(event);
       return;
     }
-    const error = isCandidate ? undefined : this.#options.parseApplicationError(line, place);
+    const error = parseApplicationError(line, place);
     if (error) {
       this.#findings.addApplicationError(error);
       this.formats.add('program log');
@@ -154,7 +155,8 @@ export class RecordingReader {
   #isRepeated({ text, at, uptimeSeconds }: KernelLogRecord): boolean {
     const count = this.#told.get(text) ?? 0;
     if (at !== null) {
-      if (this.#told.size < 100_000) this.#told.set(text, count + 1);
+      const { count: most, characters } = rememberedMessages;
+      if (this.#told.size < most && text.length <= characters) this.#told.set(text, count + 1);
       return false;
     }
     if (count === 0 || uptimeSeconds === null) return false;

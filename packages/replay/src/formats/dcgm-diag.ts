@@ -59,7 +59,9 @@ function gpusOf(outcome: Readonly<Record<string, unknown>>): readonly (number | 
   const { gpu_ids: many, gpu_id: one, entity_id: entity, entity_group: group } = outcome;
   if (typeof group === 'string' && group !== 'GPU') return [null];
   const text = String(many ?? one ?? entity ?? '');
-  const numbers = text.split(',', 1024).flatMap((part) => (/^\s*\d{1,4}\s*$/.test(part) ? [Number(part)] : []));
+  const numbers = text
+    .split(',', 1024)
+    .flatMap((part) => (/^\s*\d{1,4}\s*$/.test(part) ? [Number(part)] : []));
   return numbers.length > 0 ? numbers : [null];
 }
 

@@ -1,4 +1,10 @@
-import { type EventSeverity, findSxid, formatPciDevice, type KernelEvent, parsePciAddress } from '@k8s-gpu-mcp/core';
+import {
+  type EventSeverity,
+  findSxid,
+  formatPciDevice,
+  type KernelEvent,
+  parsePciAddress,
+} from '@k8s-gpu-mcp/core';
 
 const logLine =
   /^\[([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d{4}) (\d{2}:\d{2}:\d{2})\] \[([A-Z]{1,10})\] \[tid \d{1,10}\] (.*)$/;

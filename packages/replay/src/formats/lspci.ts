@@ -15,10 +15,17 @@ const vendorNames: readonly (readonly [name: string, id: string])[] = [
   ['Advanced Micro Devices', '1002'],
 ];
 
+/** The port has no word for a driver that is not known: without `-k` a GPU counts as held by the driver of its vendor. */
+const usualDrivers: Readonly<Record<string, string>> = { '10de': 'nvidia', '1002': 'amdgpu' };
+
 export interface LspciReading {
   readonly gpus: readonly PciGpu[];
   /** Devices of any class, so that a list without GPUs is told from no list. */
   readonly deviceCount: number;
+  /** False for one GPU alone (`lspci -s`): of the others it says nothing. */
+  readonly isWholeBus: boolean;
+  /** Whether it says which kernel driver has a device (`-k`, `-v`). */
+  readonly tellsDrivers: boolean;
 }
 
 /**
@@ -42,8 +49,11 @@ export function parseLspci(lines: readonly string[], maximumGpus = 1024): LspciR
     const told = known && detailOf(line);
     if (known && told) gpus.set(known.pciAddress, { ...known, ...told });
   }
-  const sorted = [...gpus.values()].sort((a, b) => (a.pciAddress < b.pciAddress ? -1 : 1));
-  return { gpus: sorted, deviceCount };
+  const tellsDrivers = lines.some((line) => /^\s{1,32}Kernel (?:driver in use|modules): /.test(line));
+  const sorted = [...gpus.values()]
+    .map((gpu) => (tellsDrivers ? gpu : { ...gpu, driver: usualDrivers[gpu.vendorId] ?? null }))
+    .sort((a, b) => (a.pciAddress < b.pciAddress ? -1 : 1));
+  return { gpus: sorted, deviceCount, isWholeBus: deviceCount > 1 || gpus.size === 0, tellsDrivers };
 }
 
 function gpuOf([, location = '', className = '', classId, rest = '']: RegExpExecArray): PciGpu | undefined {

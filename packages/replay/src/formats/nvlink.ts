@@ -88,9 +88,16 @@ export function parseNvlinks(
       : [
           {
             ref,
-            readings: { identity: identityOf(ref), nvlink: { links: [...links.values()].sort((a, b) => a.link - b.link) } },
+            readings: {
+              identity: identityOf(ref),
+              nvlink: { links: [...links.values()].sort((a, b) => a.link - b.link) },
+            },
             gaps: [],
-            citations: { 'nvlink.links': { file: place.file, line }, 'identity.name': { file: place.file, line: at }, 'identity.uuid': { file: place.file, line: at } },
+            citations: {
+              'nvlink.links': { file: place.file, line },
+              'identity.name': { file: place.file, line: at },
+              'identity.uuid': { file: place.file, line: at },
+            },
           },
         ],
   );
@@ -102,7 +109,8 @@ function tellOfLink(told: string): Partial<NvLink> | undefined {
   const speed = /^(\d{1,5}(?:\.\d{1,6})?) GB\/s$/.exec(told)?.[1];
   if (speed !== undefined) return { active: true, speedMegabytesPerSecond: Math.round(Number(speed) * 1000) };
   if (/^<?inactive>?$/i.test(told)) return { active: false };
-  const [, remote = '', remoteLink] = /^Remote Device ([0-9A-Fa-f:.]{5,20}): Link (\d{1,3})$/.exec(told) ?? [];
+  const [, remote = '', remoteLink] =
+    /^Remote Device ([0-9A-Fa-f:.]{5,20}): Link (\d{1,3})$/.exec(told) ?? [];
   const address = parsePciAddress(remote);
   if (address) return { remotePciAddress: formatPciAddress(address), remoteLink: Number(remoteLink) };
   const [, label = '', value = ''] = /^([A-Za-z ]{2,48}):? +([0-9][0-9.eE+-]{0,24})$/.exec(told) ?? [];

@@ -29,7 +29,10 @@ export function parseTopology(
       ? []
       : [{ index: Number(index), cells, line: place.firstLine + offset }];
   });
-  const columns = columnsOf(lines, rows.map(({ index }) => index));
+  const columns = columnsOf(
+    lines,
+    rows.map(({ index }) => index),
+  );
   return rows.slice(0, maximumGpus).flatMap(({ index, cells, line }) => {
     const words = cells.slice(0, cells.findIndex((cell) => !pathWord.test(cell)) >>> 0);
     // The cell of the GPU itself is the check that the columns were understood.
@@ -59,7 +62,11 @@ const colour = /\u001b\[[0-9;]{0,16}m/g;
 
 /** Which GPU each column is about: from the header where there is a whole one, else in the order of the rows. */
 function columnsOf(lines: readonly string[], rows: readonly number[]): readonly number[] {
-  const header = lines.find((line) => line.includes('CPU Affinity'))?.slice(0, 8192).replace(colour, '') ?? '';
+  const header =
+    lines
+      .find((line) => line.includes('CPU Affinity'))
+      ?.slice(0, 8192)
+      .replace(colour, '') ?? '';
   const named = [...header.matchAll(/\bGPU(\d{1,3})\b/g)].map(([, index]) => Number(index));
   return named.length >= rows.length ? named : rows;
 }

@@ -107,3 +107,18 @@ export class UnreadParts {
     }
   }
 }
+
+export type Form = 'xml' | 'text';
+
+/** Where a thing stands in each form. */
+export type Spelling = Readonly<Record<Form, string>>;
+
+/** A node that prints something: a group that was expected to be a value is not it. */
+export function printedAt(
+  gpu: SmiNode,
+  form: Form,
+  spelling: Spelling,
+): { readonly line: number; readonly value: string } | undefined {
+  const node = findNode(gpu, pathOf(spelling[form]));
+  return node !== undefined && node.value !== null ? { line: node.line, value: node.value } : undefined;
+}

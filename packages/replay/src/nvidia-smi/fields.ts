@@ -97,7 +97,7 @@ export const fields = [
   row(
     'identity.virtualizationMode',
     'gpu_virtualization_mode/virtualization_mode',
-    ['GPU Virtualization Mode/Virtualization Mode', 'GPU Virtualization Mode/Virtualization mode'],
+    'GPU Virtualization Mode/Virtualization Mode',
     values.virtualizationMode,
   ),
   row('identity.addressingMode', 'addressing_mode', 'Addressing Mode', values.addressingMode),
@@ -296,20 +296,15 @@ export const fields = [
     values.microseconds,
   ),
 
-  row(
-    'utilization.gpuPercent',
-    'utilization/gpu_util',
-    ['Utilization/GPU', 'Utilization/Gpu'],
-    values.percent,
-  ),
+  row('utilization.gpuPercent', 'utilization/gpu_util', 'Utilization/GPU', values.percent),
   row('utilization.memoryPercent', 'utilization/memory_util', 'Utilization/Memory', values.percent),
   row('utilization.encoderPercent', 'utilization/encoder_util', 'Utilization/Encoder', values.percent),
   row('utilization.decoderPercent', 'utilization/decoder_util', 'Utilization/Decoder', values.percent),
   row('utilization.jpegPercent', 'utilization/jpeg_util', 'Utilization/JPEG', values.percent),
   row('utilization.opticalFlowPercent', 'utilization/ofa_util', 'Utilization/OFA', values.percent),
 
-  row('ecc.enabled', 'ecc_mode/current_ecc', ['ECC Mode/Current', 'Ecc Mode/Current'], values.flag),
-  row('ecc.pendingEnabled', 'ecc_mode/pending_ecc', ['ECC Mode/Pending', 'Ecc Mode/Pending'], values.flag),
+  row('ecc.enabled', 'ecc_mode/current_ecc', 'ECC Mode/Current', values.flag),
+  row('ecc.pendingEnabled', 'ecc_mode/pending_ecc', 'ECC Mode/Pending', values.flag),
   row(
     'ecc.sramCorrectableVolatileCount',
     'ecc_errors/volatile/sram_correctable',
@@ -561,7 +556,6 @@ export const otherGroups: ReadonlySet<string> = new Set(
     'DEC Utilization Samples',
     'SM Clock Samples',
     'Memory Clock Samples',
-    'SM Clock Samples',
     'GPU Target Temperature',
   ].map((name) => name.toLowerCase()),
 );

@@ -14,7 +14,7 @@ import { absentReading, type Decoder, isMissing, type Missing, type SmiReading }
 export class GpuCollector {
   readonly #file: string;
   readonly #sections = new Map<string, Record<string, unknown>>();
-  readonly #gaps: Omit<Gap, 'gpu'>[] = [];
+  #gaps: Omit<Gap, 'gpu'>[] = [];
   readonly #citations: Record<string, Citation> = {};
   /** The GPUs that answer nothing are told from what the fields say, also the ones that are no readings of ours. */
   readonly #said = { lost: false, resetRequired: false, unknownError: false, anything: false };
@@ -67,6 +67,11 @@ export class GpuCollector {
   missMember(field: string, { reason, detail }: Missing): void {
     const isKnown = this.#gaps.some((gap) => gap.field === field && gap.reason === reason);
     if (!isKnown) this.#gaps.push({ field, reason, detail });
+  }
+
+  /** For a list that turns out not to be whole and is left out. */
+  forgetMembers(list: LeafPath): void {
+    this.#gaps = this.#gaps.filter(({ field }) => !field.startsWith(`${list}.`));
   }
 
   value<P extends LeafPath>(leaf: P): LeafValue<P> | undefined {

@@ -5,7 +5,7 @@ import {
   gpuProcessKinds,
   type MigDevice,
 } from '@k8s-gpu-mcp/core';
-import { findNode, limits, pathOf, type SmiNode, type UnreadParts } from './document.ts';
+import { type Form, findNode, limits, pathOf, type SmiNode, type UnreadParts } from './document.ts';
 import type { GpuCollector } from './gpu-collector.ts';
 import * as values from './values.ts';
 import { absenceOf, type Decoder, isMissing, missing } from './values.ts';
@@ -88,12 +88,7 @@ function processesOfText(group: SmiNode): readonly PrintedProcess[] {
   return found;
 }
 
-function readProcesses(
-  gpu: SmiNode,
-  form: 'xml' | 'text',
-  collector: GpuCollector,
-  unread: UnreadParts,
-): void {
+function readProcesses(gpu: SmiNode, form: Form, collector: GpuCollector, unread: UnreadParts): void {
   const group = child(gpu, 'processes');
   if (group === undefined) return;
   const leaf = 'processes.running';
@@ -205,12 +200,7 @@ const migPaths = {
   },
 } as const;
 
-function readMigDevices(
-  gpu: SmiNode,
-  form: 'xml' | 'text',
-  collector: GpuCollector,
-  unread: UnreadParts,
-): void {
+function readMigDevices(gpu: SmiNode, form: Form, collector: GpuCollector, unread: UnreadParts): void {
   const leaf = 'mig.devices';
   const group = form === 'xml' ? child(gpu, 'mig_devices') : child(gpu, 'mig devices');
   const nodes =
@@ -261,12 +251,7 @@ function readMigDevices(
 }
 
 /** After the table, because whether MIG is on decides what an empty list means. */
-export function readLists(
-  gpu: SmiNode,
-  form: 'xml' | 'text',
-  collector: GpuCollector,
-  unread: UnreadParts,
-): void {
+export function readLists(gpu: SmiNode, form: Form, collector: GpuCollector, unread: UnreadParts): void {
   readMigDevices(gpu, form, collector, unread);
   readProcesses(gpu, form, collector, unread);
   if (form === 'xml') readAccounted(gpu, collector, unread);

@@ -2,6 +2,7 @@ import { parsePciAddress, pciDeviceKey } from '@k8s-gpu-mcp/core';
 import type { CapturedGpu, SmiCapture } from '../recording.ts';
 import { readComposed } from './composed.ts';
 import {
+  type Form,
   findNode,
   type SmiDocument,
   type SmiGpuNode,
@@ -9,6 +10,7 @@ import {
   type SmiSource,
   UnreadParts,
 } from './document.ts';
+import { readErrorCounts } from './error-counts.ts';
 import { placeUnreachable } from './failure.ts';
 import { type Field, fields, otherGroups } from './fields.ts';
 import { GpuCollector } from './gpu-collector.ts';
@@ -16,8 +18,6 @@ import { readLists } from './lists.ts';
 import { readTextDocument } from './text-document.ts';
 import { timeOf, versionOf } from './values.ts';
 import { readXmlDocument } from './xml-document.ts';
-
-type Form = 'xml' | 'text';
 
 /** Reads `nvidia-smi -q -x` of any driver generation. Undefined when the text is no such document. Never throws; linear in the text. */
 export function parseSmiXml(text: string, source: SmiSource): SmiCapture | undefined {
@@ -104,6 +104,7 @@ function readGpu(
   for (const field of fields) {
     if (!found.has(field.reading) && readField(node, form, field, collector)) found.add(field.reading);
   }
+  readErrorCounts(node, form, collector);
   readComposed(node, form, collector);
   readLists(node, form, collector, unread);
   return collector.gpu(index, addressOf(node, form));

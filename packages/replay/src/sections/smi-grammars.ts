@@ -14,16 +14,23 @@ const noHandle = /^Unable to determine the device handle/;
 /** `nvidia-smi -q`, also without its first lines. */
 export const smiText: SectionGrammar = {
   kind: 'nvidia-smi -q',
+  firstCharacters: '=TDCAG',
   starts: (line) => header.test(line) || facts.test(line) || address.test(line),
   open(firstLine) {
     const prefix = quotePrefix.exec(firstLine)?.[0] ?? '';
     let hasGpu = address.test(firstLine);
     let hasHeader = header.test(firstLine);
+    let wasBlank = false;
     return (line) => {
       const text = line.startsWith(prefix) ? line.slice(prefix.length) : line.trim() === '' ? '' : undefined;
       if (text === undefined) return 'out';
-      if (text.trim() === '') return 'in';
+      const isAfterBlank = wasBlank;
+      wasBlank = text.trim() === '';
+      if (wasBlank) return 'in';
       if (header.test(text)) return 'out';
+      // No part of the output is indented after an empty line: another command's is.
+      if (isAfterBlank && /^\s{0,32}(?:[|+]|PID\s|(?:[A-Z%]{1,10}\s{1,20}){1,12}PID\s)/.test(text))
+        return 'out';
       // The head of another run whose header was not copied.
       if (hasGpu && /^(?:Timestamp|Attached (?:GPUs|Units)) {1,60}: /.test(text)) return 'out';
       if (address.test(text)) {
@@ -40,6 +47,7 @@ export const smiText: SectionGrammar = {
 /** The table of plain `nvidia-smi`, with the date above it. */
 export const smiTable: SectionGrammar = {
   kind: 'nvidia-smi',
+  firstCharacters: '|',
   starts: (line) => /^[ \t>]{0,32}\| NVIDIA-SMI /.test(line),
   mayPrecede: (line) =>
     /^[ \t>]{0,32}\+-{10,200}\+?\s*$/.test(line) ||
@@ -65,6 +73,7 @@ export const smiTable: SectionGrammar = {
 /** `nvidia-smi -q -x`. */
 export const smiXml: SectionGrammar = {
   kind: 'nvidia-smi -q -x',
+  firstCharacters: '<',
   starts: (line) => /<nvidia_smi_log[\s>]/.test(line) || /<!DOCTYPE nvidia_smi_log/.test(line),
   mayPrecede: (line) => /^\s{0,32}<\?xml /.test(line),
   open() {
@@ -73,6 +82,7 @@ export const smiXml: SectionGrammar = {
       if (line.includes('</nvidia_smi_log>')) return 'last';
       // A document that was cut: what follows is no longer XML.
       if (header.test(line) || /^_{20,}$/.test(line) || /^\s{0,32}<\?xml /.test(line)) return 'out';
+      if (/^[^\s<]/.test(line) && !line.includes('<')) return 'out';
       if (/<nvidia_smi_log[\s>]/.test(line)) {
         if (hasRoot) return 'out';
         hasRoot = true;
@@ -85,6 +95,7 @@ export const smiXml: SectionGrammar = {
 /** What nvidia-smi prints instead of anything else when it cannot work. */
 export const smiFailure: SectionGrammar = {
   kind: 'failure',
+  firstCharacters: 'FNU',
   starts: (line) =>
     /^\s{0,32}(?:Failed to initialize NVML: |NVIDIA-SMI has failed because|No devices were found|Unable to determine the device handle)/.test(
       line,
@@ -100,6 +111,7 @@ export const smiFailure: SectionGrammar = {
 /** `nvidia-smi -L` and `nvidia-smi nvlink -s`, `-e`, `-R`: a line for each GPU, and what belongs to it under it. */
 export const gpuList: SectionGrammar = {
   kind: 'nvidia-smi nvlink',
+  firstCharacters: 'G',
   starts: (line) => /^\s{0,32}GPU \d{1,4}: .{1,100}\(UUID: /.test(line),
   open: () => (line) =>
     /^\s*(?:$|GPU \d{1,4}: .{1,100}\(UUID: |MIG \S|Links? \d|\[?\.{3}\]?$|NVML: )/.test(line) ? 'in' : 'out',
@@ -111,6 +123,7 @@ const topoRow = new RegExp(`^(?:GPU|NIC)\\d{1,3}\\s{1,20}${pathWord}(?:\\s|$)`);
 /** `nvidia-smi topo -m`. */
 export const topology: SectionGrammar = {
   kind: 'nvidia-smi topo -m',
+  firstCharacters: 'GN\u001b',
   starts: (line) => topoRow.test(line) || (line.includes('CPU Affinity') && /GPU\d/.test(line)),
   open: () => (line) =>
     topoRow.test(line) ||

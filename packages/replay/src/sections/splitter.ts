@@ -16,11 +16,11 @@ const grammars: readonly SectionGrammar[] = [
 
 /** Whether a section of any kind begins with this line. */
 export function startsSection(line: string): boolean {
-  return grammars.some((grammar) => grammar.starts(line));
+  return grammarOf(line) !== undefined;
 }
 
 /** The line that nvidia-bug-report.sh prints above each part. */
-export function isBanner(line: string): boolean {
+function isBanner(line: string): boolean {
   return line.startsWith('____') && /^_{20,200}\s*$/.test(line);
 }
 
@@ -78,7 +78,7 @@ export class Splitter {
       this.#begin(grammar, line, lineNumber);
       return;
     }
-    const preceded = line.length < 400 && grammars.find((known) => known.mayPrecede?.(line));
+    const preceded = line.length < 400 ? precededBy(line) : undefined;
     if (preceded) {
       if (this.#held.length === heldLines) this.#releaseOne();
       this.#held.push({ grammar: preceded, line, lineNumber });
@@ -114,7 +114,11 @@ export class Splitter {
 
   #add(open: OpenSection, line: string): void {
     open.characters += line.length + 1;
-    if (open.characters > this.#maximumCharacters) open.isCut = true;
+    const most = Math.min(
+      this.#maximumCharacters,
+      open.grammar.maximumCharacters ?? Number.POSITIVE_INFINITY,
+    );
+    if (open.characters > most) open.isCut = true;
     else open.lines.push(line);
   }
 
@@ -136,8 +140,31 @@ export class Splitter {
   }
 }
 
-/** Most lines of a log end here after one look at their first letter or two. */
+const byFirstCharacter = new Map<string, readonly SectionGrammar[]>();
+for (const grammar of grammars) {
+  for (const character of grammar.firstCharacters) {
+    byFirstCharacter.set(character, [...(byFirstCharacter.get(character) ?? []), grammar]);
+  }
+}
+
+function firstCharacterOf(line: string): string {
+  for (let at = 0; at < 32; at += 1) {
+    const character = line[at];
+    if (character !== ' ' && character !== '\t' && character !== '>') return character ?? '';
+  }
+  return '';
+}
+
 function grammarOf(line: string): SectionGrammar | undefined {
+  const candidates = byFirstCharacter.get(firstCharacterOf(line));
+  if (!candidates) return undefined;
   if (line.length > longestTextLine) return smiXml.starts(line) ? smiXml : undefined;
-  return grammars.find((grammar) => grammar.starts(line));
+  return candidates.find((grammar) => grammar.starts(line));
+}
+
+/** The grammar of a section that can begin after this line: a frame, a date, the first line of XML. */
+function precededBy(line: string): SectionGrammar | undefined {
+  const first = firstCharacterOf(line);
+  if (first !== '+' && first !== '<' && !(first >= 'A' && first <= 'Z')) return undefined;
+  return grammars.find((grammar) => grammar.mayPrecede?.(line));
 }

@@ -1,4 +1,4 @@
-import { isContext, isGpuError, parseApplicationError, parseKernelEvent, type Verdict, verdictOfEvent, worstVerdict } from '@k8s-gpu-mcp/core';
+import { isContext, isGpuError, parseKernelEvent, type Verdict, verdictOfEvent, worstVerdict } from '@k8s-gpu-mcp/core';
 import { readText, scanKernelLog } from '@k8s-gpu-mcp/host-linux';
 import { openRecordings, type Recordings } from '@k8s-gpu-mcp/replay';
 import { analyzeRecordings } from '../../analyze/answer.ts';
@@ -87,7 +87,7 @@ async function open(inputs: readonly Input[], stdin: AsyncIterable<Uint8Array>):
     stats ? { name, path: name } : { name, stream: stdin },
   );
   try {
-    return await openRecordings(sources, { readText, scanKernelLog }, { parseApplicationError });
+    return await openRecordings(sources, { readText, scanKernelLog });
   } catch (error) {
     if (isGpuError(error) && error.code === 'INVALID_INPUT') throw new UsageError(`${error.message} ${error.hint}`);
     throw error;

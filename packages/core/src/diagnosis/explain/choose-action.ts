@@ -1,3 +1,5 @@
+import type { Cause } from '../../domain/diagnosis.ts';
+import type { Incident } from '../../domain/incident.ts';
 import {
   type Action,
   actions,
@@ -8,24 +10,64 @@ import {
 } from '../../domain/verdict.ts';
 import { indicatorOf, signsOfFinding, subjectOfFinding } from './finding-signs.ts';
 import type { WeighedHypothesis } from './likelihood.ts';
-import { type Sign, subjectKey } from './sign.ts';
+import {
+  isPrimary,
+  ruleIdOfIncident,
+  type Sign,
+  type Subject,
+  subjectKey,
+  subjectOfIncident,
+} from './sign.ts';
 
-/** Signs of the incidents behind a `log.` finding, by its rule id and GPU. */
-export type SignsOfLog = (finding: Finding) => readonly Sign[];
+/** What findings are about. One object may stand for many findings, so that it is looked at once. */
+interface About {
+  /** `cause subject`, for what they speak for. */
+  readonly claims: ReadonlySet<string>;
+  readonly places: ReadonlySet<string>;
+}
+
+/** What each finding is about; those of the log by the incidents behind them. */
+export type AboutFindings = (finding: Finding) => About;
+
+const claimOf = (cause: Cause, subject: Subject) => `${cause} ${subjectKey(subject)}`;
+const keyOf = (ruleId: string, gpu: number | undefined) => `${ruleId} ${gpu ?? ''}`;
+
+export function aboutFindings(ofIncidents: ReadonlyMap<Incident, readonly Sign[]>): AboutFindings {
+  const ofLog = new Map<string, { claims: Set<string>; places: Set<string> }>();
+  for (const [incident, signs] of ofIncidents) {
+    if (!isPrimary(incident)) continue;
+    const key = keyOf(ruleIdOfIncident(incident), incident.gpu?.index);
+    const about = ofLog.get(key) ?? { claims: new Set(), places: new Set() };
+    for (const sign of signs) if (sign.decibans > 0) about.claims.add(claimOf(sign.cause, sign.subject));
+    about.places.add(subjectKey(subjectOfIncident(incident)));
+    ofLog.set(key, about);
+  }
+  return (finding) => {
+    const known = ofLog.get(keyOf(finding.ruleId, finding.gpu));
+    if (known) return known;
+    const signs = signsOfFinding(finding).filter(({ decibans }) => decibans > 0);
+    return {
+      claims: new Set(signs.map(({ cause, subject }) => claimOf(cause, subject))),
+      places: new Set([subjectKey(subjectOfFinding(finding))]),
+    };
+  };
+}
 
 /** Whether a finding names what to do about a hypothesis: it speaks for its cause, at its place. */
-function isAbout(finding: Finding, { cause, subjects }: WeighedHypothesis, ofLog: SignsOfLog): boolean {
-  const places = new Set(subjects.map(subjectKey));
-  // What the driver asks for holds for the GPU, whatever is behind it.
-  if (isAdvice(finding)) {
-    return [subjectOfFinding(finding), ...ofLog(finding).map(({ subject }) => subject)].some((subject) =>
-      places.has(subjectKey(subject)),
-    );
-  }
-  const signs = finding.ruleId.startsWith('log.') ? ofLog(finding) : signsOfFinding(finding);
-  return signs.some(
-    (sign) => sign.cause === cause && sign.decibans > 0 && places.has(subjectKey(sign.subject)),
-  );
+function namesActionFor({ cause, subjects }: WeighedHypothesis, aboutOf: AboutFindings) {
+  const claims = subjects.map((subject) => claimOf(cause, subject));
+  const places = subjects.map(subjectKey);
+  const answers = new Map<About, { claims: boolean; places: boolean }>();
+  return (finding: Finding): boolean => {
+    const about = aboutOf(finding);
+    const known = answers.get(about) ?? {
+      claims: claims.some((claim) => about.claims.has(claim)),
+      places: places.some((place) => about.places.has(place)),
+    };
+    answers.set(about, known);
+    // What the driver asks for holds for the GPU, whatever is behind it.
+    return isAdvice(finding) ? known.places : known.claims;
+  };
 }
 
 const isAdvice = ({ ruleId }: Finding) => ruleId === 'log.xid-154' || indicatorOf(ruleId).advice === true;
@@ -60,13 +102,19 @@ const byTier = (a: Finding, b: Finding) =>
 export function leadFor(
   hypothesis: WeighedHypothesis,
   findings: readonly Finding[],
-  ofLog: SignsOfLog,
+  aboutOf: AboutFindings,
 ): Finding | undefined {
-  return findings.filter((finding) => isAbout(finding, hypothesis, ofLog)).toSorted(byTier)[0];
+  return firstOf(findings.filter(namesActionFor(hypothesis, aboutOf)));
 }
 
 /** Where no finding is about the likeliest cause: the strongest justified action of those that make the verdict. */
 export function leadOfAll(findings: readonly Finding[]): Finding | undefined {
   const worst = worstVerdict(findings.map(({ verdict }) => verdict));
-  return findings.filter(({ verdict }) => verdict === worst).toSorted(byTier)[0];
+  return firstOf(findings.filter(({ verdict }) => verdict === worst));
+}
+
+function firstOf(findings: readonly Finding[]): Finding | undefined {
+  let [first] = findings;
+  for (const finding of findings) if (first && byTier(finding, first) < 0) first = finding;
+  return first;
 }

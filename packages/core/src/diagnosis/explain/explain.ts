@@ -5,7 +5,6 @@ import type {
   Hypothesis,
   NotYourCode,
 } from '../../domain/diagnosis.ts';
-import type { Incident } from '../../domain/incident.ts';
 import {
   type Confidence,
   confidences,
@@ -16,12 +15,12 @@ import {
 } from '../../domain/verdict.ts';
 import type { DiagnosticEvidence } from '../evidence.ts';
 import { causeCatalogue } from './cause-catalogue.ts';
-import { byRank, leadFor, leadOfAll, type SignsOfLog } from './choose-action.ts';
+import { type AboutFindings, aboutFindings, byRank, leadFor, leadOfAll } from './choose-action.ts';
 import { findingOfNodeError, findingsOfApplication, withIncidents } from './findings.ts';
 import { type WeighedHypothesis, weigh } from './likelihood.ts';
 import { notSeenOf, wouldChangeOf } from './outlook.ts';
 import { type Scope, scopeOf } from './scope.ts';
-import { isPrimary, ruleIdOfIncident, type Sign, type Subject, subjectOfIncident } from './sign.ts';
+import type { Sign, Subject } from './sign.ts';
 import { signsByIncident, signsOf } from './signs.ts';
 import { placeName, summaryOf } from './summary.ts';
 
@@ -45,14 +44,14 @@ export function explainFailure(given: DiagnosticEvidence, question: DiagnosisQue
   const findings = findingsIn(scope, evidence);
   const ofIncidents = signsByIncident(scope.incidents);
   const weighed = weigh(signsOf(scope, findings, evidence, ofIncidents));
-  const ofLog = signsOfLog(ofIncidents);
+  const aboutOf = aboutFindings(ofIncidents);
   const [leader] = weighed;
-  const lead = (leader && leadFor(leader, findings, ofLog)) ?? leadOfAll(findings);
+  const lead = (leader && leadFor(leader, findings, aboutOf)) ?? leadOfAll(findings);
   const action = lead?.action ?? 'none';
   const ranked = [...(lead ? [lead] : []), ...findings.filter((finding) => finding !== lead).toSorted(byRank)];
   const hypotheses = weighed
     .filter(({ likelihoodPercent }, position) => position === 0 || likelihoodPercent > 0)
-    .map((each, position) => presentHypothesis(each, position === 0 ? action : undefined, findings, ofLog));
+    .map((each, position) => presentHypothesis(each, position === 0 ? action : undefined, findings, aboutOf));
   const cause = leader?.cause ?? 'unknown';
   const gpu = leader && gpuOf(leader, weighed);
   const conclusion = {
@@ -97,29 +96,6 @@ function findingsIn(scope: Scope, evidence: DiagnosticEvidence): readonly Findin
     evidence.incidents,
   );
 }
-
-/** What the incidents behind a finding of the log say, and where they are. */
-function signsOfLog(ofIncidents: ReadonlyMap<Incident, readonly Sign[]>): SignsOfLog {
-  const keyOf = (ruleId: string, gpu: number | undefined) => `${ruleId} ${gpu ?? ''}`;
-  const byFinding = new Map<string, Sign[]>();
-  for (const [incident, signs] of ofIncidents) {
-    if (!isPrimary(incident)) continue;
-    const key = keyOf(ruleIdOfIncident(incident), incident.gpu?.index);
-    const known = byFinding.get(key) ?? [];
-    known.push(...signs, placeOf(incident));
-    byFinding.set(key, known);
-  }
-  return ({ ruleId, gpu }) => byFinding.get(keyOf(ruleId, gpu)) ?? [];
-}
-
-/** Advice has no cause of its own, but a place. */
-const placeOf = (incident: Incident): Sign => ({
-  indicator: 'place',
-  cause: 'unknown',
-  subject: subjectOfIncident(incident),
-  decibans: 0,
-  evidence: [],
-});
 
 function verdictOf(
   { nothing, assessments, incidents }: Scope,
@@ -196,7 +172,7 @@ function presentHypothesis(
   hypothesis: WeighedHypothesis,
   action: Finding['action'] | undefined,
   findings: readonly Finding[],
-  ofLog: SignsOfLog,
+  aboutOf: AboutFindings,
 ): Hypothesis {
   const { cause, subjects, likelihoodPercent, supports, contradicts } = hypothesis;
   const { title, notYourCode, action: gentle } = causeCatalogue[cause];
@@ -208,7 +184,7 @@ function presentHypothesis(
     ...(gpu === undefined ? {} : { gpu }),
     what: `${placeName(subjects)}: ${title}.`,
     likelihoodPercent,
-    action: action ?? leadFor(hypothesis, findings, ofLog)?.action ?? gentle,
+    action: action ?? leadFor(hypothesis, findings, aboutOf)?.action ?? gentle,
     supports: evidenceOf(supports),
     contradicts: evidenceOf(contradicts),
   };

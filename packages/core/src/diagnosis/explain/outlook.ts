@@ -123,7 +123,8 @@ export function wouldChangeOf(
   evidence: DiagnosticEvidence,
 ): readonly string[] {
   const known = { scope, evidence };
-  const sentences = hypotheses.slice(0, 2).flatMap(({ cause }, position) => {
+  const causes = [...new Set(hypotheses.map(({ cause }) => cause))];
+  const sentences = causes.slice(0, 2).flatMap((cause, position) => {
     const rows: readonly Mover[] = movers[cause];
     return rows
       .filter(({ when }) => when === undefined || when(known))

@@ -7,13 +7,12 @@ import {
   gaugePoints,
   type SeriesSummary,
   sharePoints,
-  summarise,
 } from '../../recorder/timeline.ts';
 import type { Detail } from '../answer.ts';
 
 /** How points are to be read; stands in the answer beside them. */
 export const pointFormat =
-  'one per bucket: value or [min, mean, max]; of counters the increase, of flags the percent; null: no sample';
+  'one per bucket: value or [min, mean, max]; of counters the increase, of times and flags the percent; null: no sample';
 
 /** Four digits are what a curve needs. */
 const short = (value: number): number => Number(value.toPrecision(4));
@@ -22,10 +21,10 @@ const short = (value: number): number => Number(value.toPrecision(4));
 export function presentSeries(
   rows: RecordedRows,
   id: RecordedSeriesId,
+  summary: SeriesSummary | null,
   buckets: Buckets | null,
   detail: Detail,
 ): unknown {
-  const summary = summarise(rows, id);
   if (!summary) return null;
   const points = buckets && isWorthPoints(summary) ? pointsOf(rows, id, buckets, summary) : undefined;
   return { ...presentSummary(summary, detail), ...(points === undefined ? {} : { points }) };
@@ -72,8 +71,13 @@ function pointsOf(
 ): unknown {
   const values = rows.series[id];
   if (!values) return undefined;
-  if (summary.kind === 'counter')
-    return counterPoints(rows, values, buckets).map((point) => (point === null ? null : short(point)));
+  if (summary.kind === 'counter') {
+    // Microseconds of a bucket's milliseconds, in percent.
+    const divisor = summary.dutyPercent === undefined ? 1 : buckets.bucketMilliseconds * 10;
+    return counterPoints(rows, values, buckets).map((point) =>
+      point === null ? null : short(point / divisor),
+    );
+  }
   if (summary.kind === 'gauge') {
     return gaugePoints(rows, values, buckets).map((point) => {
       if (point === null) return null;

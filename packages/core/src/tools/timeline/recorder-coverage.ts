@@ -1,6 +1,5 @@
 import type { Gap } from '../../domain/gap.ts';
 import type { RecorderStatus } from '../../recorder/flight-recorder.ts';
-import { summarise } from '../../recorder/timeline.ts';
 import type { Detail } from '../answer.ts';
 import { type GpuRows, gapReason } from './timeline-events.ts';
 import type { TimelineRequest } from './timeline-request.ts';
@@ -25,12 +24,12 @@ export function recorderGaps(
   });
   return [
     ...(status.refusedGpuCount > 0 ? [missed('recorder.gpus', notRecorded)] : []),
-    ...gpus.flatMap(({ ref, rows, gaps }): Gap[] => {
+    ...gpus.flatMap(({ ref, rows, gaps, summaryOf }): Gap[] => {
       const missing = gaps.reduce((sum, gap) => sum + gap.toMilliseconds - gap.fromMilliseconds, 0) / 1_000;
       const reasons = [...new Set(gaps.map((gap) => gapReason(gap, status)))].join(', ');
       const noSamples = `no samples in ${Math.round(missing)} of ${whole} s: ${reasons}`;
       const hasRows = rows !== undefined && rows.firstAtMilliseconds.length > 0;
-      const unread = hasRows ? ids.filter((id) => !summarise(rows, id)) : [];
+      const unread = hasRows ? ids.filter((id) => !summaryOf(id)) : [];
       const notRead = 'not read in any sample; get_gpu_telemetry says why';
       return [
         ...(gaps.length > 0 ? [missed('recorder', noSamples, ref.index)] : []),

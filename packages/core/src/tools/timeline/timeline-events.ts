@@ -3,8 +3,8 @@ import type { Incident } from '../../domain/incident.ts';
 import { pciDeviceKey } from '../../domain/pci-address.ts';
 import type { RecorderStatus } from '../../recorder/flight-recorder.ts';
 import type { RecordedRows } from '../../recorder/ring.ts';
-import { recordedSeries } from '../../recorder/series.ts';
-import { type RecordedGap, stateChanges } from '../../recorder/timeline.ts';
+import { type RecordedSeriesId, recordedSeries } from '../../recorder/series.ts';
+import { type RecordedGap, type SeriesSummary, stateChanges } from '../../recorder/timeline.ts';
 import type { TimeSpan } from './time-span.ts';
 
 /** One GPU and what was recorded of it; rows are absent when nothing ever was. */
@@ -12,6 +12,8 @@ export interface GpuRows {
   readonly ref: GpuRef;
   readonly rows: RecordedRows | undefined;
   readonly gaps: readonly RecordedGap[];
+  /** Null when nothing of the series was read. Reckoned once. */
+  summaryOf(id: RecordedSeriesId): SeriesSummary | null;
 }
 
 /** Something that happened at a moment of the timeline. Our own words and numbers only. */

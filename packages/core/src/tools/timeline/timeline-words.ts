@@ -1,7 +1,6 @@
 import { compareAround } from '../../recorder/before-after.ts';
 import type { RecorderStatus } from '../../recorder/flight-recorder.ts';
 import { type RecordedSeriesId, seriesOf } from '../../recorder/series.ts';
-import { summarise } from '../../recorder/timeline.ts';
 import type { NextStep } from '../answer.ts';
 import type { GpuRows } from './timeline-events.ts';
 import type { TimelineRequest } from './timeline-request.ts';
@@ -41,7 +40,7 @@ export function timelineSummary(
     return aroundSummary(gpus, ids, span.aroundMilliseconds, happened);
   const ranges = rangeSeries.flatMap((id) => {
     if (!ids.includes(id)) return [];
-    const told = gpus.flatMap(({ rows }) => (rows && summarise(rows, id)) ?? []);
+    const told = gpus.flatMap(({ summaryOf }) => summaryOf(id) ?? []);
     const gauges = told.flatMap((each) => (each.kind === 'gauge' ? [each] : []));
     if (gauges.length === 0) return [];
     const low = Math.round(Math.min(...gauges.map(({ min }) => min)));

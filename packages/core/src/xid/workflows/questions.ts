@@ -37,7 +37,8 @@ const told = (is: boolean, yes: string, no: string): Answer => (is ? ['yes', yes
 const read = (value: boolean | null | undefined, yes: string, no: string): Answer =>
   value === null || value === undefined ? ['unknown', 'That could not be read.'] : told(value, yes, no);
 
-const has = (labels: ReadonlySet<Label>, wanted: readonly Label[]) => wanted.some((label) => labels.has(label));
+const has = (labels: ReadonlySet<Label>, wanted: readonly Label[]) =>
+  wanted.some((label) => labels.has(label));
 const times = (count: number) => (count === 1 ? 'once' : `${count} times`);
 
 const registerFindings = ({ decoded }: WorkflowContext): string =>
@@ -91,16 +92,22 @@ export const questions = {
   },
   flood: {
     text: 'Is it a flood of lines, one for each channel?',
-    answer: ({ count }) => told(count >= floodLines, `${count} lines.`, `${count === 1 ? 'One line' : `${count} lines`}.`),
+    answer: ({ count }) =>
+      told(count >= floodLines, `${count} lines.`, `${count === 1 ? 'One line' : `${count} lines`}.`),
   },
   'on-switch': {
     text: 'Is the GPU on an NVSwitch?',
-    answer: ({ gpu }) => read(gpu?.isOnSwitch, 'Its links end in a switch, or it has a fabric.', 'It has no switch.'),
+    answer: ({ gpu }) =>
+      read(gpu?.isOnSwitch, 'Its links end in a switch, or it has a fabric.', 'It has no switch.'),
   },
   'fabric-well': {
     text: 'Is the GPU registered with the fabric, and the fabric well?',
     answer: ({ gpu }) =>
-      read(gpu?.isFabricHealthy, 'Registration completed with success.', 'Registration is not complete, or failed.'),
+      read(
+        gpu?.isFabricHealthy,
+        'Registration completed with success.',
+        'Registration is not complete, or failed.',
+      ),
   },
   'remap-noted': {
     text: 'Did a row remap or page retirement come with it (Xid 63 or 64)?',
@@ -109,11 +116,13 @@ export const questions = {
   },
   'remap-failed': {
     text: 'Does the GPU report a failed row remap?',
-    answer: ({ gpu }) => read(gpu?.hasRemapFailed, 'The failure flag is set.', 'The failure flag is not set.'),
+    answer: ({ gpu }) =>
+      read(gpu?.hasRemapFailed, 'The failure flag is set.', 'The failure flag is not set.'),
   },
   'remap-pending': {
     text: 'Does a row remap wait for a reset?',
-    answer: ({ gpu }) => read(gpu?.isRemapPending, 'The pending flag is set.', 'The pending flag is not set.'),
+    answer: ({ gpu }) =>
+      read(gpu?.isRemapPending, 'The pending flag is set.', 'The pending flag is not set.'),
   },
   'sram-threshold': {
     text: 'Does the GPU report that its SRAM errors passed the threshold?',
@@ -160,7 +169,11 @@ export const questions = {
   'hardware-slowdown': {
     text: 'Is the GPU held down for power or heat by its hardware?',
     answer: ({ gpu }) =>
-      read(gpu?.isHardwareSlowed, 'It is: power supply and cooling are suspects.', 'It is not, at this moment.'),
+      read(
+        gpu?.isHardwareSlowed,
+        'It is: power supply and cooling are suspects.',
+        'It is not, at this moment.',
+      ),
   },
   'process-named': {
     text: 'Does the line name the process?',
@@ -174,7 +187,11 @@ export const questions = {
   'rule-found': {
     text: 'Does a row of the decode table fit the line?',
     answer: ({ decoded }) =>
-      told(decoded?.['immediateBucket'] !== undefined, 'One fits.', 'None fits, so the number alone decides nothing.'),
+      told(
+        decoded?.['immediateBucket'] !== undefined,
+        'One fits.',
+        'None fits, so the number alone decides nothing.',
+      ),
   },
   'peer-side': {
     text: 'Does the decode table point at the other end of the link?',
@@ -202,7 +219,11 @@ export const questions = {
   'action-readable': {
     text: 'Does the line tell the new recovery action?',
     answer: ({ decoded }) =>
-      told(typeof decoded?.['recoveryAction'] === 'string', 'It does.', 'It does not, or by a number that is not known.'),
+      told(
+        typeof decoded?.['recoveryAction'] === 'string',
+        'It does.',
+        'It does not, or by a number that is not known.',
+      ),
   },
 } as const satisfies Record<string, Question>;
 

@@ -22,7 +22,8 @@ export const workflows: readonly Workflow[] = [
       elsewhere: {
         ask: 'other-gpus',
         yes: {
-          outcome: 'Several GPUs have it, so it comes with the program: restart it, and debug it with compute-sanitizer.',
+          outcome:
+            'Several GPUs have it, so it comes with the program: restart it, and debug it with compute-sanitizer.',
           action: 'own',
         },
         no: 'unit',
@@ -35,7 +36,8 @@ export const workflows: readonly Workflow[] = [
           action: 'run-field-diagnostic',
         },
         no: {
-          outcome: 'An exception of the program: restart it, and debug it with compute-sanitizer or cuda-gdb.',
+          outcome:
+            'An exception of the program: restart it, and debug it with compute-sanitizer or cuda-gdb.',
           action: 'own',
         },
       },
@@ -63,7 +65,8 @@ export const workflows: readonly Workflow[] = [
           action: 'run-field-diagnostic',
         },
         no: {
-          outcome: 'An illegal access of the program: restart it, and debug it with compute-sanitizer or cuda-gdb.',
+          outcome:
+            'An illegal access of the program: restart it, and debug it with compute-sanitizer or cuda-gdb.',
           action: 'own',
         },
       },
@@ -78,7 +81,8 @@ export const workflows: readonly Workflow[] = [
       flood: {
         ask: 'flood',
         yes: {
-          outcome: 'One line for each channel of what was ended: the number of lines says nothing, there is nothing to do.',
+          outcome:
+            'One line for each channel of what was ended: the number of lines says nothing, there is nothing to do.',
           action: 'none',
         },
         no: 'switch',
@@ -96,7 +100,8 @@ export const workflows: readonly Workflow[] = [
       fabric: {
         ask: 'fabric-well',
         yes: {
-          outcome: 'It stands alone and the fabric is well: a process was ended. A restart of Fabric Manager would only stop others.',
+          outcome:
+            'It stands alone and the fabric is well: a process was ended. A restart of Fabric Manager would only stop others.',
           action: 'own',
         },
         no: {
@@ -122,17 +127,22 @@ export const workflows: readonly Workflow[] = [
       },
       failed: {
         ask: 'remap-failed',
-        yes: { outcome: 'A memory row could not be replaced: the board is for the vendor.', action: 'contact-support' },
+        yes: {
+          outcome: 'A memory row could not be replaced: the board is for the vendor.',
+          action: 'contact-support',
+        },
         no: 'noted',
       },
       noted: {
         ask: 'remap-noted',
         yes: {
-          outcome: 'The faulty row is noted: let the work end (drain), then reset the GPU, which brings the repair into effect.',
+          outcome:
+            'The faulty row is noted: let the work end (drain), then reset the GPU, which brings the repair into effect.',
           action: 'own',
         },
         no: {
-          outcome: 'An uncorrectable memory error: reset the GPU, then look at the row remap and SRAM threshold flags.',
+          outcome:
+            'An uncorrectable memory error: reset the GPU, then look at the row remap and SRAM threshold flags.',
           action: 'own',
         },
       },
@@ -154,8 +164,14 @@ export const workflows: readonly Workflow[] = [
       },
       failed: {
         ask: 'remap-failed',
-        yes: { outcome: 'A memory row could not be replaced: the board is for the vendor.', action: 'contact-support' },
-        no: { outcome: 'It tells where an uncorrectable memory error was; Xid 48, 63, 64 or 154 say what to do.', action: 'own' },
+        yes: {
+          outcome: 'A memory row could not be replaced: the board is for the vendor.',
+          action: 'contact-support',
+        },
+        no: {
+          outcome: 'It tells where an uncorrectable memory error was; Xid 48, 63, 64 or 154 say what to do.',
+          action: 'own',
+        },
       },
     },
   },
@@ -167,12 +183,19 @@ export const workflows: readonly Workflow[] = [
     states: {
       failed: {
         ask: 'remap-failed',
-        yes: { outcome: 'A memory row could not be replaced: the board is for the vendor.', action: 'contact-support' },
+        yes: {
+          outcome: 'A memory row could not be replaced: the board is for the vendor.',
+          action: 'contact-support',
+        },
         no: 'pending',
       },
       pending: {
         ask: 'remap-pending',
-        yes: { outcome: 'A repair waits: the next reset of the GPU brings it into effect. Work may go on until then.', action: 'own' },
+        yes: {
+          outcome:
+            'A repair waits: the next reset of the GPU brings it into effect. Work may go on until then.',
+          action: 'own',
+        },
         no: { outcome: 'What was noted takes effect with the next reset of the GPU.', action: 'own' },
       },
     },
@@ -193,13 +216,17 @@ export const workflows: readonly Workflow[] = [
       },
       failed: {
         ask: 'remap-failed',
-        yes: { outcome: 'A memory row could not be replaced: the board is for the vendor.', action: 'contact-support' },
+        yes: {
+          outcome: 'A memory row could not be replaced: the board is for the vendor.',
+          action: 'contact-support',
+        },
         no: 'back',
       },
       back: {
         ...inspectAfterTwo,
         no: {
-          outcome: 'Contained (94): restart the program, reset the GPU when convenient. Not contained (95): reset the GPU first.',
+          outcome:
+            'Contained (94): restart the program, reset the GPU when convenient. Not contained (95): reset the GPU first.',
           action: 'own',
         },
       },
@@ -244,10 +271,15 @@ export const workflows: readonly Workflow[] = [
       back: {
         ask: 'came-back',
         yes: {
-          outcome: 'It fell off its bus again after a restart: the board, its slot or its power is for the vendor.',
+          outcome:
+            'It fell off its bus again after a restart: the board, its slot or its power is for the vendor.',
           action: 'contact-support',
         },
-        no: { outcome: 'Restart the machine; with the power off, when a warm restart does not bring the GPU back.', action: 'own' },
+        no: {
+          outcome:
+            'Restart the machine; with the power off, when a warm restart does not bring the GPU back.',
+          action: 'own',
+        },
       },
     },
   },
@@ -257,7 +289,10 @@ export const workflows: readonly Workflow[] = [
     source: `${catalogue}; two reboots without cure: leptonai/gpud`,
     start: 'back',
     states: {
-      back: { ...inspectAfterTwo, no: { outcome: 'The GPU did not change its context in time: reset it.', action: 'own' } },
+      back: {
+        ...inspectAfterTwo,
+        no: { outcome: 'The GPU did not change its context in time: reset it.', action: 'own' },
+      },
     },
   },
   {
@@ -269,7 +304,8 @@ export const workflows: readonly Workflow[] = [
       back: {
         ...inspectAfterTwo,
         no: {
-          outcome: 'Reset the GPU. When it comes again, look for a driver release that mends it: the firmware comes with the driver.',
+          outcome:
+            'Reset the GPU. When it comes again, look for a driver release that mends it: the firmware comes with the driver.',
           action: 'own',
         },
       },
@@ -294,7 +330,8 @@ export const workflows: readonly Workflow[] = [
           action: 'check-app',
         },
         no: {
-          outcome: 'A fault of peer-to-peer access; mostly the program. For the moment the vendor asks for nothing.',
+          outcome:
+            'A fault of peer-to-peer access; mostly the program. For the moment the vendor asks for nothing.',
           action: 'own',
         },
       },
@@ -320,14 +357,22 @@ export const workflows: readonly Workflow[] = [
           action: 'check-mechanicals',
         },
         no: {
-          outcome: 'Reset the GPU; then look at the device at the other end of the link, a switch at its cooling first.',
+          outcome:
+            'Reset the GPU; then look at the device at the other end of the link, a switch at its cooling first.',
           action: 'own',
         },
       },
-      report: { ask: 'report-issue', yes: 'daily', no: { outcome: 'The row of the decode table decides.', action: 'own' } },
+      report: {
+        ask: 'report-issue',
+        yes: 'daily',
+        no: { outcome: 'The row of the decode table decides.', action: 'own' },
+      },
       daily: {
         ask: 'several-a-day',
-        yes: { outcome: 'It came more than once within a day: report it to the vendor.', action: 'contact-support' },
+        yes: {
+          outcome: 'It came more than once within a day: report it to the vendor.',
+          action: 'contact-support',
+        },
         no: { outcome: 'Reset the GPU, and report it when it comes again within a day.', action: 'own' },
       },
     },
