@@ -4,12 +4,16 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import {
   bucketActions,
+  conformanceRows,
   createGpuTools,
   createOperatorTools,
-  crossCheckRules,
-  driftRules,
+  FlightRecorder,
+  GpuReader,
   gpuPrompts,
-  healthRules,
+  publishedRules,
+  recorderOptions,
+  silentLogger,
+  systemClock,
 } from '@k8s-gpu-mcp/core';
 import {
   inMemoryAuditLog,
@@ -29,8 +33,11 @@ const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ')
 const table = (head, rows) =>
   [head, head.map(() => '---'), ...rows].map((row) => `| ${row.map(cell).join(' | ')} |`).join('\n');
 
+const gpuProvider = stubProvider();
+const reader = new GpuReader(gpuProvider, systemClock, silentLogger);
 const ports = {
-  gpuProvider: stubProvider(),
+  gpuProvider,
+  recorder: new FlightRecorder(reader, systemClock, silentLogger, recorderOptions()),
   kernelLog: inMemoryKernelLog([]),
   hostProcesses: inMemoryHostProcesses([]),
   gpuControl: inMemoryGpuControl(),
@@ -83,27 +90,88 @@ function describeType(schema) {
   return `${schema.type}${range}`;
 }
 
+/** Families of rules in reading order; a family without a name here is named after itself. */
+const familyTitles = {
+  gpu: 'The GPU as a whole',
+  driver: 'Driver',
+  recovery: 'Recovery',
+  ecc: 'ECC',
+  remap: 'Row remapping and page retirement',
+  memory: 'Memory',
+  thermal: 'Temperature',
+  fan: 'Fans',
+  clocks: 'Clocks',
+  power: 'Power',
+  pcie: 'PCI Express',
+  nvlink: 'NVLink',
+  fabric: 'NVLink fabric',
+  mig: 'MIG',
+  processes: 'Holders',
+  drift: 'Differences between siblings',
+  diagnostic: "The vendor's diagnostic",
+};
+
 function healthRulePage() {
-  const rows = [...healthRules, ...crossCheckRules, ...driftRules].map((rule) => [
-    `\`${rule.id}\``,
-    rule.title,
-    rule.threshold,
-    rule.source,
-    rule.note ?? '',
-  ]);
+  const families = new Set(publishedRules.map(familyOf));
+  const sections = [...families].map((family) => {
+    const rows = publishedRules
+      .filter((rule) => familyOf(rule) === family)
+      .map((rule) => [
+        `\`${rule.id}\``,
+        rule.title,
+        rule.threshold,
+        rule.appliesTo ?? '',
+        [rule.verdict, rule.action && `\`${rule.action}\``, rule.confidence].filter(Boolean).join(', '),
+        rule.source,
+        rule.note ?? '',
+      ]);
+    const head = [
+      'rule',
+      'what',
+      'threshold',
+      'for',
+      'worst verdict, action, confidence',
+      'source',
+      'limits',
+    ];
+    return `## ${familyTitles[family] ?? family}\n\n${table(head, rows)}`;
+  });
+  const settable = publishedRules.flatMap(({ id, thresholds = {} }) =>
+    Object.entries(thresholds).map(([name, { value, unit, what, minimum, maximum }]) => [
+      `\`${id}\``,
+      `\`${name}\``,
+      `${value} ${unit}`,
+      `${minimum} to ${maximum}`,
+      what,
+    ]),
+  );
   const buckets = Object.entries(bucketActions).map(([bucket, action]) => [`\`${bucket}\``, `\`${action}\``]);
+  const { rows, exceptions } = conformanceRows();
+  const except = exceptions.map(({ xid, line, expected, given, why }) => [
+    `${xid}${line === 'plain' ? '' : ', with a process'}`,
+    `\`${expected}\``,
+    `\`${given}\``,
+    why ?? '',
+  ]);
+  const codeCount = new Set(rows.map(({ xid }) => xid)).size;
   return [
     '# Health rules',
     generated,
-    'Each finding of `get_gpu_health` and `get_gpu_inventory` names one of these rules, or `log.KIND-CODE` for an event of the kernel log. A rule whose reading is missing is unknown, never passed.',
-    table(['rule', 'what', 'threshold', 'source', 'limits'], rows),
+    `Each finding names one of these ${publishedRules.length} rules, or \`log.KIND-CODE\` for an event of the kernel log. A rule whose reading is missing is unknown, never passed. An action of \`reset-gpu\` or worse stands only on the vendor’s own signal or on two independent findings; else the finding shows a gentler one.`,
+    ...sections,
+    '## Thresholds that can be set',
+    'A JSON file given with `--health-thresholds`, for example `{ "thermal.margin": { "marginCelsius": 5 } }` by rule and name, overrides them; answers list the ones in force under `thresholds`.',
+    table(['rule', 'name', 'default', 'range', 'what happens at it'], settable),
     '## Score',
     'For people who want a number: 100 less 60 for each critical finding, 20 for each warning and 10 for each unknown one, at least 0; null when the verdict is unknown. Another finding never raises it.',
     "## The vendor's actions in ours",
-    'An action of `reset-gpu` or worse stands only on the vendor’s own signal or on two independent findings; else the finding shows a gentler one.',
     table(['vendor bucket', 'action'], buckets),
+    `Of the ${codeCount} Xids of the catalogue, one line alone (with and without a process) gives the action of its bucket, but for these, whose answer says why:`,
+    table(['Xid', 'bucket', 'given', 'why'], except),
   ].join('\n\n');
 }
+
+const familyOf = ({ id }) => id.split('.')[0];
 
 function configurationPage() {
   const rows = describeOptions().map((option) => [

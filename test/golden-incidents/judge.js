@@ -10,8 +10,8 @@ const untrustedFields = new Set(['raw', 'processes', 'name', 'processName', 'dec
 const identifier = /GPU-[0-9a-f-]{8,36}|MIG-[0-9a-f-]{8,36}/g;
 /** So much of a log line, letter by letter, is no coincidence. */
 const windowLength = 24;
-/** What the driver calls these events, in its own fixed words: nobody else's text. */
-const driverTerms = /GPU has fallen off the bus/gi;
+/** What driver and CUDA call these events, in fixed words that are everybody's: terms of art, nobody's text. */
+const termsOfArt = /GPU has fallen off the bus|uncorrectable ECC errors?/gi;
 
 /**
  * @param {import('./scorer.js').GoldenIncident} incident
@@ -119,7 +119,7 @@ function leaks(answer, logText, planted) {
 
 /** Every string of an answer with its path, but those in the fields for untrusted text. */
 function ownWords(value, path = '', found = []) {
-  if (typeof value === 'string') found.push([path, value.replace(identifier, '').replace(driverTerms, '')]);
+  if (typeof value === 'string') found.push([path, value.replace(identifier, '').replace(termsOfArt, '')]);
   else if (Array.isArray(value)) for (const each of value) ownWords(each, `${path}[]`, found);
   else if (value !== null && typeof value === 'object')
     for (const [key, each] of Object.entries(value))

@@ -28,7 +28,7 @@ export function findSectionFaults(sample: GpuSample, asked: readonly GpuSection[
 }
 
 export function findUnaskedParts(sample: GpuSample, asked: readonly GpuSection[]): Problems {
-  const allowed = new Set<string>([...asked, 'gaps', 'probeMilliseconds']);
+  const allowed = new Set<string>([...asked, 'gaps', 'probeMilliseconds', 'citations']);
   return [
     ...Object.keys(sample)
       .filter((key) => !allowed.has(key))

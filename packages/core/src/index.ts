@@ -109,6 +109,7 @@ export type {
 export { quarantine } from './tools/untrusted-text.ts';
 // Kernel log
 export { parseApplicationError } from './xid/application-errors.ts';
+export { type ConformanceRow, conformanceRows } from './xid/conformance.ts';
 export { findSxid, findXid, sxidCatalogue, xidCatalogue } from './xid/catalogue.ts';
 export {
   createKernelLogLineReader,

@@ -28,7 +28,15 @@ const isReading = (change: Changes | GpuReading): change is GpuReading => 'obser
 
 /** Evidence of a node of H100s, judged by the real rules. Nothing is wrong with it but what the parts say. */
 export function nodeEvidence(parts: NodeParts = {}): DiagnosticEvidence {
-  const { gpus = {}, count = 8, incidents = [], processes = [], observations = [], extraFindings = [], ...rest } = parts;
+  const {
+    gpus = {},
+    count = 8,
+    incidents = [],
+    processes = [],
+    observations = [],
+    extraFindings = [],
+    ...rest
+  } = parts;
   const readings = Array.from({ length: count }, (_, index): GpuReading => {
     const change = gpus[index] ?? {};
     if (isReading(change)) return change;
@@ -97,7 +105,11 @@ export function xidIncident(code: number, gpu: number | null, changes: Partial<I
 }
 
 /** An incident that carries no number. */
-export function kindIncident(kind: Incident['kind'], gpu: number | null, changes: Partial<Incident> = {}): Incident {
+export function kindIncident(
+  kind: Incident['kind'],
+  gpu: number | null,
+  changes: Partial<Incident> = {},
+): Incident {
   const { xid: _, ...base } = xidIncident(79, gpu, changes);
   return { ...base, kind, id: `${kind}@${base.pciAddress}`, ...changes };
 }

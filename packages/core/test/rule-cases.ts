@@ -169,7 +169,7 @@ export const ruleCases: Readonly<Record<string, RuleCases>> = {
         { ecc: { correctableVolatileCount: 17_700 * 600 } },
         {
           verdict: 'critical',
-          action: 'reset-gpu',
+          action: 'drain-node',
           actionAlone: 'monitor',
         },
       ),

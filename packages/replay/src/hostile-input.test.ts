@@ -168,7 +168,7 @@ describe('hostile input', () => {
     const folder = mkdtempSync(join(tmpdir(), 'recordings-'));
     try {
       const pipe = join(folder, 'pipe');
-      execFileSync('mkfifo', [pipe]);
+      execFileSync('sh', ['-c', 'mkfifo "$1"', 'sh', pipe]);
       const writing = writeFile(pipe, `${xidLine(1)}\n`);
       const paths = [join(folder, 'absent'), folder, '/dev/null', pipe];
       const { files } = await openRecordings(

@@ -190,6 +190,15 @@ function dead({ pciAddress }: PciGpu, listed: DriverGpu | undefined): Candidate 
   });
 }
 
+/** What the kernel log says of a GPU that the driver did not bring up, or lost. */
+const notComingUp = [
+  'log.init-failure',
+  'log.bus-loss',
+  'log.gsp-fault',
+  'log.pcie-error',
+  'log.xid-',
+] as const;
+
 function missingFromDriver(
   absent: readonly PciGpu[],
   driver: string,
@@ -214,7 +223,7 @@ function missingFromDriver(
         evidence: [{ field: 'pciBus.pciAddress', value: pciAddress }],
         action: 'reboot-node',
         actionAlone: 'monitor',
-        confirmedBy: ['gpu.config-space-dead', 'log.'],
+        confirmedBy: ['gpu.config-space-dead', ...notComingUp],
         confidence: sure || given ? 'high' : 'low',
       }),
     ),

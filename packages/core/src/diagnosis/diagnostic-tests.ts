@@ -1,12 +1,38 @@
 import type { Finding } from '../domain/verdict.ts';
+import type { PublishedRule } from '../health/rule.ts';
 import type { DiagnosticTest } from '../ports/recorded-evidence.ts';
 
 /**
  * Tests of the GPU itself, by DCGM's names without spaces and case. The others look at how the node is set up.
  * Source: NVIDIA DCGM diagnostics guide, test names of levels 2 to 4.
  */
-const hardwareTests = /^(?:gpumemory|memory|memtest|memorybandwidth|pcie|pcibandwidth|pulsetest|diagnostic|sm(?:stress|performance)|targeted(?:stress|power)|nvbandwidth|ncclallreduce|eud|cpueud|integration)$/;
+const hardwareTests =
+  /^(?:gpumemory|memory|memtest|memorybandwidth|pcie|pcibandwidth|pulsetest|diagnostic|sm(?:stress|performance)|targeted(?:stress|power)|nvbandwidth|ncclallreduce|eud|cpueud|integration)$/;
 const source = 'NVIDIA DCGM diagnostics guide (a failed test is the vendor’s own statement)';
+
+export const diagnosticTestRules = [
+  {
+    id: 'diagnostic.hardware-test',
+    title: "A hardware test of the vendor's diagnostic",
+    threshold: 'failed: critical; gave a warning: warning',
+    appliesTo: 'results of `dcgmi diag` among the files',
+    verdict: 'critical',
+    action: 'run-field-diagnostic',
+    confidence: 'high',
+    source,
+  },
+  {
+    id: 'diagnostic.set-up-test',
+    title: "A test of the set-up by the vendor's diagnostic",
+    threshold: 'failed or gave a warning',
+    appliesTo: 'results of `dcgmi diag` among the files',
+    verdict: 'warning',
+    action: 'monitor',
+    confidence: 'high',
+    source,
+    note: 'Persistence mode and environment variables fail it on nodes that work.',
+  },
+] as const satisfies readonly PublishedRule[];
 
 /** What the vendor's own diagnostic found: a failed test of the hardware is authoritative, one of the set-up is to be looked at. */
 export function diagnosticTestFindings(tests: readonly DiagnosticTest[]): readonly Finding[] {

@@ -123,7 +123,8 @@ describe('holderFindings', () => {
     readings: readonly ReturnType<typeof reading>[],
     hosts: HostProcess[],
     sees: boolean | null = true,
-  ) => holderFindings(readings, joinHolders(readings, hosts), sees);
+    stuck: ReadonlySet<number> = new Set(),
+  ) => holderFindings(readings, joinHolders(readings, hosts), sees, stuck);
 
   test('none on a machine in order', () => {
     expect(find([reading(1_000, [held(7, 990)])], [host(7)])).toEqual([]);
@@ -136,6 +137,41 @@ describe('holderFindings', () => {
     const findings = find([reading(2_048, [held(7, 2_040)])], [host(7, { state })]);
     expect(findings).toMatchObject([{ ruleId, action, gpu: 0, pid: 7, verdict: 'warning' }]);
     expect(findings[0]?.what).toContain('1.99 GiB');
+  });
+
+  test('a holder that the kernel log calls blocked as well ends with the machine only', () => {
+    const readings = [reading(2_048, [held(7, 2_040)])];
+    const processes = [host(7, { state: 'D' })];
+    const holders = joinHolders(readings, processes);
+    expect(holderFindings(readings, holders, true, new Set([7]))).toMatchObject([
+      { ruleId: 'processes.uninterruptible-holder', verdict: 'critical', action: 'reboot-node' },
+    ]);
+    expect(holderFindings(readings, holders, true, new Set([8]))).toMatchObject([
+      { verdict: 'warning', action: 'monitor' },
+    ]);
+  });
+
+  test('a capture without a process list: memory on a GPU at rest that lists no process, and no other', () => {
+    const seen = (gpuPercent: number, running: Parameters<typeof reading>[1], usedMebibytes = 40_000) => {
+      const one = reading(usedMebibytes, running);
+      return holderFindings(
+        [{ ...one, utilization: { ...h100Reading().utilization, gpuPercent } as never }],
+        [],
+        'capture',
+      );
+    };
+    expect(seen(0, [])).toMatchObject([
+      {
+        ruleId: 'processes.memory-held-by-nobody',
+        verdict: 'warning',
+        confidence: 'low',
+        action: 'check-app',
+      },
+    ]);
+    // Somebody computes: the capture was taken where the process cannot be seen.
+    expect(seen(97, [])).toEqual([]);
+    expect(seen(0, [held(7, 100)])).toEqual([]);
+    expect(seen(0, [], 10)).toEqual([]);
   });
 
   test('a holder that does not exist, where all processes can be seen', () => {
@@ -171,7 +207,7 @@ describe('holderFindings', () => {
   test('every rule that is published is raised as published, and no other', () => {
     const raised = [
       ...find([reading(40_000, [held(7, 100)])], [host(7, { state: 'Z' })]),
-      ...find([reading(100, [held(7, 100)])], [host(7, { state: 'D' })]),
+      ...find([reading(100, [held(7, 100)])], [host(7, { state: 'D' })], true, new Set([7])),
       ...find([reading(100, [held(7, 100)])], []),
     ];
     const rows = raised.map(({ ruleId, verdict, action, confidence, source }) => ({

@@ -48,11 +48,11 @@ const rules = {
   },
   'processes.uninterruptible-holder': {
     title: 'Holder stuck in the kernel',
-    threshold: 'process state D',
+    threshold: 'process state D; critical when the kernel log calls the same process blocked (hung task)',
     appliesTo: 'nodes whose processes can be read',
-    verdict: 'warning',
-    action: 'monitor',
-    confidence: 'medium',
+    verdict: 'critical',
+    action: 'reboot-node',
+    confidence: 'high',
     source: `${procSource}; leptonai/gpud (5 checks a minute apart); Azure healthagent (with a pending SIGKILL)`,
     note: 'Only what two looks both find: reading from a disk is state D too.',
   },
@@ -74,20 +74,23 @@ function rowOf<Id extends keyof typeof rules>(ruleId: Id) {
  * Holders that should not be there, and memory that has none. Pure.
  *
  * `seesAllProcesses`: only then does it mean anything that a holder is not found. A single look cannot tell a process that is just ending
- * from one that never will: only what two looks both find is worth reporting.
+ * from one that never will: only what two looks both find is worth reporting. `'capture'`: there is no process list but the driver's. `stuckPids`: processes that the kernel log calls blocked.
  */
 export function holderFindings(
   readings: readonly GpuReading[],
   holders: readonly GpuHolder[],
-  seesAllProcesses: boolean | null,
+  seesAllProcesses: boolean | null | 'capture',
+  stuckPids: ReadonlySet<number> = new Set(),
 ): readonly HolderFinding[] {
   const ofHolders = holders.flatMap((holder) =>
-    gpusOf(holder).flatMap((gpu) => holderFinding(holder, gpu, seesAllProcesses) ?? []),
+    gpusOf(holder).flatMap((gpu) => holderFinding(holder, gpu, { seesAllProcesses, stuckPids }) ?? []),
   );
   const ofNobody =
     seesAllProcesses === true
       ? readings.flatMap((reading) => nobodyFinding(reading, isSuspect(reading, ofHolders)) ?? [])
-      : [];
+      : seesAllProcesses === 'capture'
+        ? readings.flatMap((reading) => idleHoldingFinding(reading) ?? [])
+        : [];
   return [...ofNobody, ...ofHolders];
 }
 
@@ -97,6 +100,23 @@ const isSuspect = ({ gpu }: GpuReading, findings: readonly HolderFinding[]) =>
   findings.some((finding) => finding.gpu === gpu.index);
 
 const gibibytes = (bytes: number) => (bytes / 1024 ** 3).toFixed(bytes < 10 * 1024 ** 3 ? 2 : 1);
+
+/**
+ * What a capture alone can say: memory in use on a GPU at rest without a single process. A capture taken inside a container looks the same, so
+ * that is said, and believed little.
+ */
+function idleHoldingFinding(reading: GpuReading): HolderFinding | undefined {
+  const isAtRest = reading.utilization?.gpuPercent === 0;
+  if (!isAtRest || reading.processes?.running?.length !== 0) return undefined;
+  const finding = nobodyFinding(reading, false);
+  if (!finding) return undefined;
+  const held = gibibytes(accountOf(reading).unattributedBytes ?? 0);
+  return {
+    ...finding,
+    what: `${held} GiB of GPU memory are in use on a GPU at rest for which no process is listed: left behind, or held where the capture could not see.`,
+    confidence: 'low',
+  };
+}
 
 function nobodyFinding(reading: GpuReading, hasDeadHolder: boolean): HolderFinding | undefined {
   const account = accountOf(reading);
@@ -117,10 +137,15 @@ function nobodyFinding(reading: GpuReading, hasDeadHolder: boolean): HolderFindi
   };
 }
 
+interface Sight {
+  readonly seesAllProcesses: boolean | null | 'capture';
+  readonly stuckPids: ReadonlySet<number>;
+}
+
 function holderFinding(
   { pid, process, shares }: GpuHolder,
   gpu: number,
-  seesAllProcesses: boolean | null,
+  { seesAllProcesses, stuckPids }: Sight,
 ): HolderFinding | undefined {
   const bytes = shares
     .filter((share) => share.gpu === gpu)
@@ -151,12 +176,18 @@ function holderFinding(
     };
   }
   if (process.state === 'D') {
+    // The process list and the kernel log say it independently of each other.
+    const isStuck = stuckPids.has(pid);
+    const ending = isStuck
+      ? 'and the kernel log says that it has been blocked there for minutes: no signal ends it, and a GPU in use cannot be reset.'
+      : 'no signal ends it while that lasts.';
     return {
       ...about,
       ...rowOf('processes.uninterruptible-holder'),
-      what: `Process ${pid} holds ${held} and sleeps uninterruptibly in the kernel: no signal ends it while that lasts.`,
+      ...(isStuck ? {} : { verdict: 'warning', confidence: 'medium' }),
+      what: `Process ${pid} holds ${held} and sleeps uninterruptibly in the kernel${isStuck ? ', ' : ': '}${ending}`,
       evidence: [...evidence, { field: 'state', value: 'D' }],
-      action: 'monitor',
+      action: isStuck ? 'reboot-node' : 'monitor',
     };
   }
   return undefined;

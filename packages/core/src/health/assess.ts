@@ -37,6 +37,8 @@ export interface AssessmentContext {
   readonly siblings?: readonly GpuReading[];
   /** An earlier reading of the same GPU, for rules on what grew. */
   readonly baseline?: GpuReading | undefined;
+  /** Incidents of the node that name no GPU: they confirm what a GPU shows, and are findings of the node. */
+  readonly nodeIncidents?: readonly Incident[];
   /** What was seen of this GPU without asking its driver: they weigh and confirm like findings of the readings. */
   readonly observations?: readonly Candidate[];
   /** Numbers that an operator set in the place of the defaults. */
@@ -54,6 +56,7 @@ export function assessGpu(
   {
     siblings = [],
     baseline,
+    nodeIncidents = [],
     observations = [],
     thresholds = {},
     rules = healthRules,
@@ -93,8 +96,9 @@ export function assessGpu(
   if (!judged && candidates.every(({ verdict }) => verdict === 'ok')) candidates.push(nothingToJudgeBy);
   candidates.push(...incidents.flatMap(incidentCandidate), ...observations);
   const gpu = reading.gpu.index;
+  const ofNode = nodeIncidents.flatMap(incidentCandidate);
   const findings = candidates
-    .map((candidate) => toFinding({ ...candidate, gpu }, others(candidates, candidate)))
+    .map((candidate) => toFinding({ ...candidate, gpu }, [...others(candidates, candidate), ...ofNode]))
     .sort(byUrgency);
   const verdict = worstVerdict([...findings.map((finding) => finding.verdict), 'ok']);
   const deciding = findings.filter((finding) => finding.verdict === verdict);
@@ -157,11 +161,13 @@ export function assessNode(
   observations: readonly Candidate[] = [],
 ): readonly Finding[] {
   const candidates = [...incidents.flatMap(incidentCandidate), ...observations];
-  // Without a GPU to hold them together, only what is about the same place on the bus confirms.
+  // Without a GPU to hold them together, only what is about the same place on the bus, or names none, confirms.
   const sameDevice = (candidate: Candidate) =>
     candidate.pciDevice === undefined
       ? []
-      : others(candidates, candidate).filter(({ pciDevice }) => pciDevice === candidate.pciDevice);
+      : others(candidates, candidate).filter(
+          ({ pciDevice }) => pciDevice === undefined || pciDevice === candidate.pciDevice,
+        );
   return candidates.map((candidate) => toFinding(candidate, sameDevice(candidate))).sort(byUrgency);
 }
 

@@ -33,8 +33,8 @@ function evaluateRetiredPages(reading: GpuReading, context: RuleContext): RuleOu
       ),
     ],
     action: 'contact-support',
-    actionAlone: 'monitor',
-    confirmedBy: memoryErrors,
+    // At its limit the vendor's own health check fails the GPU; before it, support needs a second sign.
+    ...(full ? { authoritative: true } : { actionAlone: 'monitor', confirmedBy: memoryErrors }),
     confidence: 'high',
   });
 }

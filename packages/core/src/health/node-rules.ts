@@ -12,6 +12,17 @@ const rules = {
     source: 'NVML NVML_ERROR_LIB_RM_VERSION_MISMATCH; NVIDIA driver README (both come from one release)',
     note: 'Compared only where both are told in full, such as 580.95.05 and 13.580.95.05.',
   },
+  'driver.unusable': {
+    title: 'Driver unusable for a mismatch',
+    threshold: 'the library refuses to work with the loaded kernel module',
+    appliesTo: 'NVIDIA drivers',
+    verdict: 'critical',
+    action: 'update-software',
+    confidence: 'high',
+    source:
+      'NVML NVML_ERROR_LIB_RM_VERSION_MISMATCH; leptonai/gpud (NVML that cannot be initialised is unhealthy); NVIDIA/k8s-device-plugin#1431',
+    note: 'In a container it can be the library of the container alone.',
+  },
   'driver.confidential-computing': {
     title: 'Confidential computing is on',
     threshold: 'the driver says so',
@@ -31,6 +42,12 @@ function candidate(ruleId: keyof typeof rules, rest: Pick<Candidate, 'what' | 'e
   const { verdict, action, confidence, source } = rules[ruleId];
   return { ruleId, verdict, action, confidence, source, ...rest };
 }
+
+/** No program of this environment can use the GPUs until it is mended. */
+export const driverUnusable: Candidate = candidate('driver.unusable', {
+  what: 'The kernel module and the user-space library of the driver are of different releases, so no program can use the GPUs: finish the update and load the new module, or reboot.',
+  evidence: [{ field: 'gpuBackend', value: 'DRIVER_MISMATCH' }],
+});
 
 const driverRelease = /^\d{3}(?:\.\d{1,4}){1,2}$/;
 const libraryRelease = /^\d{1,2}\.(\d{3}(?:\.\d{1,4}){1,2})$/;

@@ -1,4 +1,5 @@
 import { crossCheckRules } from '../diagnosis/cross-check.ts';
+import { diagnosticTestRules } from '../diagnosis/diagnostic-tests.ts';
 import { driftRules } from '../diagnosis/drift.ts';
 import { holderRules } from '../diagnosis/holder-findings.ts';
 import { nodeRules } from './node-rules.ts';
@@ -11,5 +12,6 @@ export const publishedRules: readonly PublishedRule[] = [
   ...nodeRules,
   ...crossCheckRules,
   ...holderRules,
+  ...diagnosticTestRules,
   ...driftRules,
 ];

@@ -76,7 +76,9 @@ export function analyzeXidErrors(toolkit: Toolkit) {
       const known = isGpuError(gpus) ? [] : gpus;
       const wanted = gpu === undefined ? undefined : await wantedDevice(toolkit, gpu, gpus, signal);
       const log = await reading;
-      const grouped = groupIncidents(log.events, { gpus: known });
+      const { bootedAt } = log.coverage;
+      const facts = bootedAt === undefined ? {} : { bootedAt };
+      const grouped = groupIncidents(log.events, { gpus: known, facts });
       const asked = (wanted === undefined ? grouped : incidentsOf(wanted, grouped))
         .filter((incident) => from === undefined || !isBefore(incident.lastAt, from))
         .filter((incident) => to === undefined || !isBefore(to, incident.firstAt))

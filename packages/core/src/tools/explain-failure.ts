@@ -94,9 +94,7 @@ export function explainFailureTool(toolkit: Toolkit) {
           hypotheses: presentHypotheses(diagnosis.hypotheses, detail),
           wouldChange: diagnosis.wouldChange,
           notSeen: diagnosis.notSeen,
-          incidents: cited
-            .slice(0, maximumIncidents)
-            .map((incident) => ({ id: incident.id, ...presentIncident(incident, detail) })),
+          incidents: cited.slice(0, maximumIncidents).map((incident) => presentIncident(incident, detail)),
         },
         findings: shown.map((finding) => presentFinding(finding, detail)),
         gpuCount: evidence.readings.length,
@@ -129,7 +127,9 @@ function lookbackOf(since: string | null, at: string | undefined, now: number): 
   if (from !== undefined) checkOrder(from, now);
   if (at === undefined) return from;
   if (Date.parse(at) > now) {
-    throw new GpuError('INVALID_INPUT', `at = "${at}" is in the future.`, { hint: 'Give a time before now.' });
+    throw new GpuError('INVALID_INPUT', `at = "${at}" is in the future.`, {
+      hint: 'Give a time before now.',
+    });
   }
   const before = new Date(Date.parse(at) - nearMilliseconds).toISOString();
   return from !== undefined && before < from ? before : from;
@@ -160,7 +160,9 @@ async function ofGpu(
     return { evidence, question: { kind: 'gpu', index } };
   } catch (thrown) {
     const isThere =
-      parsed.kind === 'pci' && (nodeError !== null || hasTraceOf(parsed.key, evidence)) ? parsed.key : undefined;
+      parsed.kind === 'pci' && (nodeError !== null || hasTraceOf(parsed.key, evidence))
+        ? parsed.key
+        : undefined;
     if (isThere !== undefined) return { evidence: atDevice(isThere, evidence), question: { kind: 'newest' } };
     if (!nodeError) throw thrown;
     throw new GpuError(
@@ -194,7 +196,10 @@ function atDevice(pciDevice: string, evidence: DiagnosticEvidence): DiagnosticEv
 }
 
 /** The incidents behind the findings, those of the likeliest cause first. */
-function citedIncidents({ findings, hypotheses }: Diagnosis, incidents: readonly Incident[]): readonly Incident[] {
+function citedIncidents(
+  { findings, hypotheses }: Diagnosis,
+  incidents: readonly Incident[],
+): readonly Incident[] {
   const places = new Map(findings.map(({ ruleId, gpu }, position) => [`${ruleId} ${gpu ?? ''}`, position]));
   const [leader] = hypotheses;
   const supports = new Set(
@@ -226,7 +231,9 @@ function presentHypotheses(hypotheses: readonly Hypothesis[], detail: Detail) {
   return shown.map(({ supports, contradicts, ...rest }) => ({
     ...rest,
     supports: presentEvidence(supports, limit),
-    ...(contradicts.length > 0 || detail === 'full' ? { contradicts: presentEvidence(contradicts, limit) } : {}),
+    ...(contradicts.length > 0 || detail === 'full'
+      ? { contradicts: presentEvidence(contradicts, limit) }
+      : {}),
   }));
 }
 

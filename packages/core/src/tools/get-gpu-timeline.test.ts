@@ -49,13 +49,15 @@ const at = (second: number) => new Date(Date.parse(startedAt) + second * 1_000).
 async function rig({ tells, log = [], seconds = 600, gpuCount = 8, hasRecorder = true }: RigOptions = {}) {
   const clock = fixedClock(startedAt);
   let isDown = false;
+  let missing: number | undefined;
   const second = () => Math.round((clock.now() - Date.parse(startedAt)) / 1_000);
   const plain = stubProvider({ gpus: h100Node({}, gpuCount) });
   const provider: GpuProvider = {
     ...plain,
     async describeNode(signal) {
       if (isDown) throw new GpuError('DRIVER_NOT_LOADED', 'no driver');
-      return plain.describeNode(signal);
+      const node = await plain.describeNode(signal);
+      return { ...node, gpus: node.gpus.filter(({ index }) => index !== missing) };
     },
     async readGpu(gpu) {
       const told = tells?.(gpu.index, second()) ?? h100Sample(gpu.index);
@@ -100,6 +102,9 @@ async function rig({ tells, log = [], seconds = 600, gpuCount = 8, hasRecorder =
     clock,
     recorder,
     advance,
+    remove: (gpu: number) => {
+      missing = gpu;
+    },
     breakDriver: () => {
       isDown = true;
     },
@@ -404,6 +409,24 @@ describe('when there is nothing', () => {
       reason: 'error',
       detail: 'DRIVER_NOT_LOADED: no driver',
     });
+  });
+
+  test('a GPU that the driver no longer lists keeps its past, while it is in the time asked for', async () => {
+    const { answer, remove, advance } = await rig({ seconds: 60 });
+    remove(3);
+    await advance(60);
+    const told = await answer({ since: '2m' });
+    expect(told.gpus).toHaveLength(8);
+    expect(told.gpus.filter(({ isListed }) => isListed === false).map(({ uuid }) => uuid)).toEqual([
+      h100Ref(3).uuid,
+    ]);
+    for (const gpu of [3, h100Ref(3).uuid, '0000:5d:00.0']) {
+      expect((await answer({ gpu, since: '2m' })).gpus).toMatchObject([
+        { uuid: h100Ref(3).uuid, isListed: false },
+      ]);
+    }
+    await advance(60);
+    expect((await answer({ since: '30s' })).gpus).toHaveLength(7);
   });
 
   test('no driver and nothing recorded is unknown', async () => {

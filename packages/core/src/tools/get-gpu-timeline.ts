@@ -93,44 +93,64 @@ export function getGpuTimeline(toolkit: Toolkit) {
       // Asked at the same time: neither must wait for a driver that hangs.
       const reading = readKernelEvents(toolkit, new Date(span.fromMilliseconds).toISOString(), signal);
       const node = await gpusForAttribution(toolkit, signal);
-      const known = isGpuError(node) ? (toolkit.recorder?.gpus ?? []) : node;
-      const asked = await askedFor(toolkit, gpu, known, node, signal);
+      const gone = goneGpus(toolkit.recorder, isGpuError(node) ? [] : node);
+      const asked = await askedFor(toolkit, gpu, node, gone, signal);
       const log = await reading;
-      const incidents = groupIncidents(log.events, { gpus: known }).filter(
+      const incidents = groupIncidents(log.events, { gpus: isGpuError(node) ? gone : node }).filter(
         (incident) => gpu === undefined || asked.some((ref) => concerns(incident, ref)),
       );
       const everything = detail === 'full' || around !== undefined;
       const ids = [...new Set(series ?? (everything ? recordedSeriesIds : tellingSeries))];
-      return answerOf(toolkit, { span, ids, asked, incidents, log, node, detail, points });
+      return answerOf(toolkit, { span, ids, asked, gone, incidents, log, node, detail, points });
     },
   });
+}
+
+/** GPUs that were recorded and that the driver does not list now: perhaps what the timeline is asked about. */
+function goneGpus(recorder: FlightRecorder | null, live: readonly GpuRef[]): readonly GpuRef[] {
+  const isListed = (ref: GpuRef) =>
+    live.some(({ uuid, index }) => (uuid === null ? index === ref.index : uuid === ref.uuid));
+  return (recorder?.gpus ?? []).filter((ref) => !isListed(ref));
 }
 
 /** @throws GpuError the driver's own, when it could not be asked and the selector names no GPU that was recorded. */
 async function askedFor(
   toolkit: Toolkit,
   selector: string | number | undefined,
-  known: readonly GpuRef[],
   node: readonly GpuRef[] | GpuError,
+  gone: readonly GpuRef[],
   signal: AbortSignal,
 ): Promise<readonly GpuRef[]> {
-  if (selector === undefined) return known;
-  if (isGpuError(node) && known.length === 0) {
+  const live = isGpuError(node) ? [] : node;
+  if (selector === undefined) return [...live, ...gone];
+  if (isGpuError(node) && gone.length === 0) {
     const asked = JSON.stringify(selector);
     throw new GpuError(node.code, `gpu = ${asked} cannot be looked up: ${node.message}.`, {
       hint: 'Leave gpu out for what the kernel log tells.',
     });
   }
-  return [await resolveGpu(selector, known, toolkit.reader, signal)];
+  const [first, second] = isGpuError(node) ? [gone, []] : [live, gone];
+  try {
+    return [await resolveGpu(selector, first, toolkit.reader, signal)];
+  } catch (error) {
+    const isUnknown = isGpuError(error) && error.code === 'GPU_NOT_FOUND';
+    const found = isUnknown
+      ? await resolveGpu(selector, second, toolkit.reader, signal).catch(() => null)
+      : null;
+    if (found) return [found];
+    throw error;
+  }
 }
 
 function answerOf(toolkit: Toolkit, request: TimelineRequest): StructuredContent {
   const { recorder } = toolkit;
   const { span, detail, log, node } = request;
-  const gpus = recorder ? request.asked.map((ref) => rowsOf(recorder, ref, request)) : [];
+  const all = recorder ? request.asked.map((ref) => rowsOf(recorder, ref, request)) : [];
+  const isOfInterest = (gpu: GpuRows) => all.length === 1 || !request.gone.includes(gpu.ref) || hasRows(gpu);
+  const gpus = all.filter(isOfInterest);
   const status = recorder?.status;
   const events = status ? timelineEvents(gpus, request.incidents, span, status) : [];
-  const hasSamples = gpus.some(({ rows }) => (rows?.firstAtMilliseconds.length ?? 0) > 0);
+  const hasSamples = gpus.some(hasRows);
   const shown = gpus.filter(({ rows }) => rows !== undefined);
   const states = shown.flatMap((gpu) => lastState(gpu) ?? []);
   const isBackendDown = isGpuError(node) && !hasSamples;
@@ -164,6 +184,8 @@ function answerOf(toolkit: Toolkit, request: TimelineRequest): StructuredContent
   if (!hasSamples || span.aroundMilliseconds !== undefined) return build(null);
   return withinBudget(build, request, status?.intervalMilliseconds ?? 1);
 }
+
+const hasRows = ({ rows }: GpuRows) => (rows?.firstAtMilliseconds.length ?? 0) > 0;
 
 /** The most points that fit: each try is measured, as flat curves cost nothing. */
 function withinBudget(
@@ -220,6 +242,7 @@ function presentGpu(gpu: GpuRows, request: TimelineRequest, buckets: Buckets | n
   const head = {
     index: ref.index,
     uuid: ref.uuid,
+    ...(request.gone.includes(ref) && !isGpuError(request.node) ? { isListed: false } : {}),
     state: lastState(gpu) ?? null,
     sampleCount: rows?.sampleCounts.reduce((sum, count) => sum + count, 0) ?? 0,
   };

@@ -99,25 +99,37 @@ async function questionOf(
   if (incident !== undefined) {
     const found = incidents.find(({ id }) => id === incident);
     if (!found) {
-      throw new GpuError('INVALID_INPUT', `incident = ${JSON.stringify(incident)} is none of the incidents of this time.`, {
-        hint: 'Call analyze_xid_errors for the ids, or give an earlier since.',
-      });
+      throw new GpuError(
+        'INVALID_INPUT',
+        `incident = ${JSON.stringify(incident)} is none of the incidents of this time.`,
+        {
+          hint: 'Call analyze_xid_errors for the ids, or give an earlier since.',
+        },
+      );
     }
     if (found.gpu) return { kind: 'gpu', index: found.gpu.index };
     return found.lastAt === null ? { kind: 'newest' } : { kind: 'time', at: found.lastAt };
   }
   if (gpu === undefined) return { kind: 'newest' };
   if (node === null) {
-    throw new GpuError(nodeError?.code ?? 'UNAVAILABLE', `gpu = ${JSON.stringify(gpu)} cannot be looked up while the driver cannot be asked.`, {
-      hint: 'Leave gpu out for a report on the whole node.',
-    });
+    throw new GpuError(
+      nodeError?.code ?? 'UNAVAILABLE',
+      `gpu = ${JSON.stringify(gpu)} cannot be looked up while the driver cannot be asked.`,
+      {
+        hint: 'Leave gpu out for a report on the whole node.',
+      },
+    );
   }
   const { index } = await resolveGpu(gpu, node.gpus, toolkit.reader, signal);
   return { kind: 'gpu', index };
 }
 
 /** The GPUs that a report is about: the one asked for, else the one concluded on, else those with a finding. */
-function subjectsOf(question: DiagnosisQuestion, { gpu, findings }: Diagnosis, { readings }: NodeExamination) {
+function subjectsOf(
+  question: DiagnosisQuestion,
+  { gpu, findings }: Diagnosis,
+  { readings }: NodeExamination,
+) {
   if (question.kind === 'gpu') return [question.index];
   if (gpu !== undefined) return [gpu];
   const found = [...new Set(findings.flatMap((finding) => finding.gpu ?? []))].sort((a, b) => a - b);
@@ -141,7 +153,14 @@ function present(toolkit: Toolkit, parts: Parts): StructuredContent {
   const findings = diagnosis.findings.slice(0, maximumFindings[detail]);
   const body =
     format === 'markdown'
-      ? { markdown: renderMarkdown({ node: toolkit.nodeName, diagnosis: { ...diagnosis, findings }, report, coverage: coverageLines(examination) }) }
+      ? {
+          markdown: renderMarkdown({
+            node: toolkit.nodeName,
+            diagnosis: { ...diagnosis, findings },
+            report,
+            coverage: coverageLines(examination),
+          }),
+        }
       : { report: content };
   return makeAnswer(toolkit, detail, {
     verdict,
@@ -163,7 +182,7 @@ function nextSteps(action: Diagnosis['action'], { findings, summary }: Diagnosis
     { action, reason: findings[0]?.what ?? summary },
     {
       action: 'none',
-      reason: "For the vendor, add its own report, taken before anything is reset.",
+      reason: 'For the vendor, add its own report, taken before anything is reset.',
       command: 'nvidia-bug-report.sh',
     },
   ];
@@ -172,7 +191,9 @@ function nextSteps(action: Diagnosis['action'], { findings, summary }: Diagnosis
 function coverageLines({ kernelLog, nodeError, readings, bus }: NodeExamination): string[] {
   const unread = readings.filter(({ state }) => state !== 'ok').length;
   return [
-    nodeError ? `The driver could not be asked (${nodeError.code}).` : `${readings.length} GPUs asked, ${unread} did not answer in full.`,
+    nodeError
+      ? `The driver could not be asked (${nodeError.code}).`
+      : `${readings.length} GPUs asked, ${unread} did not answer in full.`,
     kernelLog.readable
       ? `Kernel log read from ${kernelLog.from ?? 'its beginning'} to ${kernelLog.to ?? 'its end'}.`
       : 'The kernel log could not be read.',

@@ -18,16 +18,18 @@ export interface HolderLook {
   readonly findings: readonly HolderFinding[];
 }
 
-/** Who holds these GPUs, by readings with `holderSections`. */
+/** Who holds these GPUs, by readings with `holderSections`. `stuckPids`: processes that the kernel log calls blocked. */
 export async function lookAtHolders(
   toolkit: Toolkit,
   readings: readonly GpuReading[],
   signal: AbortSignal,
+  stuckPids?: ReadonlySet<number>,
 ): Promise<HolderLook> {
   const pids = readings.flatMap(({ processes }) => processes?.running?.map(({ pid }) => pid) ?? []);
   const host = await describeProcesses(toolkit, [...new Set(pids)], signal);
   const holders = joinHolders(readings, host?.processes ?? []);
-  const findings = holderFindings(readings, holders, host?.seesAllProcesses ?? null);
+  const sight = host?.seesAllProcesses ?? (toolkit.recorded ? 'capture' : null);
+  const findings = holderFindings(readings, holders, sight, stuckPids);
   return { readings, host, holders, findings };
 }
 
@@ -37,6 +39,7 @@ export async function lookAgain(
   gpus: readonly GpuRef[],
   first: HolderLook,
   signal: AbortSignal,
+  stuckPids?: ReadonlySet<number>,
 ): Promise<HolderLook> {
   if (first.findings.length === 0) return first;
   const unconfirmed = {
@@ -45,7 +48,7 @@ export async function lookAgain(
   };
   if (!(await pause(toolkit.clock, secondLookMilliseconds, signal))) return unconfirmed;
   const readings = await toolkit.reader.readGpus(gpus, holderSections, signal);
-  const second = await lookAtHolders(toolkit, readings, signal);
+  const second = await lookAtHolders(toolkit, readings, signal, stuckPids);
   if (signal.aborted) return unconfirmed;
   const keys = new Set(first.findings.map(holderFindingKey));
   return { ...second, findings: second.findings.filter((finding) => keys.has(holderFindingKey(finding))) };

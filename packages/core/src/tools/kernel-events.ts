@@ -98,7 +98,9 @@ export function presentIncident(incident: Incident, detail: Detail) {
     ...(name === undefined ? {} : { name: quarantine(name, maximumNameLength) }),
   }));
   const raw = incident.raw.map((line) => quarantine(line, maximumRawLength));
+  const { id, standing, because, causedBy, occurrenceCount, workflow } = incident;
   const row = {
+    id,
     kind,
     ...(xid === undefined ? {} : { xid }),
     ...(sxid === undefined ? {} : { sxid }),
@@ -112,6 +114,11 @@ export function presentIncident(incident: Incident, detail: Detail) {
     ...timesOf(incident),
     trusted,
     explanation: incident.explanation,
+    standing,
+    ...(because === undefined ? {} : { because }),
+    ...(causedBy === undefined ? {} : { causedBy }),
+    ...(occurrenceCount > 1 ? { occurrenceCount } : {}),
+    ...(workflow ? { outcome: workflow.outcome } : {}),
     ...(processes.length > 0 ? { processes: detail === 'full' ? processes : processes.slice(0, 2) } : {}),
     raw: detail === 'full' ? raw : raw.slice(0, 1),
   };
@@ -123,6 +130,9 @@ export function presentIncident(incident: Incident, detail: Detail) {
     ...(incident.switchIndex === undefined ? {} : { switchIndex: incident.switchIndex }),
     ...(incident.decoded ? { decoded: presentDecoded(incident.decoded) } : {}),
     source: incident.source,
+    ...(workflow ? { workflow } : {}),
+    ...(incident.opinions ? { opinions: incident.opinions } : {}),
+    ...(incident.citations.length > 0 ? { citations: incident.citations } : {}),
   };
 }
 

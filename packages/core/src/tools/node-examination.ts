@@ -5,6 +5,7 @@ import { type GpuReading, type GpuRef, type GpuSection, gpuSections } from '../d
 import type { Incident } from '../domain/incident.ts';
 import { pciDeviceKey } from '../domain/pci-address.ts';
 import type { Finding } from '../domain/verdict.ts';
+import type { GpuError } from '../errors.ts';
 import { assessGpu, assessNode, type GpuAssessment } from '../health/assess.ts';
 import { nodeObservations } from '../health/node-rules.ts';
 import { healthRules } from '../health/rules.ts';
@@ -18,9 +19,11 @@ import { type NodeReadings, readNode, type Toolkit } from './toolkit.ts';
 const ruleSections: readonly GpuSection[] = gpuSections.filter((section) =>
   healthRules.some((rule) => rule.sections.includes(section)),
 );
-const holderOnly = new Set<GpuSection>(
-  holderSections.filter((section) => !ruleSections.includes(section)),
+/** By what a GPU can be judged. Files without any of it hold no readings: nobody asked a GPU, so none has failed to answer. */
+const judgedSections: ReadonlySet<GpuSection> = new Set(
+  ruleSections.filter((section) => section !== 'identity' && section !== 'topology'),
 );
+const holderOnly = new Set<GpuSection>(holderSections.filter((section) => !ruleSections.includes(section)));
 /** Of the identity only the minor number, which is compared with the bus; who holds a GPU has gaps of its own. */
 const isMissed = ({ field }: Gap) => {
   const section = field.split('.')[0] as GpuSection;
@@ -68,9 +71,10 @@ export async function examineNode(
     observedAt: new Date(toolkit.clock.now()).toISOString(),
   };
   const isWholeNode = gpu === undefined;
+  const isAsked = toolkit.reader.manifest.sections.some((section) => judgedSections.has(section));
   const seen = read.error
-    ? withoutReadings(toolkit, read.error, beside, isWholeNode)
-    : await withReadings(toolkit, read, beside, isWholeNode, signal);
+    ? withoutReadings(isAsked ? read.error : null, beside, isWholeNode)
+    : await withReadings(toolkit, isAsked ? read : { ...read, readings: [] }, beside, isWholeNode, signal);
   return { ...beside, ...seen, nodeFindings: [...seen.nodeFindings, ...testFindings] };
 }
 
@@ -81,20 +85,13 @@ interface Beside {
 }
 
 /** The driver as a whole cannot be asked: what log and bus tell is all there is. */
-function withoutReadings(
-  { reader }: Toolkit,
-  nodeError: NonNullable<NodeReadings['error']>,
-  { log, bus }: Beside,
-  isWholeNode: boolean,
-) {
-  // Files that hold only logs: nobody asked a driver, so none has failed to answer.
-  const isAsked = reader.manifest.sections.length > 0;
+function withoutReadings(nodeError: GpuError | null, { log, bus }: Beside, isWholeNode: boolean) {
   // Which GPU a line is about cannot be told without the driver, so one GPU asked for gets none of them.
   const incidents = isWholeNode ? groupIncidents(log.events) : [];
   const { gpus, findings } = withoutDriver(bus, nodeError, incidents);
   return {
     node: null,
-    nodeError: isAsked ? nodeError : null,
+    nodeError,
     readings: [],
     assessments: [],
     nodeFindings: findings,
@@ -122,9 +119,11 @@ async function withReadings(
   });
   const incidents = groupIncidents(log.events, { gpus: node.gpus, facts });
   const seen = crossCheckNode(bus, node, readings);
-  const first = await lookAtHolders(toolkit, readings, signal);
+  const stuckPids = pidsBlocked(incidents);
+  const first = await lookAtHolders(toolkit, readings, signal, stuckPids);
   const refs = readings.map((reading) => reading.gpu);
-  const { holders, findings: holderFindings } = await lookAgain(toolkit, refs, first, signal);
+  const { holders, findings: holderFindings } = await lookAgain(toolkit, refs, first, signal, stuckPids);
+  const nodeIncidents = incidentsOfNoGpu(node.gpus, incidents);
   const baselines = new Map(
     readings.flatMap((reading) => {
       const earlier = toolkit.history.baselineOf(reading);
@@ -136,6 +135,7 @@ async function withReadings(
       assessGpu(reading, incidentsOf(reading, incidents), {
         siblings: readings.filter((other) => other !== reading),
         baseline: baselines.get(reading.gpu.index),
+        nodeIncidents,
         thresholds: toolkit.thresholds,
         observations: seen.candidates.filter((candidate) => candidate.gpu === reading.gpu.index),
       }),
@@ -145,9 +145,7 @@ async function withReadings(
     ...seen.candidates.filter((candidate) => candidate.gpu === undefined),
     ...nodeObservations(node),
   ];
-  const nodeFindings: readonly Finding[] = isWholeNode
-    ? assessNode(incidentsOfNoGpu(node.gpus, incidents), ofNoGpu)
-    : [];
+  const nodeFindings: readonly Finding[] = isWholeNode ? assessNode(nodeIncidents, ofNoGpu) : [];
   return {
     node,
     nodeError: null,
@@ -174,6 +172,12 @@ export function incidentsOf({ gpu }: GpuReading, incidents: readonly Incident[])
   return incidents.filter(
     (incident) => incident.gpu?.index === gpu.index || (key !== undefined && incident.pciAddress === key),
   );
+}
+
+/** The processes that the kernel calls blocked, in its own words. */
+function pidsBlocked(incidents: readonly Incident[]): ReadonlySet<number> {
+  const told = incidents.filter(({ kind, standing }) => kind === 'hung-task' && standing === 'primary');
+  return new Set(told.flatMap(({ processes }) => processes.flatMap(({ pid }) => pid ?? [])));
 }
 
 /** What the log tells of switches, the driver, and GPUs that are no longer counted since they fell off their bus. */

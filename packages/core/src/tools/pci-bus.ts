@@ -8,6 +8,7 @@ import { type Finding, type Verdict, worstVerdict } from '../domain/verdict.ts';
 import { GpuError, isGpuError } from '../errors.ts';
 import { gapReasonOf } from '../gpu-reader.ts';
 import { assessNode } from '../health/assess.ts';
+import { driverUnusable } from '../health/node-rules.ts';
 import type { Candidate } from '../health/rule.ts';
 import { driverLibraryCrash } from '../health/state-rules.ts';
 import type { HostDevicesReading, PciGpu } from '../ports/host-devices.ts';
@@ -80,11 +81,16 @@ export interface BusGpu extends Omit<PciGpu, 'vendorId'> {
 /** What can be said without the driver: the GPUs of the bus, and findings from bus, kernel log, and how the driver failed. */
 export function withoutDriver(
   bus: PciBusRead | null,
-  error: GpuError,
+  error: GpuError | null,
   incidents: readonly Incident[],
 ): { readonly gpus: readonly BusGpu[]; readonly findings: readonly Finding[] } {
   const { candidates } = bus ? crossCheck(bus.vendor, null, bus.host) : nothingSeen;
-  const crash: Candidate[] = error.code === 'ADAPTER_CRASHED' ? [driverLibraryCrash(error.message)] : [];
+  const failure: Candidate[] =
+    error?.code === 'ADAPTER_CRASHED'
+      ? [driverLibraryCrash(error.message)]
+      : error?.code === 'DRIVER_MISMATCH'
+        ? [driverUnusable]
+        : [];
   const gpus = bus ? (gpusOfVendor(bus.vendor, bus.host) ?? []) : [];
   return {
     gpus: gpus.map(({ vendorId: _, ...gpu }) => {
@@ -96,6 +102,6 @@ export function withoutDriver(
       const verdict = worstVerdict(['unknown', ...own.map((finding) => finding.verdict)]);
       return { index: null, uuid: null, state: 'unreadable', verdict, ...gpu };
     }),
-    findings: assessNode(incidents, [...candidates, ...crash]),
+    findings: assessNode(incidents, [...candidates, ...failure]),
   };
 }

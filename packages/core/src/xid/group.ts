@@ -58,6 +58,8 @@ export interface Group {
   count: number;
   trusted: Trust;
   readonly order: number;
+  /** Whose log it is from. */
+  readonly machine: string;
   /** Between which starts of machine and driver it happened. */
   readonly epoch: string;
   /** Wall-clock time of the last event, or of the latest one before it that has any; for sorting. */
@@ -89,7 +91,7 @@ export interface Group {
 export function startGroup(
   event: KernelEvent,
   place: Place,
-  context: Pick<Group, 'order' | 'epoch' | 'lastTime' | 'uuid' | 'repetition'>,
+  context: Pick<Group, 'order' | 'machine' | 'epoch' | 'lastTime' | 'uuid' | 'repetition'>,
 ): Group {
   const group: Group = {
     label: labelOf(event),

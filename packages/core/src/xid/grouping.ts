@@ -12,16 +12,13 @@ export interface Grouped {
   readonly machines: ReadonlyMap<string, Machine>;
 }
 
-/** Two files may be two machines, and the same address is in every machine of a fleet. */
-export const machineOf = (event: KernelEvent): string => event.file ?? '';
-
 /** The device within its machine; empty when the line names none. */
 export const deviceOf = ({ pciAddress, switchIndex }: KernelEvent): string =>
   pciAddress ?? (switchIndex === undefined ? '' : `switch ${switchIndex}`);
 
-export function keyOf(event: KernelEvent, kind: string, code: number | undefined): string {
+function keyOf(event: KernelEvent, kind: string, code: number | undefined, machine: string): string {
   const writer = event.trusted === false ? 'untrusted' : '';
-  return `${kind} ${code ?? ''} ${deviceOf(event)} ${writer} ${machineOf(event)}`;
+  return `${kind} ${code ?? ''} ${deviceOf(event)} ${writer} ${machine}`;
 }
 
 export const restartKey = (machine: string, device?: string): string => `${device ?? ''} ${machine}`;
@@ -33,6 +30,7 @@ export const restartKey = (machine: string, device?: string): string => `${devic
  */
 export class Grouper {
   readonly #windowSeconds: number;
+  readonly #isOneMachine: boolean;
   readonly #groups: Group[] = [];
   readonly #open = new Map<string, Group>();
   readonly #repetitions = new Map<string, Repetition>();
@@ -41,8 +39,10 @@ export class Grouper {
   #now = Number.NEGATIVE_INFINITY;
   #order = 0;
 
-  constructor(windowSeconds: number) {
+  /** Two files may be two machines, and the same address is in every machine of a fleet: unless told otherwise, they are. */
+  constructor(windowSeconds: number, isOneMachine: boolean) {
     this.#windowSeconds = windowSeconds;
+    this.#isOneMachine = isOneMachine;
   }
 
   push(event: KernelEvent): void {
@@ -67,8 +67,12 @@ export class Grouper {
     return { groups: this.#groups, restarts, machines: this.#machines };
   }
 
+  #nameOf({ file }: KernelEvent): string {
+    return this.#isOneMachine ? '' : (file ?? '');
+  }
+
   #machine(event: KernelEvent): Machine {
-    const name = machineOf(event);
+    const name = this.#nameOf(event);
     let machine = this.#machines.get(name);
     if (!machine) {
       machine = new Machine(new Neighbourhood(this.#windowSeconds));
@@ -79,19 +83,20 @@ export class Grouper {
 
   #readContext(machine: Machine, event: KernelEvent, place: Place): void {
     const { gpuUuid, pciAddress, bootId, kind } = event;
-    if (gpuUuid && pciAddress) this.#uuids.set(`${pciAddress} ${machineOf(event)}`, gpuUuid);
+    if (gpuUuid && pciAddress) this.#uuids.set(`${pciAddress} ${this.#nameOf(event)}`, gpuUuid);
     const now = { ...place, bootId };
     if (machine.previous && isNewBoot(machine.previous, now)) machine.restart({ kind: 'boot', ...place });
     machine.previous = now;
     if (kind === 'driver-load' || kind === 'boot') machine.restart({ kind, ...place });
     // A GPU that cannot be brought up again has not come back.
     if ((kind === 'init-failure' || kind === 'bus-loss') && pciAddress)
-      this.#repetitions.get(keyOf(event, 'xid', 79))?.touch(place);
+      this.#repetitions.get(keyOf(event, 'xid', 79, this.#nameOf(event)))?.touch(place);
   }
 
   #place(machine: Machine, event: KernelEvent, place: Place): Group | undefined {
     const epoch = machine.epochOf(event.pciAddress, place);
-    const lost = event.kind === 'bus-loss' ? this.#open.get(keyOf(event, 'xid', 79)) : undefined;
+    const lost =
+      event.kind === 'bus-loss' ? this.#open.get(keyOf(event, 'xid', 79, this.#nameOf(event))) : undefined;
     if (lost && event.pciAddress && this.#continues(lost, place, epoch)) {
       lost.last = event;
       lost.lastPlace = place;
@@ -99,7 +104,7 @@ export class Grouper {
       addEvidence(lost, event);
       return undefined;
     }
-    const key = keyOf(event, event.kind, event.xid ?? event.sxid);
+    const key = keyOf(event, event.kind, event.xid ?? event.sxid, this.#nameOf(event));
     let repetition = this.#repetitions.get(key);
     if (!repetition) {
       repetition = new Repetition();
@@ -115,9 +120,10 @@ export class Grouper {
     }
     const started = startGroup(event, place, {
       order: this.#groups.length,
+      machine: this.#nameOf(event),
       epoch,
       lastTime: this.#now,
-      uuid: event.gpuUuid ?? this.#uuids.get(`${event.pciAddress} ${machineOf(event)}`),
+      uuid: event.gpuUuid ?? this.#uuids.get(`${event.pciAddress} ${this.#nameOf(event)}`),
       repetition,
     });
     this.#open.set(key, started);
@@ -133,7 +139,7 @@ export class Grouper {
 
   /** The text lines can come before the Xid 79 they tell the same as. */
   #absorbEarlierLoss(xid79: Group): void {
-    const key = keyOf(xid79.subject, 'bus-loss', undefined);
+    const key = keyOf(xid79.subject, 'bus-loss', undefined, xid79.machine);
     const loss = this.#open.get(key);
     if (!xid79.subject.pciAddress || !loss || loss.count === 0) return;
     if (!this.#continues(loss, xid79.firstPlace, xid79.epoch)) return;

@@ -4,7 +4,7 @@ import type { Incident } from '../domain/incident.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { attribution } from './attribution.ts';
 import type { Group } from './group.ts';
-import { Grouper, isContext, machineOf } from './grouping.ts';
+import { Grouper, isContext } from './grouping.ts';
 import { describeEvent, incidentIds, presentGroup } from './present-incident.ts';
 import { StandingJudge } from './standing.ts';
 import { verdictOfIncident } from './verdict-of-incident.ts';
@@ -17,6 +17,8 @@ export interface GroupIncidentsOptions {
   readonly gpus?: readonly GpuRef[];
   /** Like events no further apart than this are one incident; default 300. */
   readonly windowSeconds?: number;
+  /** Whether all files are of one machine; the events are then expected in order of time. Default: each file is a machine of its own. */
+  readonly isOneMachine?: boolean;
   /** What else is known; without it the log alone decides. */
   readonly facts?: WorkflowFacts;
 }
@@ -33,7 +35,7 @@ export function groupIncidents(
   options: GroupIncidentsOptions = {},
 ): Incident[] {
   const { gpus = [], windowSeconds = 300, facts = {} } = options;
-  const grouper = new Grouper(windowSeconds);
+  const grouper = new Grouper(windowSeconds, options.isOneMachine ?? false);
   for (const event of events) grouper.push(event);
   const grouped = grouper.finish();
   const { groups, machines } = grouped;
@@ -57,7 +59,7 @@ export function groupIncidents(
           gpu: attribute.gpuOf(group),
           facts: judge.factsOf(group),
           advice: judge.adviceFor(group),
-          deviceCount: machines.get(machineOf(group.subject))?.deviceCount(group) ?? 1,
+          deviceCount: machines.get(group.machine)?.deviceCount(group) ?? 1,
         },
         ids,
       ),

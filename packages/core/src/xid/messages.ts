@@ -174,7 +174,12 @@ export const messagePatterns: readonly MessagePattern[] = [
     action: 'check-app',
     decode: ({ library }) => ({ library: library ?? null }),
   },
-  { kind: 'boot', pattern: /^Linux version \d{1,2}\.\d{1,3}/, severity: 'info', action: 'none' },
+  {
+    kind: 'boot',
+    pattern: /^Linux version \d{1,2}\.\d{1,3}[\w.+~-]{0,90} \(/,
+    severity: 'info',
+    action: 'none',
+  },
 ];
 
 function blockedFor({ seconds }: Readonly<Record<string, string | undefined>>): DecodedDetail {

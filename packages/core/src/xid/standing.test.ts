@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { driverLoadAt, incidentsOf, kernelLine, secondsIn, xidAt } from '../../test/kernel-log-lines.ts';
+import type { KernelEvent } from '../domain/event.ts';
 import type { GpuRef } from '../domain/gpu.ts';
 import type { Incident } from '../domain/incident.ts';
+import { groupIncidents } from './incidents.ts';
 import type { GpuFacts, WorkflowFacts } from './workflow-facts.ts';
 
 const dbe =
@@ -365,20 +367,24 @@ describe('recovered', () => {
     expect(find(failed, 64)).toMatchObject({ standing: 'primary', action: 'contact-support' });
   });
 
-  test('a lost GPU that answers now was reset; for another number answering proves nothing', () => {
+  test('that a GPU answers now is no proof of a reset that nobody saw', () => {
     const lines = [xidAt(0, 79, lost)];
-    expect(find(incidentsOf(lines, withFacts({ state: 'ok', recoveryAction: 'none' })), 79)).toMatchObject({
+    const well = withFacts({ state: 'ok', recoveryAction: 'none' });
+    expect(find(incidentsOf(lines, well), 79)).toMatchObject({ standing: 'primary', verdict: 'critical' });
+    expect(find(incidentsOf([...lines, driverLoadAt(2_000)], well), 79)).toMatchObject({
       standing: 'recovered',
       action: 'none',
       verdict: 'ok',
     });
-    expect(find(incidentsOf(lines, withFacts({ state: 'lost' })), 79)?.standing).toBe('primary');
-    expect(
-      find(incidentsOf(lines, withFacts({ state: 'ok' }, { observedAt: secondsIn(-60) })), 79)?.standing,
-    ).toBe('primary');
-    expect(standings(incidentsOf([gsp], withFacts({ state: 'ok', recoveryAction: 'none' })))).toEqual({
-      119: 'primary',
-    });
+    expect(standings(incidentsOf([gsp], well))).toEqual({ 119: 'primary' });
+  });
+
+  test('the banner of the very load in which a GPU could not be brought up mends nothing', () => {
+    const unable = kernelLine(100, 'NVRM: GPU 0000:3b:00.0: RmInitAdapter failed! (0x26:0x1a:1227)');
+    const standingOf = (seconds: number) =>
+      incidentsOf([unable, driverLoadAt(seconds)]).find(({ kind }) => kind === 'init-failure')?.standing;
+    expect(standingOf(101)).toBe('primary');
+    expect(standingOf(1_000)).toBe('recovered');
   });
 
   test('a lost GPU that did not come back after the restart is still lost', () => {
@@ -394,6 +400,36 @@ describe('recovered', () => {
     const forged = driverLoadAt(2_000).replace('node kernel:', 'node logger[12]:');
     expect(standings(incidentsOf([gsp, forged]))).toEqual({ 119: 'primary' });
   });
+});
+
+test('two files are two machines, unless they are said to be of one', () => {
+  const event = (file: string, xid: number): KernelEvent => ({
+    kind: 'xid',
+    xid,
+    pciAddress: '0000:3b:00',
+    detail: '',
+    severity: xid === 48 ? 'critical' : 'warning',
+    action: xid === 48 ? 'reset-gpu' : 'restart-app',
+    at: secondsIn(0),
+    uptimeSeconds: null,
+    trusted: true,
+    raw: `${file} ${xid}`,
+    file,
+    line: 1,
+  });
+  const events = [event('kern.log.1', 48), event('kern.log', 94)];
+  expect(standings(groupIncidents(events))).toEqual({ 48: 'primary', 94: 'primary' });
+  expect(standings(groupIncidents(events, { isOneMachine: true }))).toEqual({
+    48: 'primary',
+    94: 'sympathetic',
+  });
+});
+
+test('a load of the driver ends nothing of the host', () => {
+  const oom = kernelLine(0, 'Out of memory: Killed process 70 (python3) total-vm:1kB');
+  expect(standings(incidentsOf([oom, driverLoadAt(100)]))).toEqual({ 'oom-kill': 'primary' });
+  const boot = kernelLine(100, 'Linux version 6.8.0-45-generic (x@y) #45');
+  expect(standings(incidentsOf([oom, boot]))).toEqual({ 'oom-kill': 'recovered' });
 });
 
 test('a judge that excused everything would be seen', () => {

@@ -1,10 +1,10 @@
 import type { IncidentStanding } from '../domain/incident.ts';
 import { type Action, actions, strongestAction } from '../domain/verdict.ts';
-import { type Group, severityRank, takesAdvice } from './group.ts';
-import { type Grouped, machineOf, restartKey } from './grouping.ts';
+import { type Group, type Label, severityRank, takesAdvice } from './group.ts';
+import { type Grouped, restartKey } from './grouping.ts';
 import { compareCandidates } from './neighbourhood.ts';
 import { sympathyRules } from './sympathy-rules.ts';
-import { isAfter, type Latest, millisecondsOf, type Place, type Restart } from './timeline.ts';
+import { isAfter, type Latest, millisecondsOf, type Restart, secondsBetween } from './timeline.ts';
 import type { GpuFacts, WorkflowFacts } from './workflow-facts.ts';
 
 /** What a group counts for, and why when it is not by itself. */
@@ -16,6 +16,15 @@ export interface Standing {
 
 const primary: Standing = { standing: 'primary' };
 const memoryXids: ReadonlySet<number> = new Set([48, 63, 64, 94, 95, 140, 171, 172]);
+/** What a new load of the GPU driver does not end. */
+const hostKinds: ReadonlySet<Label> = new Set<Label>([
+  'machine-check',
+  'oom-kill',
+  'hung-task',
+  'pcie-error',
+  'iommu-fault',
+  'segfault',
+]);
 /** A boot is known to the second; an event this close to it may be of either side. */
 const bootToleranceMilliseconds = 5_000;
 
@@ -71,7 +80,7 @@ export class StandingJudge {
     let { advice } = group;
     if (!advice || !takesAdvice(group.label)) return undefined;
     const device = group.subject.pciAddress;
-    const machine = this.#grouped.machines.get(machineOf(group.subject));
+    const machine = this.#grouped.machines.get(group.machine);
     const newest = device === null ? undefined : machine?.newestAdvice(device);
     if (newest && newest.epoch === group.epoch) advice = newest;
     return ownAction(advice) === 'none' || advice.worst.decoded?.['recoveryAction'] === undefined
@@ -101,10 +110,6 @@ export class StandingJudge {
     const facts = this.factsOf(group);
     if (this.#isContradicted(group, facts)) return undefined;
     const isLoss = group.label === 79 || group.label === 'bus-loss';
-    if (isLoss && facts?.state === 'ok')
-      return recovered(
-        'The GPU answers again, which one that fell off its bus cannot do without a reset or restart.',
-      );
     if (isLoss && this.#evidenceOf(group).isMissing) return undefined;
     const restart = this.#restartAfter(group);
     if (restart) return recovered(restartReasons[restart.kind]);
@@ -115,13 +120,13 @@ export class StandingJudge {
   }
 
   /** Whether the GPU itself says that it is not well yet. What it asks for now belongs to the newest trouble, not to what a restart ended. */
-  #isContradicted({ label, subject, epoch }: Group, facts: GpuFacts | undefined): boolean {
+  #isContradicted({ label, subject, epoch, machine: name }: Group, facts: GpuFacts | undefined): boolean {
     if (!facts) return false;
     const { state, recoveryAction, hasRemapFailed, isSramThresholdExceeded } = facts;
     const isMemory = typeof label === 'number' && memoryXids.has(label);
     if (isMemory && (hasRemapFailed === true || isSramThresholdExceeded === true)) return true;
     if (!takesAdvice(label)) return false;
-    const machine = this.#grouped.machines.get(machineOf(subject));
+    const machine = this.#grouped.machines.get(name);
     const newest = subject.pciAddress === null ? undefined : machine?.newestTrouble(subject.pciAddress);
     if (newest && newest.epoch !== epoch) return false;
     const isAsking = recoveryAction !== undefined && recoveryAction !== null && recoveryAction !== 'none';
@@ -130,7 +135,7 @@ export class StandingJudge {
 
   /** The newest start that came after everything of this kind on this device. */
   #restartAfter(group: Group): Restart | undefined {
-    const machine = machineOf(group.subject);
+    const machine = group.machine;
     const { restarts } = this.#grouped;
     const known: readonly (Latest<Restart> | undefined)[] = [
       restarts.get(restartKey(machine)),
@@ -139,7 +144,10 @@ export class StandingJudge {
         : restarts.get(restartKey(machine, group.subject.pciAddress)),
     ];
     const { timed, timeless } = group.repetition.latest;
-    const isAfterAll = (restart: Place): boolean =>
+    const isOfHost = typeof group.label === 'string' && hostKinds.has(group.label);
+    const isAfterAll = (restart: Restart): boolean =>
+      (restart.kind === 'boot' || !isOfHost) &&
+      !isSameLoad(restart, group) &&
       [timed, timeless].every((place) => place === undefined || isAfter(restart, place));
     return [...known.flatMap((latest) => [latest?.timed, latest?.timeless]), ...this.#factualRestarts()].find(
       (restart): restart is Restart => restart !== undefined && isAfterAll(restart),
@@ -159,6 +167,16 @@ export class StandingJudge {
       ...(loaded === undefined ? [] : [{ kind: 'driver-load' as const, ...at(loaded) }]),
     ];
   }
+}
+
+/** The driver names itself only after it has tried its GPUs: what failed a moment before the banner failed in that very load. */
+const loadSeconds = 30;
+
+function isSameLoad(restart: Restart, { label, lastPlace }: Group): boolean {
+  const isOfProbing = label === 'bus-loss' || label === 'init-failure' || label === 'pcie-error';
+  return (
+    restart.kind === 'driver-load' && isOfProbing && secondsBetween(lastPlace, restart) <= loadSeconds
+  );
 }
 
 const restartReasons = {

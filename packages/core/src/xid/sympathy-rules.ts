@@ -34,6 +34,15 @@ export const sympathyRules: readonly SympathyRule[] = [
     because: 'A fatal NVSwitch error reaches the GPUs as Xid 74; it is reported there.',
   },
   {
+    effects: ['sxid'],
+    causes: [79, 'bus-loss'],
+    where: 'machine',
+    isCauseFirst: true,
+    // Only what names a link: the switch has troubles of its own as well.
+    when: (_, effect) => effect.subject.link !== undefined,
+    because: 'A GPU that falls off its bus takes its NVLinks to the switches down with it.',
+  },
+  {
     effects: [63, 64, 171, 172],
     causes: [48],
     where: 'gpu',

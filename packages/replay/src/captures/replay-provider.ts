@@ -10,14 +10,19 @@ import type { DriverFailure } from '../recordings.ts';
 import { recordedSections } from './merge-run.ts';
 import type { RecordedGpu, RecordedNode } from './recorded-gpus.ts';
 
-const manifest: ProviderManifest = {
-  contractVersion: 1,
-  backend: 'replay',
-  vendor: 'nvidia',
-  simulated: false,
-  sections: recordedSections,
-  mig: true,
-};
+/** Files that show no readings, and no failure to get any, answer for nothing: nobody asked a GPU. */
+function manifestOf({ gpus }: RecordedNode, failures: readonly DriverFailure[]): ProviderManifest {
+  const isAsked = failures.length > 0 || gpus.some(({ newest }) => newest.state !== undefined);
+  const told = new Set(gpus.flatMap(({ newest }) => Object.keys(newest.readings)));
+  return {
+    contractVersion: 1,
+    backend: 'replay',
+    vendor: 'nvidia',
+    simulated: false,
+    sections: isAsked ? recordedSections : recordedSections.filter((section) => told.has(section)),
+    mig: true,
+  };
+}
 
 const failureErrors = {
   'version-mismatch': [
@@ -35,7 +40,7 @@ const hint = 'Add a capture of this machine: nvidia-smi -q -x > FILE.';
 /** The newest capture of each GPU behind the port that live adapters have. */
 export function createReplayProvider(node: RecordedNode, failures: readonly DriverFailure[]): GpuProvider {
   return {
-    manifest,
+    manifest: manifestOf(node, failures),
     async describeNode(signal) {
       refuseAborted(signal);
       const failure = failures.at(-1);

@@ -43,13 +43,17 @@ export function recordedHostDevices(
   };
 }
 
-/** The processes as ps printed them. Whether that was all of the machine, or of a container, it does not say. */
+/**
+ * The processes as ps printed them. A list that has the kernel's own threads was taken outside every container, and whole; of any other it
+ * cannot be told.
+ */
 export function recordedHostProcesses(processes: ReadonlyMap<number, HostProcess>): HostProcesses {
+  const seesAllProcesses = processes.get(2)?.name === 'kthreadd' ? true : null;
   return {
     async describe(pids, signal) {
       refuseAborted(signal);
       const found = pids.flatMap((pid) => processes.get(pid) ?? []);
-      return { processes: found, seesAllProcesses: null, gaps: [] };
+      return { processes: found, seesAllProcesses, gaps: [] };
     },
   };
 }

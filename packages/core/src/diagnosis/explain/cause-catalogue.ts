@@ -17,7 +17,8 @@ export interface CauseEntry {
 
 /** No prior is lower: what happens rarely must not be impossible to see. */
 const floorDecibans = -10;
-const llama = 'The Llama 3 Herd of Models (arXiv 2407.21783), unexpected interruptions of 54 days on 16,384 H100';
+const llama =
+  'The Llama 3 Herd of Models (arXiv 2407.21783), unexpected interruptions of 54 days on 16,384 H100';
 const judged = 'judged: no public figures for a node as such';
 
 /** A share of a population in decibans, not below the floor. */

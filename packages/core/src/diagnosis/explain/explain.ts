@@ -1,10 +1,4 @@
-import type {
-  Cause,
-  Diagnosis,
-  DiagnosisQuestion,
-  Hypothesis,
-  NotYourCode,
-} from '../../domain/diagnosis.ts';
+import type { Cause, Diagnosis, DiagnosisQuestion, Hypothesis, NotYourCode } from '../../domain/diagnosis.ts';
 import {
   type Confidence,
   confidences,
@@ -16,7 +10,7 @@ import {
 import type { DiagnosticEvidence } from '../evidence.ts';
 import { causeCatalogue } from './cause-catalogue.ts';
 import { type AboutFindings, aboutFindings, byRank, leadFor, leadOfAll } from './choose-action.ts';
-import { findingOfNodeError, findingsOfApplication, withIncidents } from './findings.ts';
+import { confirmed, findingOfNodeError, findingsOfApplication, withIncidents } from './findings.ts';
 import { type WeighedHypothesis, weigh } from './likelihood.ts';
 import { notSeenOf, wouldChangeOf } from './outlook.ts';
 import { type Scope, scopeOf } from './scope.ts';
@@ -48,7 +42,10 @@ export function explainFailure(given: DiagnosticEvidence, question: DiagnosisQue
   const [leader] = weighed;
   const lead = (leader && leadFor(leader, findings, aboutOf)) ?? leadOfAll(findings);
   const action = lead?.action ?? 'none';
-  const ranked = [...(lead ? [lead] : []), ...findings.filter((finding) => finding !== lead).toSorted(byRank)];
+  const ranked = [
+    ...(lead ? [lead] : []),
+    ...findings.filter((finding) => finding !== lead).toSorted(byRank),
+  ];
   const hypotheses = weighed
     .filter(({ likelihoodPercent }, position) => position === 0 || likelihoodPercent > 0)
     .map((each, position) => presentHypothesis(each, position === 0 ? action : undefined, findings, aboutOf));
@@ -86,7 +83,7 @@ function findingsIn(scope: Scope, evidence: DiagnosticEvidence): readonly Findin
     ...scope.nodeFindings,
     ...scope.holderFindings,
   ];
-  return withIncidents(
+  const all = withIncidents(
     [
       ...given,
       ...findingOfNodeError(evidence.nodeError, given),
@@ -95,6 +92,7 @@ function findingsIn(scope: Scope, evidence: DiagnosticEvidence): readonly Findin
     scope.incidents,
     evidence.incidents,
   );
+  return confirmed(all);
 }
 
 function verdictOf(
@@ -104,7 +102,10 @@ function verdictOf(
 ): Verdict {
   const wasRead = assessments.length > 0 || (kernelLog.readable && incidents.length > 0);
   const isUnknown =
-    nothing !== undefined || nodeError !== null || assessments.some(({ verdict }) => verdict === 'unknown');
+    nothing !== undefined ||
+    // Files without readings are no driver that cannot be asked: there the log is all there is.
+    (nodeError !== null && !(nodeError.code === 'UNAVAILABLE' && wasRead)) ||
+    assessments.some(({ verdict }) => verdict === 'unknown');
   return worstVerdict([
     ...findings.map(({ verdict }) => verdict),
     ...(wasRead ? (['ok'] as const) : []),

@@ -132,6 +132,9 @@ export const findingIndicators: readonly FindingIndicator[] = [
   { ruleIds: 'drift.', says: [['configuration', 26]] },
   { ruleIds: 'processes.', says: [['leftover-process', 30]] },
   { ruleIds: 'compare.stalled-collective', says: [['stalled-collective', 34]] },
+  { ruleIds: 'diagnostic.', says: [['gpu-hardware', 30]] },
+  { ruleIds: 'diagnostic.set-up-test', says: [['configuration', 26]] },
+  { ruleIds: 'application.illegal-access', says: [['application-fault', 30]] },
   { ruleIds: 'application.gpu-out-of-memory', says: [['application-gpu-memory', 34]] },
   { ruleIds: 'application.collective-timeout', says: [['stalled-collective', 30]] },
 ];

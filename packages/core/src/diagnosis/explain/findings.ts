@@ -1,25 +1,38 @@
 import type { KernelEvent } from '../../domain/event.ts';
 import type { Incident } from '../../domain/incident.ts';
-import { type Finding, isDisruptive, worstVerdict } from '../../domain/verdict.ts';
+import { type Action, type Finding, isDisruptive, worstVerdict } from '../../domain/verdict.ts';
 import type { GpuError, GpuErrorCode } from '../../errors.ts';
+import { findXid } from '../../xid/catalogue.ts';
+import { bucketActions } from '../../xid/vendor-buckets.ts';
 import { isVendorsWord } from './incident-signs.ts';
 import { evidenceOfIncident, isPrimary, nameOfIncident, ruleIdOfIncident } from './sign.ts';
 
 /** Findings of one failed program tell its failure; of the GPU they say nothing. */
-const tellsFailure = ({ applicationCommon, action }: Incident) =>
+const tellsFailure = (applicationCommon: boolean, action: Action) =>
   applicationCommon && action !== 'none' && action !== 'monitor';
 
 /** The vendor's text without a number by which it says itself that the GPU needs a reset. */
 const isDriversWord = (incident: Incident) => isVendorsWord(incident) || incident.kind === 'gsp-fault';
 
+/**
+ * Where the vendor asks for nothing now, but has a workflow that ends with the application, that is what to do about the failure.
+ * Source: NVIDIA Xid catalogue, XID_137_FLOW.
+ */
+function actionOf({ action, xid, workflow }: Incident): Action {
+  if (action !== 'none' || xid === undefined) return action;
+  if (workflow) return workflow.action;
+  return findXid(xid)?.investigatory === 'XID_137_FLOW' ? bucketActions.XID_137_FLOW : action;
+}
+
 /** What one incident says, as a finding of the explanation. Health leaves out those that say nothing of the GPU. */
 export function findingOfIncident(incident: Incident): Finding {
-  const { title, count, occurrenceCount, action, gpu, source, trusted, verdict } = incident;
+  const { title, count, occurrenceCount, applicationCommon, gpu, source, trusted, verdict } = incident;
+  const action = actionOf(incident);
   const times = count === 1 ? 'once' : `${count} times`;
   const runs = occurrenceCount > 1 ? `, in ${occurrenceCount} separate runs` : '';
   return {
     ruleId: ruleIdOfIncident(incident),
-    verdict: tellsFailure(incident) ? worstVerdict([verdict, 'warning']) : verdict,
+    verdict: tellsFailure(applicationCommon, action) ? worstVerdict([verdict, 'warning']) : verdict,
     ...(gpu ? { gpu: gpu.index } : {}),
     what: `The kernel log has ${nameOfIncident(incident)} (${title}) ${times}${runs}.`,
     evidence: [evidenceOfIncident(incident)],
@@ -63,7 +76,7 @@ const driverFaults: Partial<
 > = {
   DRIVER_MISMATCH: {
     ruleId: 'driver.version-mismatch',
-    verdict: 'warning',
+    verdict: 'critical',
     what: 'The library of the driver and its kernel module are of different versions, so no program here can use the GPUs.',
     action: 'update-software',
     source: 'NVML NVML_ERROR_LIB_RM_VERSION_MISMATCH; NVIDIA/gpu-operator#898',
@@ -98,9 +111,20 @@ export function findingOfNodeError(error: GpuError | null, findings: readonly Fi
 const gpuOutOfMemory =
   /CUDA out of memory|CUDA error: out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation|OutOfMemoryError: CUDA|RESOURCE_EXHAUSTED: Out of memory/;
 /** NCCL's watchdog in PyTorch. */
-const collectiveTimeout = /Watchdog caught collective operation timeout|NCCL (?:communicator )?(?:watchdog )?time(?:d )?out/i;
+const collectiveTimeout =
+  /Watchdog caught collective operation timeout|NCCL (?:communicator )?(?:watchdog )?time(?:d )?out/i;
+
+/** CUDA's name of what the driver logs as Xid 31 or 13. */
+const illegalAccess =
+  /CUDA error: an illegal (?:memory access|instruction)|CUDA_ERROR_ILLEGAL_(?:ADDRESS|INSTRUCTION)|cudaErrorIllegal(?:Address|Instruction)|CUDA error: device-side assert|CUDA error: misaligned address/;
 
 const applicationSigns = [
+  {
+    ruleId: 'application.illegal-access',
+    pattern: illegalAccess,
+    what: "A program's own log says that its GPU code made an illegal access or raised an exception.",
+    source: 'CUDA error names',
+  },
   {
     ruleId: 'application.gpu-out-of-memory',
     pattern: gpuOutOfMemory,
@@ -121,9 +145,10 @@ const maximumApplicationErrors = 2_000;
 
 /** What programs say of themselves, as findings. Their words about the GPU are no finding: they could be anybody's. */
 export function findingsOfApplication(errors: readonly KernelEvent[]): readonly Finding[] {
-  const texts = errors
-    .slice(0, maximumApplicationErrors)
-    .map((error) => ({ error, text: `${error.detail.slice(0, maximumTextLength)}\n${error.raw.slice(0, maximumTextLength)}` }));
+  const texts = errors.slice(0, maximumApplicationErrors).map((error) => ({
+    error,
+    text: `${error.detail.slice(0, maximumTextLength)}\n${error.raw.slice(0, maximumTextLength)}`,
+  }));
   return applicationSigns.flatMap(({ ruleId, pattern, what, source }): Finding[] => {
     const said = texts.filter(({ text }) => pattern.test(text)).map(({ error }) => error);
     if (said.length === 0) return [];
@@ -146,5 +171,46 @@ export function findingsOfApplication(errors: readonly KernelEvent[]): readonly 
         confidence: 'medium',
       },
     ];
+  });
+}
+
+/**
+ * Two independent findings of one fault, of which each alone asks only to watch. A place: the GPU of the first, where the second has one.
+ * Health confirms findings of one GPU by each other; these need the node beside the GPU.
+ */
+const confirmations = [
+  {
+    // No signal ends it and its GPU cannot be reset: only a restart does. Source: Azure healthagent; leptonai/gpud (D state: reboot).
+    ruleId: 'processes.uninterruptible-holder',
+    beside: 'log.hung-task',
+    action: 'reboot-node',
+  },
+  {
+    // Source: leptonai/gpud, AKS GPUMissing (a GPU count that does not agree is fatal).
+    ruleId: 'log.init-failure',
+    beside: 'gpu.missing',
+    action: 'reboot-node',
+  },
+  {
+    // Corrections that block every caller of the driver. Source: NVIDIA/DCGM#313, NVIDIA/NVSentinel#1748.
+    ruleId: 'ecc.correctable-storm',
+    beside: 'log.hung-task',
+    action: 'drain-node',
+  },
+] as const satisfies readonly { ruleId: string; beside: string; action: Action }[];
+
+export function confirmed(findings: readonly Finding[]): readonly Finding[] {
+  return findings.map((finding) => {
+    const { ruleId, gpu, action } = finding;
+    const rule = confirmations.find((each) => ruleId === each.ruleId);
+    const isConfirmed = findings.some(
+      (other) =>
+        rule !== undefined &&
+        other.ruleId.startsWith(rule.beside) &&
+        (other.gpu === undefined || gpu === undefined || other.gpu === gpu),
+    );
+    return rule && isConfirmed && (action === 'none' || action === 'monitor')
+      ? { ...finding, action: rule.action }
+      : finding;
   });
 }

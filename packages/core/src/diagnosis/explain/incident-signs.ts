@@ -96,6 +96,9 @@ const deviceDecibans = { fatal: 50, critical: 50, warning: 24, info: 18 } as con
   number
 >;
 
+/** One Xid 45 for each channel of a job: its end, not its failure. Source: NVIDIA/NVSentinel#1710; the number is judged. */
+const floodCount = 50;
+
 /** Kinds in which the vendor itself says that the device is at fault. */
 export const isVendorsWord = ({ kind }: Incident) => kind === 'xid' || kind === 'sxid' || kind === 'bus-loss';
 
@@ -114,7 +117,7 @@ export function isRepeatedHere(incident: Incident, isOnSeveralGpus: boolean): bo
 }
 
 function weightsOfXid(incident: Incident, isOnSeveralGpus: boolean): Weights {
-  const { xid = -1, severity, applicationCommon, action } = incident;
+  const { xid = -1, severity, applicationCommon, action, count } = incident;
   const ambiguous = ambiguousXids[xid];
   if (ambiguous) return ambiguous;
   if (isRepeatedHere(incident, isOnSeveralGpus)) {
@@ -125,6 +128,7 @@ function weightsOfXid(incident: Incident, isOnSeveralGpus: boolean): Weights {
   }
   // Torn down by what else happened, or by whoever ended the program. Alone on an NVSwitch system it can be Fabric Manager.
   if (xid === 45) {
+    if (count >= floodCount && action !== 'restart-service') return [];
     return [
       ['application-fault', 14],
       ...(action === 'restart-service' ? ([['gpu-service', 26]] as const) : []),
@@ -148,11 +152,14 @@ function weightsOfXid(incident: Incident, isOnSeveralGpus: boolean): Weights {
 }
 
 function weightsOf(incident: Incident, isOnSeveralGpus: boolean): Weights {
+  // The switch corrected it itself, or tells it for information: nothing asks for an explanation.
+  if (incident.sxid !== undefined && incident.severity === 'info') return [];
   if (incident.sxid !== undefined) return [['nvswitch', deviceDecibans[incident.severity]]];
   if (incident.kind === 'xid') return weightsOfXid(incident, isOnSeveralGpus);
   if (incident.kind === 'sxid') return [['nvswitch', 18]];
   // A corrected error was corrected.
-  if (incident.kind === 'pcie-error' && incident.decoded?.['correctable'] === true) return [['pcie-link', 12]];
+  if (incident.kind === 'pcie-error' && incident.decoded?.['correctable'] === true)
+    return [['pcie-link', 12]];
   return signsOfKind[incident.kind];
 }
 

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { documentationPage } from '../../../test/documentation.ts';
 import { seededRandom } from '../../../test/random.ts';
 import { causes } from '../../domain/diagnosis.ts';
 import { isDisruptive } from '../../domain/verdict.ts';
 import { bySpecificity, causeCatalogue } from './cause-catalogue.ts';
-import { findingIndicators } from './finding-signs.ts';
+import { type FindingIndicator, findingIndicators } from './finding-signs.ts';
 import { authoritativeDecibans } from './incident-signs.ts';
 import { percentagesOf, weigh } from './likelihood.ts';
 import type { Sign } from './sign.ts';
@@ -56,7 +57,9 @@ describe('weigh', () => {
   });
 
   test('what is not the word of the vendor never adds up to it', () => {
-    const many = Array.from({ length: 50 }, (_, index) => sign({ indicator: `i${index}`, cause: 'gpu-hardware' }));
+    const many = Array.from({ length: 50 }, (_, index) =>
+      sign({ indicator: `i${index}`, cause: 'gpu-hardware' }),
+    );
     const vendors = causes.map(
       (cause): Sign => sign({ cause, decibans: authoritativeDecibans, authoritative: true }),
     );
@@ -130,3 +133,29 @@ describe('the tables', () => {
     expect(new Set(findingIndicators.map(({ ruleIds }) => ruleIds)).size).toBe(findingIndicators.length);
   });
 });
+
+describe('docs/diagnosis.md', () => {
+  const page = documentationPage('diagnosis.md');
+
+  test('has the table of findings as it is', () => {
+    expect(page).toContain(tableOfFindings());
+  });
+
+  test('has the numbers of the worked example', () => {
+    for (const words of ['76 % and 24 %', '96 % and 4 %', '-8 + 30 = 22'.replace('-', '−')])
+      expect(page).toContain(words);
+  });
+
+  test('a table that lacks a row would be seen', () => {
+    expect(page).not.toContain(tableOfFindings(findingIndicators.slice(1)));
+  });
+});
+
+function tableOfFindings(rows = findingIndicators): string {
+  const line = ({ ruleIds, says, authoritative, advice }: FindingIndicator) => {
+    const words = says.map(([cause, decibans]) => `\`${cause}\` ${decibans}`).join(', ') || 'nothing';
+    const more = `${authoritative ? ", the vendor's word" : ''}${advice ? ', unless an incident of the GPU says why' : ''}`;
+    return `| ${ruleIds === '' ? 'any other' : `\`${ruleIds}\``} | ${words}${more} |`;
+  };
+  return `| rule ids | say |\n| --- | --- |\n${rows.map(line).join('\n')}\n`;
+}

@@ -53,13 +53,17 @@ const movers = {
     { sentence: 'The same program failing the same way on another GPU would confirm the program.' },
   ],
   'application-gpu-memory': [
-    { sentence: 'The same failure with most of the GPU memory free would point to a leftover holder or the driver.' },
+    {
+      sentence:
+        'The same failure with most of the GPU memory free would point to a leftover holder or the driver.',
+    },
   ],
-  'host-memory': [
-    { sentence: 'A GPU error before the kill, instead of after it, would point to the GPU.' },
-  ],
+  'host-memory': [{ sentence: 'A GPU error before the kill, instead of after it, would point to the GPU.' }],
   'stalled-collective': [
-    { sentence: 'A GPU error, or a program that has ended, on the rank that does not come would show who is waited for.' },
+    {
+      sentence:
+        'A GPU error, or a program that has ended, on the rank that does not come would show who is waited for.',
+    },
   ],
   'leftover-process': [
     { sentence: 'Memory that stays in use after the holders have ended would point to the driver.' },
@@ -72,7 +76,10 @@ const movers = {
     },
   ],
   'gpu-bus': [
-    { sentence: 'PCI Express errors of the slot, or several GPUs lost at once, would point to the link, the power or the host.' },
+    {
+      sentence:
+        'PCI Express errors of the slot, or several GPUs lost at once, would point to the link, the power or the host.',
+    },
     { sentence: 'The same GPU lost again after a power cycle would point to the GPU itself.' },
   ],
   'pcie-link': [
@@ -80,17 +87,21 @@ const movers = {
     { sentence: 'Another GPU with the same errors in this slot would point to the slot.' },
   ],
   nvlink: [
-    { sentence: 'NVSwitch errors, or the same links down on other GPUs, would point to the switch.', when: hasSibling },
+    {
+      sentence: 'NVSwitch errors, or the same links down on other GPUs, would point to the switch.',
+      when: hasSibling,
+    },
     { sentence: 'The same link failing again after a reset would point to its connection.' },
   ],
-  nvswitch: [
-    { sentence: 'Errors of the links of one GPU only would point to that GPU.' },
-  ],
+  nvswitch: [{ sentence: 'Errors of the links of one GPU only would point to that GPU.' }],
   'gpu-service': [
     { sentence: 'The same state after a restart of the service would point to the switches or the GPU.' },
   ],
   'gpu-firmware': [
-    { sentence: 'The same error after a reset on this GPU only would point to its hardware; on several GPUs, to the driver.' },
+    {
+      sentence:
+        'The same error after a reset on this GPU only would point to its hardware; on several GPUs, to the driver.',
+    },
   ],
   'gpu-hardware': [
     { sentence: 'The same program failing the same way on another GPU would point to the program.' },
@@ -100,17 +111,18 @@ const movers = {
     { sentence: 'A GPU that is missing from the PCI bus too would point to its slot or power.' },
   ],
   thermal: [
-    { sentence: 'Neighbours as hot as this GPU would point to the cooling of the machine.', when: hasSibling },
+    {
+      sentence: 'Neighbours as hot as this GPU would point to the cooling of the machine.',
+      when: hasSibling,
+    },
   ],
-  power: [
-    { sentence: 'The same on all GPUs of the machine would point to its power supply or the rack.' },
-  ],
+  power: [{ sentence: 'The same on all GPUs of the machine would point to its power supply or the rack.' }],
   driver: [
-    { sentence: 'The same failure with matching versions of library and kernel module would point elsewhere.' },
+    {
+      sentence: 'The same failure with matching versions of library and kernel module would point elsewhere.',
+    },
   ],
-  configuration: [
-    { sentence: 'The same failure after the setting is corrected would point elsewhere.' },
-  ],
+  configuration: [{ sentence: 'The same failure after the setting is corrected would point elsewhere.' }],
   'host-hardware': [
     { sentence: 'GPU errors without an error of the host near them would point to the GPU.' },
   ],
@@ -151,7 +163,8 @@ export function notSeenOf(
     .filter(({ mig, rowRemap }) => mig?.enabled === true && rowRemap != null && rowRemap.pending === null)
     .map(({ gpu }) => gpu.index);
   const undated = scope.incidents.some(({ firstAt }) => firstAt === null);
-  const lacks = (pattern: RegExp) => gaps.some(({ field, reason }) => reason !== 'unsupported' && pattern.test(field));
+  const lacks = (pattern: RegExp) =>
+    gaps.some(({ field, reason }) => reason !== 'unsupported' && pattern.test(field));
   const at = question.kind === 'time' ? Date.parse(question.at) : Number.NaN;
   const isBeforeLog = kernelLog.from !== null && at < Date.parse(kernelLog.from);
   const isPast = Math.abs(Date.parse(observedAt) - at) > nearMilliseconds;

@@ -40,7 +40,12 @@ function randomEvidence(seed: number): DiagnosticEvidence {
   const incidents = Array.from({ length: random.below(7) }, () => {
     const gpu = random.below(5) === 0 ? null : random.below(8);
     return random.below(5) === 0
-      ? kindIncident(random.pick(kinds), gpu, { ...changesOf(), severity: 'warning', verdict: 'warning', action: 'monitor' })
+      ? kindIncident(random.pick(kinds), gpu, {
+          ...changesOf(),
+          severity: 'warning',
+          verdict: 'warning',
+          action: 'monitor',
+        })
       : xidIncident(random.pick(codes), gpu, changesOf());
   });
   const gpus = Object.fromEntries(
@@ -57,7 +62,9 @@ const questions: readonly DiagnosisQuestion[] = [
 ];
 
 /** Calls `check` with many pieces of evidence and every kind of question. */
-function forMany(check: (evidence: DiagnosticEvidence, question: DiagnosisQuestion, seed: number) => void): void {
+function forMany(
+  check: (evidence: DiagnosticEvidence, question: DiagnosisQuestion, seed: number) => void,
+): void {
   for (let seed = 1; seed <= 120; seed += 1) {
     const evidence = randomEvidence(seed);
     for (const question of questions) check(evidence, question, seed);
@@ -87,7 +94,10 @@ describe('whatever the evidence', () => {
 
   test('the answer does not contradict itself', () => {
     forMany((evidence, question) => {
-      const { hypotheses, findings, action, cause, verdict, notYourCode } = explainFailure(evidence, question);
+      const { hypotheses, findings, action, cause, verdict, notYourCode } = explainFailure(
+        evidence,
+        question,
+      );
       expect(hypotheses[0]).toMatchObject({ cause, action });
       expect(findings[0]?.action ?? 'none').toBe(action);
       if (cause === 'none') expect(verdict).toBe('ok');
@@ -131,16 +141,29 @@ describe('whatever the evidence', () => {
   test('the same, trusted, does change it: the check can turn red', () => {
     const evidence = nodeEvidence();
     const more = { ...evidence, incidents: [xidIncident(79, 1)] };
-    expect(explainFailure(more, { kind: 'newest' })).not.toEqual(explainFailure(evidence, { kind: 'newest' }));
+    expect(explainFailure(more, { kind: 'newest' })).not.toEqual(
+      explainFailure(evidence, { kind: 'newest' }),
+    );
   });
 
   test('with less to see the confidence never becomes high', () => {
     forMany((evidence, question) => {
       const { confidence } = explainFailure(evidence, question);
       if (confidence === 'high') return;
-      const blind = evidence.readings.map(({ gpu, observedAt }) => ({ gpu, observedAt, gaps: [], state: 'unreadable' as const }));
+      const blind = evidence.readings.map(({ gpu, observedAt }) => ({
+        gpu,
+        observedAt,
+        gaps: [],
+        state: 'unreadable' as const,
+      }));
       const withoutLog = { ...evidence, incidents: [], kernelLog: noLog };
-      const withoutReadings = { ...evidence, readings: blind, assessments: [], holders: [], holderFindings: [] };
+      const withoutReadings = {
+        ...evidence,
+        readings: blind,
+        assessments: [],
+        holders: [],
+        holderFindings: [],
+      };
       const withoutBoth = { ...withoutReadings, incidents: [], kernelLog: noLog, nodeFindings: [] };
       for (const less of [withoutLog, withoutReadings, withoutBoth]) {
         expect(explainFailure(less, question).confidence).not.toBe('high');
@@ -165,7 +188,14 @@ describe('whatever the evidence', () => {
   });
 
   test('a disruptive action has an incident that counts, a flag of the driver, or two findings behind it', () => {
-    const words = ['recovery.', 'remap.failed', 'remap.unrepairable', 'gpu.lost', 'gpu.reset-required', 'ecc.sram'];
+    const words = [
+      'recovery.',
+      'remap.failed',
+      'remap.unrepairable',
+      'gpu.lost',
+      'gpu.reset-required',
+      'ecc.sram',
+    ];
     forMany((evidence, question) => {
       const { action, findings } = explainFailure(evidence, question);
       if (!isDisruptive(action)) return;
@@ -180,7 +210,9 @@ describe('whatever the evidence', () => {
 
 test('a log of 20,000 incidents is explained in bounded time and size', () => {
   const incidents = Array.from({ length: 20_000 }, (_, index) =>
-    xidIncident(79, null, { pciAddress: `${(index >> 4).toString(16).padStart(4, '0')}:${(index & 15).toString(16).padStart(2, '0')}:00` }),
+    xidIncident(79, null, {
+      pciAddress: `${(index >> 4).toString(16).padStart(4, '0')}:${(index & 15).toString(16).padStart(2, '0')}:00`,
+    }),
   );
   const evidence = { ...nodeEvidence({ count: 0 }), incidents };
   const started = performance.now();

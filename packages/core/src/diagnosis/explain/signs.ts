@@ -5,10 +5,18 @@ import type { DiagnosticEvidence } from '../evidence.ts';
 import { indicatorOf, signsOfFinding, subjectOfFinding } from './finding-signs.ts';
 import { authoritativeDecibans, signsOfIncident } from './incident-signs.ts';
 import type { Scope } from './scope.ts';
-import { evidenceOfIncident, isPrimary, nodeSubject, type Sign, subjectKey, subjectOfGpu, subjectOfIncident } from './sign.ts';
+import {
+  evidenceOfIncident,
+  isPrimary,
+  nodeSubject,
+  type Sign,
+  subjectKey,
+  subjectOfGpu,
+  subjectOfIncident,
+} from './sign.ts';
 
-/** A kill for lack of host memory explains the GPU errors this soon after it. */
-const afterKillMilliseconds = 5 * 60_000;
+/** A kill for lack of host memory, or a GPU that is gone, explains the errors this soon after it. */
+const soonMilliseconds = 5 * 60_000;
 
 /** What each incident says by itself. */
 export function signsByIncident(incidents: readonly Incident[]): ReadonlyMap<Incident, readonly Sign[]> {
@@ -41,6 +49,7 @@ export function signsOf(
     ...wellnessSigns(scope, findings, seen),
     ...scope.nearest.flatMap((incident) => (ofIncidents.get(incident) ?? []).flatMap(nearestSign)),
     ...hostMemorySigns(primary),
+    ...linkSignsAfterLoss(primary, ofIncidents),
     ...applicationSigns(scope, evidence, seen),
     ...noneSigns(scope, findings, evidence, hasHappened),
   ];
@@ -96,7 +105,9 @@ const causeOfAsked: Partial<Record<Action, Cause>> = {
 function wellnessSigns(scope: Scope, findings: readonly Finding[], seen: readonly Sign[]): readonly Sign[] {
   const ill = new Set(
     findings
-      .filter(({ ruleId, verdict }) => !ruleId.startsWith('log.') && verdict !== 'ok' && verdict !== 'unknown')
+      .filter(
+        ({ ruleId, verdict }) => !ruleId.startsWith('log.') && verdict !== 'ok' && verdict !== 'unknown',
+      )
       .flatMap(({ gpu }) => gpu ?? []),
   );
   const isBadHere = new Set(
@@ -124,7 +135,9 @@ function wellnessSigns(scope: Scope, findings: readonly Finding[], seen: readonl
     return [
       ...say('gpu-bus', -10),
       // Beside a sign of a fault that readings do not show (a bad error, one that repeats here) they say nothing.
-      ...(isBadHere.has(index) || isSuspect ? [] : [...say('application-fault', 5), ...say('gpu-hardware', -5)]),
+      ...(isBadHere.has(index) || isSuspect
+        ? []
+        : [...say('application-fault', 5), ...say('gpu-hardware', -5)]),
     ];
   });
 }
@@ -156,16 +169,39 @@ function hostMemorySigns(primary: readonly Incident[]): readonly Sign[] {
     }));
 }
 
+/** Links go when the GPU at their end goes: what switches and siblings say right after it is no cause. */
+function linkSignsAfterLoss(
+  primary: readonly Incident[],
+  ofIncidents: ReadonlyMap<Incident, readonly Sign[]>,
+): readonly Sign[] {
+  const losses = primary.filter(({ kind, xid }) => kind === 'bus-loss' || xid === 79);
+  if (losses.length === 0) return [];
+  return primary
+    .filter((incident) => losses.some((loss) => isSoonAfter(loss, incident)))
+    .flatMap((incident) => ofIncidents.get(incident) ?? [])
+    .filter(({ cause }) => cause === 'nvswitch' || cause === 'nvlink')
+    .map((sign) => ({
+      ...withoutAuthority(sign),
+      indicator: 'log.bus-loss-before',
+      decibans: -12,
+      evidence: [{ field: 'kernelLog.bus-loss', value: losses.length }],
+    }));
+}
+
 function isSoonAfter(earlier: Incident, later: Incident): boolean {
   const wall = Date.parse(later.firstAt ?? '') - Date.parse(earlier.firstAt ?? '');
   const uptime =
     ((later.firstUptimeSeconds ?? Number.NaN) - (earlier.firstUptimeSeconds ?? Number.NaN)) * 1_000;
   const after = Number.isNaN(wall) ? uptime : wall;
-  return after >= 0 && after <= afterKillMilliseconds;
+  return after >= 0 && after <= soonMilliseconds;
 }
 
 /** A program that tells of the same confirms it a little; its word alone says nothing of hardware. */
-function applicationSigns(scope: Scope, evidence: DiagnosticEvidence, seen: readonly Sign[]): readonly Sign[] {
+function applicationSigns(
+  scope: Scope,
+  evidence: DiagnosticEvidence,
+  seen: readonly Sign[],
+): readonly Sign[] {
   if (!scope.hasApplicationErrors) return [];
   const told = new Set(evidence.applicationErrors.flatMap(({ xid }) => xid ?? []));
   return [...told].flatMap((xid) =>

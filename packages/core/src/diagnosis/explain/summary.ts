@@ -41,7 +41,8 @@ export function placeName(subjects: readonly Subject[]): string {
 const whose = (notYourCode: NotYourCode, cause: Cause): string => {
   if (cause === 'none') return 'Nothing points to a fault';
   if (notYourCode === true) return 'Not your code';
-  if (notYourCode === false) return cause === 'host-memory' ? 'Not the GPU' : 'Your program, not the hardware';
+  if (notYourCode === false)
+    return cause === 'host-memory' ? 'Not the GPU' : 'Your program, not the hardware';
   return 'Undecided whether it is your code or the hardware';
 };
 

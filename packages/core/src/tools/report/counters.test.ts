@@ -3,7 +3,10 @@ import { h100Reading } from '../../../test/h100.ts';
 import { countersOf } from './counters.ts';
 
 const now = h100Reading({ ecc: { correctableVolatileCount: 17_700 } });
-const earlier = { ...h100Reading({ ecc: { correctableVolatileCount: 12 } }), observedAt: '2026-11-21T11:00:00.000Z' };
+const earlier = {
+  ...h100Reading({ ecc: { correctableVolatileCount: 12 } }),
+  observedAt: '2026-11-21T11:00:00.000Z',
+};
 const rowOf = (field: string, rows: ReturnType<typeof countersOf>) => rows.find((row) => row.field === field);
 
 test('a counter stands with what it was and when', () => {
@@ -26,7 +29,10 @@ test('without an earlier reading nothing is said of before', () => {
 test('a counter that neither reading has is left out; one that got lost is null, not zero', () => {
   const lost = h100Reading({ ecc: { correctableVolatileCount: null } });
   expect(rowOf('ecc.correctableVolatileCount', countersOf(lost, undefined))).toBeUndefined();
-  expect(rowOf('ecc.correctableVolatileCount', countersOf(lost, earlier))).toMatchObject({ before: 12, after: null });
+  expect(rowOf('ecc.correctableVolatileCount', countersOf(lost, earlier))).toMatchObject({
+    before: 12,
+    after: null,
+  });
 });
 
 test('errors of links are summed over the links that count them', () => {

@@ -1,15 +1,15 @@
+import type { Diagnosis } from '../../domain/diagnosis.ts';
 import type { KernelEvent } from '../../domain/event.ts';
 import type { GpuReading } from '../../domain/gpu.ts';
 import type { Incident } from '../../domain/incident.ts';
-import type { Diagnosis } from '../../domain/diagnosis.ts';
 import type { Evidence, Finding } from '../../domain/verdict.ts';
 import type { Detail } from '../answer.ts';
 import { presentIncident } from '../kernel-events.ts';
 import type { NodeExamination } from '../node-examination.ts';
 import { presentHolder } from '../present-holders.ts';
 import { quarantine } from '../untrusted-text.ts';
-import { type CounterRow, countersOf } from './counters.ts';
 import { contentId } from './content-id.ts';
+import { type CounterRow, countersOf } from './counters.ts';
 
 /** What goes to a ticket. Plain data; the same facts give the same report with the same id. */
 export interface IncidentReport {
@@ -98,7 +98,11 @@ const conclusionOf = ({ verdict, notYourCode, cause, action, findings }: Diagnos
   notYourCode,
   cause,
   action,
-  findings: findings.map(({ ruleId, gpu, evidence }: Finding) => [ruleId, gpu, evidence satisfies readonly Evidence[]]),
+  findings: findings.map(({ ruleId, gpu, evidence }: Finding) => [
+    ruleId,
+    gpu,
+    evidence satisfies readonly Evidence[],
+  ]),
 });
 
 function reportGpu(reading: GpuReading, before: GpuReading | undefined): ReportedGpu {
@@ -131,7 +135,9 @@ function reportIncident(incident: Incident, detail: Detail): ReportedIncident {
     standing,
     ...(because === undefined ? {} : { because }),
     ...(occurrenceCount > 1 ? { occurrenceCount } : {}),
-    ...(workflow ? { workflow: detail === 'full' ? workflow : { id: workflow.id, outcome: workflow.outcome } } : {}),
+    ...(workflow
+      ? { workflow: detail === 'full' ? workflow : { id: workflow.id, outcome: workflow.outcome } }
+      : {}),
     ...(detail === 'full' && opinions ? { opinions } : {}),
     ...(citations.length > 0 ? { citations } : {}),
   };

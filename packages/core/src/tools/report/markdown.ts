@@ -24,19 +24,45 @@ export function renderMarkdown({ node, diagnosis, report, coverage }: MarkdownPa
     '',
     summary,
     '',
-    ...section('Findings', diagnosis.findings.map(({ ruleId, gpu, what, evidence, source }) =>
-      [`- ${gpu === undefined ? '' : `GPU ${gpu}: `}${what} (${ruleId}; ${source})`, ...evidence.map(evidenceLine)].join('\n'),
-    )),
-    ...section('What else it could be', diagnosis.hypotheses.slice(1, 4).map(({ cause: other, likelihoodPercent, what }) =>
-      `- ${likelihoodPercent} % ${other}: ${what}`,
-    )),
+    ...section(
+      'Findings',
+      diagnosis.findings.map(({ ruleId, gpu, what, evidence, source }) =>
+        [
+          `- ${gpu === undefined ? '' : `GPU ${gpu}: `}${what} (${ruleId}; ${source})`,
+          ...evidence.map(evidenceLine),
+        ].join('\n'),
+      ),
+    ),
+    ...section(
+      'What else it could be',
+      diagnosis.hypotheses
+        .slice(1, 4)
+        .map(({ cause: other, likelihoodPercent, what }) => `- ${likelihoodPercent} % ${other}: ${what}`),
+    ),
     ...section('GPUs', report.gpus.flatMap(gpuLines)),
     ...section('Kernel-log incidents', report.incidents.flatMap(incidentLines)),
-    ...section('Events', report.events.map(({ at, gpu, what }) => `- ${at ?? 'time unknown'}${gpu === undefined ? '' : ` GPU ${gpu}`}: ${what}`)),
-    ...section('Processes', report.processes.map((process) => `- ${code(JSON.stringify(process))}`)),
-    ...section('What the programs said', report.applicationErrors.map((error) => `- ${code(JSON.stringify(error))}`)),
-    ...section('What would change this', diagnosis.wouldChange.map((line) => `- ${line}`)),
-    ...section('Coverage', [...coverage, ...diagnosis.notSeen].map((line) => `- ${line}`)),
+    ...section(
+      'Events',
+      report.events.map(
+        ({ at, gpu, what }) => `- ${at ?? 'time unknown'}${gpu === undefined ? '' : ` GPU ${gpu}`}: ${what}`,
+      ),
+    ),
+    ...section(
+      'Processes',
+      report.processes.map((process) => `- ${code(JSON.stringify(process))}`),
+    ),
+    ...section(
+      'What the programs said',
+      report.applicationErrors.map((error) => `- ${code(JSON.stringify(error))}`),
+    ),
+    ...section(
+      'What would change this',
+      diagnosis.wouldChange.map((line) => `- ${line}`),
+    ),
+    ...section(
+      'Coverage',
+      [...coverage, ...diagnosis.notSeen].map((line) => `- ${line}`),
+    ),
   ].join('\n');
 }
 
@@ -64,8 +90,9 @@ function gpuLines(gpu: ReportedGpu): string[] {
       : [
           '| counter | before | after |',
           '| --- | --- | --- |',
-          ...counters.map(({ field, before, beforeAt, after }) =>
-            `| ${field} | ${before === null ? '' : `${before} (${beforeAt})`} | ${after ?? 'unknown'} |`,
+          ...counters.map(
+            ({ field, before, beforeAt, after }) =>
+              `| ${field} | ${before === null ? '' : `${before} (${beforeAt})`} | ${after ?? 'unknown'} |`,
           ),
           '',
         ]),

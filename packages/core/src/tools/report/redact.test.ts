@@ -20,7 +20,14 @@ const answer = {
       },
     ],
     processes: [
-      { pid: 1234, user: 'alice', name: 'secret_train', command: 'python /home/alice/train.py', podUid: 'b1e7', gpus: [{ index: 3 }] },
+      {
+        pid: 1234,
+        user: 'alice',
+        name: 'secret_train',
+        command: 'python /home/alice/train.py',
+        podUid: 'b1e7',
+        gpus: [{ index: 3 }],
+      },
       { pid: 9, user: null, name: null, command: null, gpus: [] },
     ],
   },
@@ -38,17 +45,26 @@ describe('redactAnswer', () => {
     },
   );
 
-  test.each(['1652922003456', 'GPU-1', 'NVIDIA H100 80GB HBM3', '0000:3b:00', '1234', 'Xid (PCI:0000:3b:00): 79', 'Nov 20 10:00:01'])(
-    'keeps %s, which a vendor needs',
-    (word) => expect(text).toContain(word),
-  );
+  test.each([
+    '1652922003456',
+    'GPU-1',
+    'NVIDIA H100 80GB HBM3',
+    '0000:3b:00',
+    '1234',
+    'Xid (PCI:0000:3b:00): 79',
+    'Nov 20 10:00:01',
+  ])('keeps %s, which a vendor needs', (word) => expect(text).toContain(word));
 
   test('what was not there is not said to have been', () => {
-    expect(redacted).toMatchObject({ report: { processes: [{}, { user: null, name: null, command: null }] } });
+    expect(redacted).toMatchObject({
+      report: { processes: [{}, { user: null, name: null, command: null }] },
+    });
   });
 
   test('a user name that is a common word of three letters or less is left alone in free text', () => {
-    const { raw } = redactAnswer({ node: 'n', raw: ['an Xid on a GPU'] }, ['a', 'on']) as unknown as { raw: string[] };
+    const { raw } = redactAnswer({ node: 'n', raw: ['an Xid on a GPU'] }, ['a', 'on']) as unknown as {
+      raw: string[];
+    };
     expect(raw).toEqual(['an Xid on a GPU']);
   });
 

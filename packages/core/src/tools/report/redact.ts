@@ -8,7 +8,10 @@ const redacted = '[redacted]';
 
 const patterns: readonly (readonly [RegExp, string])[] = [
   // A syslog line names its host after the time; ISO 8601 or `Mmm dd hh:mm:ss`.
-  [/^((?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.,+\-Z]{8,30}) )\S{1,255}/, `$1${redacted}`],
+  [
+    /^((?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.,+\-Z]{8,30}) )\S{1,255}/,
+    `$1${redacted}`,
+  ],
   [/\bname=[^,\n]{1,64}/g, `name=${redacted}`],
   [/(?<![\w./-])\/(?:home|root|users|data|mnt|workspace|scratch)\/[^\s,;:'"]{1,255}/gi, redacted],
   [/(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])/g, redacted],
@@ -24,7 +27,10 @@ export function redactAnswer(answer: StructuredContent, names: readonly string[]
   const words = [...new Set(names)].filter((name) => name.length >= 3).sort((a, b) => b.length - a.length);
   const scrub = (text: string) => {
     // Addresses first: one with a name cut out of it would no longer look like one.
-    const rest = patterns.reduce((before, [pattern, replacement]) => before.replace(pattern, replacement), text);
+    const rest = patterns.reduce(
+      (before, [pattern, replacement]) => before.replace(pattern, replacement),
+      text,
+    );
     return words.reduce((before, word) => before.replaceAll(word, redacted), rest);
   };
   const walk = (value: unknown, key: string, inText: boolean): unknown => {

@@ -11,6 +11,8 @@ export interface TimelineRequest {
   readonly span: TimeSpan;
   readonly ids: readonly RecordedSeriesId[];
   readonly asked: readonly GpuRef[];
+  /** GPUs that were recorded and that the driver does not list now. */
+  readonly gone: readonly GpuRef[];
   readonly incidents: readonly Incident[];
   readonly log: KernelEventRead;
   readonly node: readonly GpuRef[] | GpuError;
