@@ -1,13 +1,14 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { GpuError, pciDeviceKey } from '@k8s-gpu-mcp/core';
-import { earlierRuns, recordGpus } from './captures/recorded-gpus.ts';
+import { earlierRuns, type RecordedNode, recordGpus } from './captures/recorded-gpus.ts';
 import { createReplayProvider } from './captures/replay-provider.ts';
 import { Findings } from './files/findings.ts';
 import { KernelRecords } from './files/kernel-records.ts';
 import { readRecording } from './files/read-recording.ts';
 import { recordedHostDevices, recordedHostProcesses } from './files/recorded-host.ts';
 import type {
+  DiagnosticTestResult,
   OpenRecordingsOptions,
   RecordedFile,
   RecordingInput,
@@ -72,7 +73,7 @@ function assemble(findings: Findings, files: readonly RecordedFile[]): Recording
       : {}),
     ...(hasPs ? { hostProcesses: recordedHostProcesses(findings.processes) } : {}),
     applicationErrors: findings.applicationErrors,
-    testResults: findings.testResults,
+    testResults: [...findings.testResults, ...inforomResults(findings, node)],
     earlier: earlierRuns(node.gpus),
     driverFailures: failures,
     observedAt: times.sort().at(-1) ?? null,
@@ -80,6 +81,17 @@ function assemble(findings: Findings, files: readonly RecordedFile[]): Recording
     notes: [...node.notes, ...dropped],
     close: () => gpuProvider.close(),
   };
+}
+
+/** A warning of nvidia-smi counts as the result of a test: it checks the InfoROM whenever it runs. */
+function inforomResults({ inforomWarnings }: Findings, { gpus }: RecordedNode): DiagnosticTestResult[] {
+  const byDevice = new Map(gpus.map(({ ref }) => [pciDeviceKey(ref.pciAddress), ref.index]));
+  return inforomWarnings.map(({ pciAddress, citation }) => ({
+    test: 'Inforom',
+    gpu: byDevice.get(pciDeviceKey(pciAddress)) ?? null,
+    status: 'fail',
+    citation,
+  }));
 }
 
 /** A pipe (`analyze <(dmesg)`) can be read only once: it becomes a stream. Paths that cannot be looked at are left to the reader. */

@@ -10,6 +10,8 @@ test.each([
   // A deployment test: Meta GCM's captures fail it on nodes that work.
   ['Persistence Mode', 'fail', 'warning', 'monitor'],
   ['Environment Variables', 'warn', 'warning', 'monitor'],
+  // DCGM 4.6: a corrupt InfoROM fails the GPU; a reset comes first, then support.
+  ['Inforom', 'fail', 'critical', 'reset-gpu'],
 ] as const)('%s: %s', (name, status, verdict, action) => {
   expect(diagnosticTestFindings([{ test: name, gpu: 3, status, citation }])).toMatchObject([
     { gpu: 3, verdict, action, evidence: [{ file: 'diag.json', line: 12 }] },

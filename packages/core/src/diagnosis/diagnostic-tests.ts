@@ -1,3 +1,4 @@
+import type { Citation } from '../domain/citation.ts';
 import type { Finding } from '../domain/verdict.ts';
 import type { PublishedRule } from '../health/rule.ts';
 import type { DiagnosticTest } from '../ports/recorded-evidence.ts';
@@ -11,6 +12,17 @@ const hardwareTests =
 const source = 'NVIDIA DCGM diagnostics guide (a failed test is the vendor’s own statement)';
 
 export const diagnosticTestRules = [
+  {
+    id: 'inforom.corrupt',
+    title: 'InfoROM corrupt',
+    threshold: "the vendor's diagnostic or nvidia-smi says so",
+    appliesTo: 'results of `dcgmi diag`, and warnings of nvidia-smi, among the files',
+    verdict: 'critical',
+    action: 'reset-gpu',
+    confidence: 'high',
+    source: 'NVIDIA DCGM 4.6 health (InfoROM corrupt: failure); NVSentinel',
+    note: 'A reset mends a write that was cut off; what stays after it is for support.',
+  },
   {
     id: 'diagnostic.hardware-test',
     title: "A hardware test of the vendor's diagnostic",
@@ -39,7 +51,9 @@ export function diagnosticTestFindings(tests: readonly DiagnosticTest[]): readon
   return tests
     .filter(({ status }) => status === 'fail' || status === 'warn')
     .map(({ test, gpu, status, citation }): Finding => {
-      const isHardware = hardwareTests.test(test.toLowerCase().replaceAll(/[^a-z]/g, ''));
+      const name = test.toLowerCase().replaceAll(/[^a-z]/g, '');
+      const isHardware = hardwareTests.test(name);
+      if (name === 'inforom' && status === 'fail') return inforomFinding(gpu, citation);
       const isFailure = status === 'fail';
       const subject = isHardware ? 'this GPU' : 'the set-up of the node';
       return {
@@ -53,4 +67,18 @@ export function diagnosticTestFindings(tests: readonly DiagnosticTest[]): readon
         confidence: isFailure ? 'high' : 'medium',
       };
     });
+}
+
+function inforomFinding(gpu: number | null, citation: Citation): Finding {
+  const [{ id, verdict, action, confidence, source: vendor }] = diagnosticTestRules;
+  return {
+    ruleId: id,
+    verdict,
+    ...(gpu === null ? {} : { gpu }),
+    what: 'The InfoROM, the configuration memory of this GPU, does not check: reset the GPU, and if it stays so it is for support.',
+    evidence: [{ field: 'inforom', value: 'corrupt', ...citation }],
+    action,
+    source: vendor,
+    confidence,
+  };
 }

@@ -10,8 +10,8 @@ export interface Choice {
   readonly everyLine: boolean;
 }
 
-/** As much as is looked at before the way through a file is chosen. */
-export const headBytes = 64 * 1024;
+/** As much as is looked at before the way through a file is chosen: most logs that people attach are smaller than this as a whole. */
+export const headBytes = 4 * 1024 * 1024;
 
 /** Words of programs that use GPUs, for logs whose lines begin like those of a kernel log. */
 const programWords = /Traceback|CUDA|cuda|NCCL|torch|vllm|rank ?\d/;

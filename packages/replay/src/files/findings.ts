@@ -1,4 +1,4 @@
-import type { HostProcess, KernelEvent, PciGpu } from '@k8s-gpu-mcp/core';
+import type { Citation, HostProcess, KernelEvent, PciGpu } from '@k8s-gpu-mcp/core';
 import type { Capture } from '../captures/capture.ts';
 import type { LspciReading } from '../formats/lspci.ts';
 import type { SmiCapture } from '../recording.ts';
@@ -12,6 +12,7 @@ const bounds = {
   captureCharacters: 32 * 1024 * 1024,
   testResults: 10_000,
   failures: 256,
+  inforomWarnings: 256,
   pciGpus: 4_096,
   processes: 65_536,
 } as const;
@@ -21,6 +22,7 @@ export class Findings {
   readonly kernelRecords: KernelRecords;
   readonly captures: Capture[] = [];
   readonly failures: DriverFailure[] = [];
+  readonly inforomWarnings: { readonly pciAddress: string; readonly citation: Citation }[] = [];
   readonly pciGpus = new Map<string, PciGpu>();
   readonly processes = new Map<number, HostProcess>();
   applicationErrors: KernelEvent[] = [];
@@ -80,6 +82,12 @@ export class Findings {
     if (this.testResults.length > 2 * bounds.testResults) {
       this.testResults = this.testResults.slice(-bounds.testResults);
     }
+  }
+
+  /** `pciAddress`: as it was printed. */
+  addInforomWarning(pciAddress: string, citation: Citation): void {
+    if (this.inforomWarnings.length < bounds.inforomWarnings)
+      this.inforomWarnings.push({ pciAddress, citation });
   }
 
   addPciGpus({ gpus, isWholeBus, tellsDrivers }: LspciReading): void {

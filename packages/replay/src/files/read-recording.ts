@@ -49,7 +49,7 @@ interface Head {
   readonly error: GpuError | undefined;
 }
 
-/** The first 64 KiB, or a whole chunk more. What goes wrong comes after what was read. */
+/** The head of the file, or a whole chunk more. What goes wrong comes after what was read. */
 async function readHead(text: AsyncIterator<Buffer>): Promise<Head> {
   const parts: Buffer[] = [];
   let length = 0;

@@ -28,6 +28,10 @@ const longestMessage = 16 * 1024;
 /** What is remembered to tell the second copy of a message: how many, and how long each. */
 const rememberedMessages = { count: 20_000, characters: 4_096 } as const;
 
+const linesOfWarnings = 64;
+/** What nvidia-smi prints below its output for each GPU whose InfoROM does not check. */
+const inforomWarning = /^\s{0,16}WARNING: infoROM is corrupted at gpu ([0-9a-fA-F:.]{7,20})\s*$/i;
+
 /** Lines after one about a GPU that may go on with its message. */
 const linesAfter = 3;
 
@@ -83,6 +87,10 @@ export class RecordingReader {
 
   #section(section: Section): void {
     const read = readSection(section, this.#file, this.#findings);
+    // nvidia-smi prints its warnings after everything else.
+    const tailStart = Math.max(0, section.lines.length - linesOfWarnings);
+    for (const [offset, line] of section.lines.slice(tailStart).entries())
+      this.#warning(line, section.firstLine + tailStart + offset);
     if (section.isCut)
       this.#unread.add(section.firstLine + section.lines.length, 'rest of a section', 'too long');
     if (read === 'not-understood') {
@@ -121,6 +129,7 @@ export class RecordingReader {
       for (const record of this.#kernelLines.push(message, lineNumber)) this.#keep(record);
       if (isCandidate) this.#region.isLog = true;
     }
+    if (this.#warning(line, lineNumber)) return;
     const place = { file: this.#file, line: lineNumber };
     if (isFabricManagerLine(line)) {
       this.#region.isLog = true;
@@ -141,6 +150,13 @@ export class RecordingReader {
       this.#region.isLog = true;
     } else if (this.#region.isLog || looksLikeLogLine(line)) this.#region.isLog = true;
     else if (!isDecoration(text)) this.#region.textCount += 1;
+  }
+
+  #warning(line: string, lineNumber: number): boolean {
+    const address = inforomWarning.exec(line)?.[1];
+    if (address === undefined) return false;
+    this.#findings.addInforomWarning(address, { file: this.#file, line: lineNumber });
+    return true;
   }
 
   #keep(record: KernelLogRecord): void {
