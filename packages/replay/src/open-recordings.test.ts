@@ -342,7 +342,8 @@ describe('the kernel log', () => {
     });
     const { records, coverage } = await recordings.kernelLog.read({ signal: unaborted() });
     expect(records.map(({ file, line }) => `${file}:${line}`)).toEqual(['b.log:1', 'a.log:1', 'a.log:2']);
-    expect(coverage).toMatchObject({ source: 'file:b.log, file:a.log', readable: true });
+    // Text in no known format is searched like a log.
+    expect(coverage).toMatchObject({ source: 'file:b.log, file:a.log, file:prose.txt', readable: true });
   });
 
   it('is not readable when no file is one', async () => {

@@ -43,9 +43,11 @@ export async function openRecordings(
   for (const input of inputs) {
     const file = await readRecording(await reopenable(input), readers, findings, options);
     files.push(file);
-    const { name, formats, recordCount, error } = file;
+    const { name, formats, recordCount, lineCount, error } = file;
     if (error) kernelRecords.skip(name, error.message);
-    if (formats.includes('kernel log') || recordCount > 0) kernelRecords.addSource(name);
+    // Lines in no format that is known may be those of a log whose times were cut off: they were searched like one.
+    const isLooseText = formats.length === 0 && !error && lineCount !== null && lineCount > 0;
+    if (formats.includes('kernel log') || recordCount > 0 || isLooseText) kernelRecords.addSource(name);
   }
   return assemble(findings, files);
 }

@@ -105,9 +105,4 @@ describe('parseCommandLine', () => {
     expect(message).toContain(word);
     expect(message).not.toContain('\n');
   });
-
-  it.each([['timeline'], ['diagnose']])('%s is not built yet and says so', (word) => {
-    expect(messageOf(word)).toContain('not built yet');
-    expect(messageOf('--backend', 'mock', word, '--json')).toContain('not built yet');
-  });
 });

@@ -48,7 +48,7 @@ describe('the operator container', () => {
     expect(agent.operatorTools.map(({ name }) => name)).toEqual(['kill_gpu_process', 'reset_gpu']);
     for (const { annotations } of agent.operatorTools)
       expect(annotations).toMatchObject({ readOnlyHint: false, destructiveHint: true });
-    for (const { name } of agent.tools) expect(name).toMatch(/^(?:get|compare|analyze)_/);
+    for (const { name } of agent.tools) expect(name).toMatch(/^(?:get|compare|analyze|explain)_/);
     await agent.close();
   });
 

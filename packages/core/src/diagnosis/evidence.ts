@@ -30,3 +30,8 @@ export interface DiagnosticEvidence {
   readonly holderFindings: readonly Finding[];
   readonly gaps: readonly Gap[];
 }
+
+/** Whether there is nothing but a log: no GPU was asked, so that none has failed to answer. A driver that counts no GPUs was asked. */
+export function isNobodyAsked({ node, nodeError, readings }: DiagnosticEvidence): boolean {
+  return nodeError === null && readings.length === 0 && (node === null || node.gpus.length > 0);
+}

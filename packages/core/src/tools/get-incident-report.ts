@@ -1,17 +1,30 @@
 import { z } from 'zod';
 import { explainFailure } from '../diagnosis/explain/explain.ts';
 import type { Diagnosis, DiagnosisQuestion } from '../domain/diagnosis.ts';
-import { verdicts } from '../domain/verdict.ts';
-import { GpuError } from '../errors.ts';
-import { resolveGpu } from '../selector.ts';
-import { answerSchema, findingsSchema, gpuBackendCoverage, makeAnswer, type NextStep } from './answer.ts';
-import { checkOrder, detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
+import type { Gap } from '../domain/gap.ts';
+import { type Evidence, type Finding, verdicts } from '../domain/verdict.ts';
+import { gapReasonOf } from '../gpu-reader.ts';
+import {
+  answerSchema,
+  type Detail,
+  findingsSchema,
+  gpuBackendCoverage,
+  makeAnswer,
+  type NextStep,
+  presentGaps,
+} from './answer.ts';
+import { detailArgument, gpuArgument, timeArgument } from './arguments.ts';
 import { examineNode, type NodeExamination } from './node-examination.ts';
-import { assembleReport, type IncidentReport } from './report/incident-report.ts';
+import { assembleReport, reportIdOf, shortReport } from './report/incident-report.ts';
 import { renderMarkdown } from './report/markdown.ts';
-import { redactAnswer } from './report/redact.ts';
-import { defineTool, type StructuredContent } from './tool.ts';
+import { nothingRedacted, redactionFor } from './report/redact.ts';
+import { redacted } from './report/redact-text.ts';
+import { checkAsked, lookbackOf, subjectOf } from './report/report-subject.ts';
+import { defineTool } from './tool.ts';
 import type { Toolkit } from './toolkit.ts';
+import { quarantine } from './untrusted-text.ts';
+
+const incidentExpected = 'expected the id of an incident, 1 to 200 characters';
 
 /** The evidence of an incident in one piece, for a ticket. */
 export function getIncidentReport(toolkit: Toolkit) {
@@ -41,150 +54,109 @@ export function getIncidentReport(toolkit: Toolkit) {
       notYourCode: z.union([z.boolean(), z.literal('undecided')]),
       cause: z.string(),
       confidence: z.string(),
+      action: z.string(),
       verdict: z.enum(verdicts),
       findings: findingsSchema,
       reportId: z.string(),
       report: z.looseObject({}).optional(),
       markdown: z.string().optional(),
     }),
-    async handle(input, signal) {
-      const { gpu, incident, at, since, format, redact, detail } = input;
-      checkOneSubject({ gpu, incident, at });
-      const now = toolkit.clock.now();
-      const lookback = since ?? toolkit.lookback ?? undefined;
-      const from = lookback === undefined ? undefined : parseTime('since', lookback, now);
-      if (from !== undefined) checkOrder(from, now);
-      const moment = at === undefined ? undefined : parseTime('at', at, now);
-      const examination = await examineNode(toolkit, { since: from }, signal);
-      const question = await questionOf(toolkit, { gpu, incident, moment }, examination, signal);
+    async handle({ gpu, incident, at, since, format, redact, detail }, signal) {
+      const asked = { gpu, incident, at };
+      checkAsked(asked);
+      const from = lookbackOf(since ?? toolkit.lookback, asked, toolkit.clock.now());
+      const seen = await examineNode(toolkit, { since: from }, signal);
+      const { examination, question, isAsked } = await subjectOf(toolkit, asked, seen, signal);
       const diagnosis = explainFailure(examination, question);
-      const gpus = subjectsOf(question, diagnosis, examination);
-      const report = assembleReport({ examination, diagnosis, gpus, detail });
-      const answer = present(toolkit, { examination, diagnosis, report, format, detail });
-      if (!redact) return answer;
-      const names = namesIn(examination, toolkit.nodeName);
-      // The text is made anew from what is left, so that it says nothing that the fields no longer do.
-      return format === 'json'
-        ? redactAnswer(answer, names)
-        : redactedMarkdown(toolkit, { examination, diagnosis, report, format, detail }, names);
+      // Names are those of all that was seen: a line about one device may tell what runs on another.
+      const clean = redact ? redactionFor(seen, toolkit.nodeName) : nothingRedacted;
+      const whole = assembleReport({
+        examination,
+        gpus: subjectsOf(question, diagnosis, examination),
+        isAsked,
+      });
+      const reportId = reportIdOf(whole, diagnosis, clean);
+      const report = clean(detail === 'full' ? whole : shortReport(whole));
+      const findings = clean(presentFindings(diagnosis.findings, detail));
+      const gaps = clean(presentGaps(gapsOf(examination, question), detail, examination.readings.length));
+      const { verdict, notYourCode, cause, confidence, action, summary } = diagnosis;
+      const isText = format === 'markdown';
+      const answer = makeAnswer(toolkit, detail, {
+        verdict,
+        summary,
+        payload: { notYourCode, cause, confidence, action, reportId, ...(isText ? {} : { report }) },
+        // The text has the others.
+        findings: isText ? findings.slice(0, 1) : findings,
+        gaps,
+        gpuBackend: gpuBackendCoverage(toolkit, examination.nodeError ?? undefined),
+        kernelLog: clean(examination.kernelLog),
+        ...(examination.bus ? { pciBus: examination.bus.coverage } : {}),
+        nextSteps: nextSteps(diagnosis, detail === 'summary' && Object.keys(report.omitted).length > 0),
+      });
+      const node = redact ? redacted : toolkit.nodeName;
+      if (!isText) return { ...answer, node };
+      const coverage = coverageLines(examination);
+      const observedAt = examination.observedAt;
+      const parts = { node, reportId, observedAt, diagnosis, findings, report, coverage, gaps };
+      return { ...answer, node, markdown: renderMarkdown(parts) };
     },
   });
 }
 
-const incidentExpected = 'expected the id of an incident, 1 to 200 characters';
-
-/** @throws GpuError INVALID_INPUT when several are given. */
-function checkOneSubject(subjects: Readonly<Record<string, unknown>>): void {
-  const given = Object.keys(subjects).filter((name) => subjects[name] !== undefined);
-  if (given.length < 2) return;
-  throw new GpuError('INVALID_INPUT', `${given.join(' and ')} were given: a report is about one of them.`, {
-    hint: 'Give one of gpu, incident and at, or none for whatever happened last.',
-  });
-}
-
-interface Subject {
-  readonly gpu: string | number | undefined;
-  readonly incident: string | undefined;
-  readonly moment: string | undefined;
-}
-
-/** @throws GpuError INVALID_INPUT, GPU_NOT_FOUND for what this node does not have; UNAVAILABLE when the driver cannot say. */
-async function questionOf(
-  toolkit: Toolkit,
-  { gpu, incident, moment }: Subject,
-  { node, nodeError, incidents }: NodeExamination,
-  signal: AbortSignal,
-): Promise<DiagnosisQuestion> {
-  if (moment !== undefined) return { kind: 'time', at: moment };
-  if (incident !== undefined) {
-    const found = incidents.find(({ id }) => id === incident);
-    if (!found) {
-      throw new GpuError(
-        'INVALID_INPUT',
-        `incident = ${JSON.stringify(incident)} is none of the incidents of this time.`,
-        {
-          hint: 'Call analyze_xid_errors for the ids, or give an earlier since.',
-        },
-      );
-    }
-    if (found.gpu) return { kind: 'gpu', index: found.gpu.index };
-    return found.lastAt === null ? { kind: 'newest' } : { kind: 'time', at: found.lastAt };
-  }
-  if (gpu === undefined) return { kind: 'newest' };
-  if (node === null) {
-    throw new GpuError(
-      nodeError?.code ?? 'UNAVAILABLE',
-      `gpu = ${JSON.stringify(gpu)} cannot be looked up while the driver cannot be asked.`,
-      {
-        hint: 'Leave gpu out for a report on the whole node.',
-      },
-    );
-  }
-  const { index } = await resolveGpu(gpu, node.gpus, toolkit.reader, signal);
-  return { kind: 'gpu', index };
-}
-
-/** The GPUs that a report is about: the one asked for, else the one concluded on, else those with a finding. */
+/** The GPUs that a report is about: the one asked for, else the one concluded on, else those with a finding, else all. */
 function subjectsOf(
   question: DiagnosisQuestion,
   { gpu, findings }: Diagnosis,
   { readings }: NodeExamination,
-) {
+): readonly number[] {
   if (question.kind === 'gpu') return [question.index];
   if (gpu !== undefined) return [gpu];
-  const found = [...new Set(findings.flatMap((finding) => finding.gpu ?? []))].sort((a, b) => a - b);
+  const found = [...new Set(findings.flatMap((finding) => finding.gpu ?? []))];
   return found.length > 0 ? found : readings.map((reading) => reading.gpu.index);
 }
 
-interface Parts {
-  readonly examination: NodeExamination;
-  readonly diagnosis: Diagnosis;
-  readonly report: IncidentReport;
-  readonly format: 'json' | 'markdown';
-  readonly detail: 'summary' | 'full';
+const maximumFindings = { summary: 4, full: 40 } as const satisfies Record<Detail, number>;
+const maximumEvidence = { summary: 2, full: 8 } as const satisfies Record<Detail, number>;
+const maximumValueLength = 120;
+
+const presentFindings = (findings: readonly Finding[], detail: Detail): readonly Finding[] =>
+  findings.slice(0, maximumFindings[detail]).map((finding) => ({
+    ...finding,
+    evidence: finding.evidence.slice(0, maximumEvidence[detail]).map(presentEvidence),
+  }));
+
+const presentEvidence = ({ value, file, ...rest }: Evidence): Evidence => ({
+  ...rest,
+  value: typeof value === 'string' ? quarantine(value, maximumValueLength) : value,
+  ...(file === undefined ? {} : { file: quarantine(file, maximumValueLength) }),
+});
+
+/** Of one GPU that was asked for, only its own and those of the node. */
+function gapsOf({ gaps, nodeError }: NodeExamination, question: DiagnosisQuestion): readonly Gap[] {
+  const own =
+    question.kind === 'gpu' ? gaps.filter(({ gpu }) => gpu === undefined || gpu === question.index) : gaps;
+  if (!nodeError) return own;
+  const { code, message } = nodeError;
+  return [{ field: 'gpuBackend', reason: gapReasonOf(nodeError), detail: `${code}: ${message}` }, ...own];
 }
 
-const maximumFindings = { summary: 6, full: 40 } as const;
-
-function present(toolkit: Toolkit, parts: Parts): StructuredContent {
-  const { examination, diagnosis, report, format, detail } = parts;
-  const { verdict, notYourCode, cause, confidence, action, summary } = diagnosis;
-  const { reportId, ...content } = report;
-  const findings = diagnosis.findings.slice(0, maximumFindings[detail]);
-  const body =
-    format === 'markdown'
-      ? {
-          markdown: renderMarkdown({
-            node: toolkit.nodeName,
-            diagnosis: { ...diagnosis, findings },
-            report,
-            coverage: coverageLines(examination),
-          }),
-        }
-      : { report: content };
-  return makeAnswer(toolkit, detail, {
-    verdict,
-    summary,
-    payload: { notYourCode, cause, confidence, reportId, ...body },
-    // The text has them already.
-    findings: format === 'markdown' ? findings.slice(0, 1) : findings,
-    gaps: examination.gaps,
-    gpuCount: examination.readings.length,
-    gpuBackend: gpuBackendCoverage(toolkit, examination.nodeError ?? undefined),
-    kernelLog: examination.kernelLog,
-    ...(examination.bus ? { pciBus: examination.bus.coverage } : {}),
-    nextSteps: nextSteps(action, diagnosis),
-  });
-}
-
-function nextSteps(action: Diagnosis['action'], { findings, summary }: Diagnosis): NextStep[] {
+function nextSteps({ action, findings, summary }: Diagnosis, isShort: boolean): NextStep[] {
   return [
     { action, reason: findings[0]?.what ?? summary },
     {
       action: 'none',
-      reason: 'For the vendor, add its own report, taken before anything is reset.',
+      reason: 'For the vendor add its own report, taken before anything is reset.',
       command: 'nvidia-bug-report.sh',
     },
+    ...(isShort
+      ? [
+          {
+            action: 'none',
+            reason: 'detail "full" has what omitted counts.',
+            tool: 'get_incident_report',
+          } as const,
+        ]
+      : []),
   ];
 }
 
@@ -193,34 +165,10 @@ function coverageLines({ kernelLog, nodeError, readings, bus }: NodeExamination)
   return [
     nodeError
       ? `The driver could not be asked (${nodeError.code}).`
-      : `${readings.length} GPUs asked, ${unread} did not answer in full.`,
+      : `${readings.length} ${readings.length === 1 ? 'GPU' : 'GPUs'} asked, ${unread} did not answer in full.`,
     kernelLog.readable
       ? `Kernel log read from ${kernelLog.from ?? 'its beginning'} to ${kernelLog.to ?? 'its end'}.`
       : 'The kernel log could not be read.',
     ...(bus && !bus.coverage.readable ? ['The PCI bus could not be read.'] : []),
   ];
-}
-
-/** The words that name users, programs and this node. */
-function namesIn({ holders, incidents }: NodeExamination, nodeName: string): readonly string[] {
-  return [
-    nodeName,
-    ...holders.flatMap(({ process }) => (process ? [process.name, process.userName ?? ''] : [])),
-    ...incidents.flatMap(({ processes }) => processes.map(({ name }) => name ?? '')),
-  ];
-}
-
-function redactedMarkdown(toolkit: Toolkit, parts: Parts, names: readonly string[]): StructuredContent {
-  const { report, ...envelope } = redactAnswer({ ...present(toolkit, { ...parts, format: 'json' }) }, names);
-  const content = { reportId: parts.report.reportId, ...(report as Omit<IncidentReport, 'reportId'>) };
-  const { markdown: _, ...answer } = envelope as StructuredContent & { markdown?: unknown };
-  return {
-    ...answer,
-    markdown: renderMarkdown({
-      node: '[redacted]',
-      diagnosis: parts.diagnosis,
-      report: content,
-      coverage: coverageLines(parts.examination),
-    }),
-  };
 }

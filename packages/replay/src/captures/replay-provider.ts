@@ -10,10 +10,16 @@ import type { DriverFailure } from '../recordings.ts';
 import { recordedSections } from './merge-run.ts';
 import type { RecordedGpu, RecordedNode } from './recorded-gpus.ts';
 
-/** Files that show no readings, and no failure to get any, answer for nothing: nobody asked a GPU. */
+/** What says where a GPU is, and nothing of how it is. */
+const placing: ReadonlySet<string> = new Set(['identity', 'topology']);
+
+/** Files that show no readings, and no failure to get any, answer for nothing else: nobody asked a GPU how it is. */
 function manifestOf({ gpus }: RecordedNode, failures: readonly DriverFailure[]): ProviderManifest {
-  const isAsked = failures.length > 0 || gpus.some(({ newest }) => newest.state !== undefined);
   const told = new Set(gpus.flatMap(({ newest }) => Object.keys(newest.readings)));
+  const isAsked =
+    failures.length > 0 ||
+    gpus.some(({ newest }) => newest.state !== undefined) ||
+    [...told].some((section) => !placing.has(section));
   return {
     contractVersion: 1,
     backend: 'replay',
@@ -39,8 +45,11 @@ const hint = 'Add a capture of this machine: nvidia-smi -q -x > FILE.';
 
 /** The newest capture of each GPU behind the port that live adapters have. */
 export function createReplayProvider(node: RecordedNode, failures: readonly DriverFailure[]): GpuProvider {
+  const manifest = manifestOf(node, failures);
+  const isClaimed = ({ field }: Pick<Gap, 'field'>) =>
+    manifest.sections.some((section) => field === section || field.startsWith(`${section}.`));
   return {
-    manifest: manifestOf(node, failures),
+    manifest,
     async describeNode(signal) {
       refuseAborted(signal);
       const failure = failures.at(-1);
@@ -63,7 +72,7 @@ export function createReplayProvider(node: RecordedNode, failures: readonly Driv
       const { readings, gaps, citations } = found.newest;
       const asked = new Set<string>(sections);
       const cited = Object.entries(citations).filter(([field]) => asked.has(field.split('.', 1)[0] ?? ''));
-      const sample = makeSample(found.ref, sections, readings, gaps);
+      const sample = makeSample(found.ref, sections, readings, gaps.filter(isClaimed));
       return structuredClone(cited.length > 0 ? { ...sample, citations: Object.fromEntries(cited) } : sample);
     },
     async close() {},

@@ -94,10 +94,13 @@ async function open(inputs: readonly Input[], stdin: AsyncIterable<Uint8Array>):
   }
 }
 
-/** Everything was read, and nothing in it is about a GPU. */
+/** Everything was searched, and nothing in it is about a GPU. */
 const isEmpty = ({ files, applicationErrors }: Recordings) =>
   applicationErrors.length === 0 &&
-  files.every(({ gpuCount, recordCount, unread }) => gpuCount === 0 && recordCount === 0 && unread.length === 0);
+  files.every(
+    ({ gpuCount, recordCount, lineCount, error }) =>
+      gpuCount === 0 && recordCount === 0 && lineCount !== 0 && !error,
+  );
 
 async function nothingFound({ files }: Recordings, inputs: readonly Input[]): Promise<string> {
   // The lines of a plain kernel log are not counted on the way, and need not be unless there is nothing else to say.

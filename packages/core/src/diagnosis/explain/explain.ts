@@ -7,7 +7,7 @@ import {
   type Verdict,
   worstVerdict,
 } from '../../domain/verdict.ts';
-import type { DiagnosticEvidence } from '../evidence.ts';
+import { type DiagnosticEvidence, isNobodyAsked } from '../evidence.ts';
 import { causeCatalogue } from './cause-catalogue.ts';
 import { type AboutFindings, aboutFindings, byRank, leadFor, leadOfAll } from './choose-action.ts';
 import { confirmed, findingOfNodeError, findingsOfApplication, withIncidents } from './findings.ts';
@@ -98,9 +98,11 @@ function findingsIn(scope: Scope, evidence: DiagnosticEvidence): readonly Findin
 function verdictOf(
   { nothing, assessments, incidents }: Scope,
   findings: readonly Finding[],
-  { nodeError, kernelLog }: DiagnosticEvidence,
+  evidence: DiagnosticEvidence,
 ): Verdict {
-  const wasRead = assessments.length > 0 || (kernelLog.readable && incidents.length > 0);
+  const { nodeError, kernelLog } = evidence;
+  const wasRead =
+    assessments.length > 0 || (kernelLog.readable && (incidents.length > 0 || isNobodyAsked(evidence)));
   const isUnknown =
     nothing !== undefined ||
     // Files without readings are no driver that cannot be asked: there the log is all there is.

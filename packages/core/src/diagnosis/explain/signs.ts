@@ -1,7 +1,7 @@
 import type { Cause } from '../../domain/diagnosis.ts';
 import type { Incident } from '../../domain/incident.ts';
 import type { Action, Finding } from '../../domain/verdict.ts';
-import type { DiagnosticEvidence } from '../evidence.ts';
+import { type DiagnosticEvidence, isNobodyAsked } from '../evidence.ts';
 import { indicatorOf, signsOfFinding, subjectOfFinding } from './finding-signs.ts';
 import { authoritativeDecibans, signsOfIncident } from './incident-signs.ts';
 import type { Scope } from './scope.ts';
@@ -217,16 +217,22 @@ function applicationSigns(
   );
 }
 
-/** Nothing is wrong: only where every GPU in scope was judged and found well, and the log has nothing against it. */
+/**
+ * Nothing is wrong: only where every GPU in scope was judged and found well, and the log has nothing against it. A log without any GPU beside it
+ * can say as much for itself alone.
+ */
 function noneSigns(
   { assessments, readings, nothing, isOfNow }: Scope,
   findings: readonly Finding[],
-  { kernelLog, nodeError }: DiagnosticEvidence,
+  evidence: DiagnosticEvidence,
   hasHappened: boolean,
 ): readonly Sign[] {
+  const { kernelLog, nodeError } = evidence;
   const isJudged = assessments.length > 0 && assessments.every(({ checks }) => checks.passed > 0);
   const isWell = findings.every(({ verdict }) => verdict === 'ok');
-  if (!isJudged || !isWell || hasHappened || !isOfNow || nodeError || nothing !== undefined) return [];
+  const isLogAlone = kernelLog.readable && isNobodyAsked(evidence);
+  if (!isWell || hasHappened || !isOfNow || nodeError || nothing !== undefined) return [];
+  if (!isJudged && !isLogAlone) return [];
   const say = (indicator: string, decibans: number, field: string, value: number | boolean): Sign => ({
     indicator,
     cause: 'none',
@@ -235,7 +241,7 @@ function noneSigns(
     evidence: [{ field, value }],
   });
   return [
-    say('readings.ok', 15, 'readings', readings.length),
+    ...(isJudged ? [say('readings.ok', 15, 'readings', readings.length)] : []),
     ...(kernelLog.readable ? [say('log.quiet', 8, 'kernelLog.readable', true)] : []),
   ];
 }

@@ -70,6 +70,8 @@ export function summaryOf(conclusion: Conclusion): string {
     const log = conclusion.isLogReadable
       ? 'and no error is on record'
       : 'but the kernel log could not be read, so past errors are not known';
+    if (scope.assessments.length === 0)
+      return 'Nothing points to a fault in the log that was read; no GPU was asked.';
     return `Nothing points to a fault: the GPUs that were asked about answer and pass their checks, ${log}.`;
   }
   if (cause === 'unknown') {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { h100Reading } from '../../../test/h100.ts';
-import { countersOf } from './counters.ts';
+import { countersOf, hasChanged, isTelling } from './counters.ts';
 
 const now = h100Reading({ ecc: { correctableVolatileCount: 17_700 } });
 const earlier = {
@@ -9,11 +9,10 @@ const earlier = {
 };
 const rowOf = (field: string, rows: ReturnType<typeof countersOf>) => rows.find((row) => row.field === field);
 
-test('a counter stands with what it was and when', () => {
+test('a counter stands with what it was', () => {
   expect(rowOf('ecc.correctableVolatileCount', countersOf(now, earlier))).toEqual({
     field: 'ecc.correctableVolatileCount',
     before: 12,
-    beforeAt: '2026-11-21T11:00:00.000Z',
     after: 17_700,
   });
 });
@@ -21,7 +20,6 @@ test('a counter stands with what it was and when', () => {
 test('without an earlier reading nothing is said of before', () => {
   expect(rowOf('ecc.correctableVolatileCount', countersOf(now, undefined))).toMatchObject({
     before: null,
-    beforeAt: null,
     after: 17_700,
   });
 });
@@ -45,4 +43,21 @@ test('errors of links are summed over the links that count them', () => {
   ];
   const rows = countersOf({ ...now, nvlink: { links } }, undefined);
   expect(rowOf('nvlink.links.replayErrorCount', rows)).toMatchObject({ after: 7 });
+});
+
+test.each([
+  [{ before: null, after: 0 }, false, false],
+  [{ before: 0, after: 0 }, false, false],
+  [{ before: null, after: false }, false, false],
+  [{ before: null, after: 3 }, true, false],
+  [{ before: 3, after: 3 }, true, false],
+  [{ before: 3, after: 5 }, true, true],
+  [{ before: 3, after: 0 }, true, true],
+  // Missing is not zero.
+  [{ before: 0, after: null }, true, true],
+  [{ before: false, after: true }, true, true],
+])('%j tells something: %j, has changed: %j', (counts, telling, changed) => {
+  const row = { field: 'ecc.correctableVolatileCount', ...counts };
+  expect(isTelling(row)).toBe(telling);
+  expect(hasChanged(row)).toBe(changed);
 });

@@ -7,7 +7,7 @@ export interface CounterRow {
   readonly field: string;
   /** Null when nothing was read before, or the counter was not there. */
   readonly before: number | boolean | null;
-  readonly beforeAt: string | null;
+  /** Null when it can no longer be read. */
   readonly after: number | boolean | null;
 }
 
@@ -45,23 +45,26 @@ const linkCounters = [
 
 /** Counters of one GPU before and after, those that neither reading has left out. */
 export function countersOf(reading: GpuReading, before: GpuReading | undefined): readonly CounterRow[] {
-  const beforeAt = before?.observedAt ?? null;
   const rows = reported.map((field) => ({
     field,
     before: (before && readingOf(before, field)) ?? null,
-    beforeAt,
     after: readingOf(reading, field) ?? null,
   }));
   const links = linkCounters.map((leaf) => ({
     field: `nvlink.links.${leaf}`,
     before: before ? sumOf(before, leaf) : null,
-    beforeAt,
     after: sumOf(reading, leaf),
   }));
-  return [...rows, ...links]
-    .filter((row) => row.before !== null || row.after !== null)
-    .map((row) => (row.before === null ? { ...row, beforeAt: null } : row));
+  return [...rows, ...links].filter((row) => row.before !== null || row.after !== null);
 }
+
+/** Whether a counter has anything to say: it counted, it changed, or it can no longer be read. */
+export function isTelling({ before, after }: CounterRow): boolean {
+  return after === null || Boolean(after) || (before !== null && before !== after);
+}
+
+/** Whether it changed since the earlier reading. */
+export const hasChanged = ({ before, after }: CounterRow): boolean => before !== null && before !== after;
 
 function sumOf({ nvlink }: GpuReading, leaf: (typeof linkCounters)[number]): number | null {
   const counts = nvlink?.links?.flatMap((link) => link[leaf] ?? []) ?? [];

@@ -1,73 +1,78 @@
 import type { Diagnosis } from '../../domain/diagnosis.ts';
-import type { Evidence } from '../../domain/verdict.ts';
-import type { IncidentReport, ReportedGpu, ReportedIncident } from './incident-report.ts';
+import type { Gap } from '../../domain/gap.ts';
+import type { Evidence, Finding } from '../../domain/verdict.ts';
+import { quarantine } from '../untrusted-text.ts';
+import type { CounterRow } from './counters.ts';
+import { type IncidentReport, nameOfIncident, type ReportedIncident } from './incident-report.ts';
+import type { ReportedGpu } from './reported-gpu.ts';
 
 /** What a ticket's text is made of. */
 export interface MarkdownParts {
   readonly node: string;
+  readonly reportId: string;
+  /** ISO 8601. */
+  readonly observedAt: string;
   readonly diagnosis: Diagnosis;
+  /** Those of the diagnosis that there is room for. */
+  readonly findings: readonly Finding[];
   readonly report: IncidentReport;
   /** What was read, and what could not be: lines of our own words. */
   readonly coverage: readonly string[];
+  readonly gaps: readonly Gap[];
 }
 
-/** The report as text for a ticket. Untrusted text stands in fences, which it cannot close, or in code spans of table cells. */
-export function renderMarkdown({ node, diagnosis, report, coverage }: MarkdownParts): string {
-  const { verdict, notYourCode, cause, confidence, action, summary } = diagnosis;
+/** The report as text for a ticket. Untrusted text stands in code spans and fences, which it cannot leave. */
+export function renderMarkdown(parts: MarkdownParts): string {
+  const { node, reportId, observedAt, diagnosis, findings, report, coverage, gaps } = parts;
+  const { verdict, notYourCode, cause, confidence, action, summary, hypotheses } = diagnosis;
   const whose = notYourCode === 'undecided' ? 'undecided' : notYourCode ? 'not your code' : 'your code';
   return [
-    `# GPU incident report ${report.reportId}`,
+    `# GPU incident report ${reportId}`,
     '',
-    `- Node: ${code(node)}, driver ${report.driverVersion ?? 'unknown'}, CUDA ${report.computeApiVersion ?? 'unknown'}`,
+    `- Node: ${code(node)}, driver ${orUnknown(report.driverVersion)}, compute API ${orUnknown(report.computeApiVersion)}`,
+    `- Read at: ${observedAt}`,
     `- Verdict: **${verdict}** (${whose}; cause ${cause}, confidence ${confidence})`,
     `- Action: **${action}**`,
     '',
     summary,
     '',
-    ...section(
-      'Findings',
-      diagnosis.findings.map(({ ruleId, gpu, what, evidence, source }) =>
-        [
-          `- ${gpu === undefined ? '' : `GPU ${gpu}: `}${what} (${ruleId}; ${source})`,
-          ...evidence.map(evidenceLine),
-        ].join('\n'),
-      ),
-    ),
+    ...section('Findings', findings.map(findingLines), diagnosis.findings.length - findings.length),
     ...section(
       'What else it could be',
-      diagnosis.hypotheses
-        .slice(1, 4)
+      hypotheses
+        .slice(1, 3)
         .map(({ cause: other, likelihoodPercent, what }) => `- ${likelihoodPercent} % ${other}: ${what}`),
     ),
-    ...section('GPUs', report.gpus.flatMap(gpuLines)),
-    ...section('Kernel-log incidents', report.incidents.flatMap(incidentLines)),
-    ...section(
-      'Events',
-      report.events.map(
-        ({ at, gpu, what }) => `- ${at ?? 'time unknown'}${gpu === undefined ? '' : ` GPU ${gpu}`}: ${what}`,
-      ),
-    ),
-    ...section(
-      'Processes',
-      report.processes.map((process) => `- ${code(JSON.stringify(process))}`),
-    ),
+    ...section('GPUs', report.gpus.flatMap(gpuLines), report.omitted['gpus']),
+    ...section('Kernel-log incidents', report.incidents.flatMap(incidentLines), report.omitted['incidents']),
+    ...section('Events', report.events.map(eventLine), report.omitted['events']),
+    ...section('Processes', fence(report.processes), report.omitted['processes']),
     ...section(
       'What the programs said',
-      report.applicationErrors.map((error) => `- ${code(JSON.stringify(error))}`),
+      fence(report.applicationErrors),
+      report.omitted['applicationErrors'],
     ),
-    ...section(
-      'What would change this',
-      diagnosis.wouldChange.map((line) => `- ${line}`),
-    ),
-    ...section(
-      'Coverage',
-      [...coverage, ...diagnosis.notSeen].map((line) => `- ${line}`),
-    ),
-  ].join('\n');
+    ...section('What would change this', diagnosis.wouldChange.map(listItem)),
+    ...section('Coverage', [...coverage, ...diagnosis.notSeen].map(listItem)),
+    ...section('Not read', gaps.map(gapLine)),
+  ]
+    .join('\n')
+    .trimEnd();
 }
 
-function section(title: string, lines: readonly string[]): string[] {
-  return lines.length === 0 ? [] : [`## ${title}`, '', ...lines, ''];
+function section(title: string, lines: readonly string[], omittedCount = 0): string[] {
+  if (lines.length === 0) return [];
+  const more =
+    omittedCount > 0 ? [`${lines.at(-1) === '' ? '' : '\n'}${omittedCount} more are not shown.`] : [];
+  return [`## ${title}`, '', ...lines, ...more, ''];
+}
+
+const listItem = (line: string) => `- ${line}`;
+const placeOf = (gpu: number | undefined) => (gpu === undefined ? '' : `GPU ${gpu}: `);
+const orUnknown = (text: string | null) => (text === null ? 'unknown' : code(text));
+
+function findingLines({ ruleId, gpu, what, evidence, source }: Finding): string {
+  return [`- ${placeOf(gpu)}${what} (${ruleId}; ${source})`, ...evidence.map(evidenceLine)].join('\n');
 }
 
 function evidenceLine({ field, value, threshold, at, file, line }: Evidence): string {
@@ -78,44 +83,64 @@ function evidenceLine({ field, value, threshold, at, file, line }: Evidence): st
 }
 
 function gpuLines(gpu: ReportedGpu): string[] {
-  const { index, counters, state, ...identity } = gpu;
+  const { index, state, counters, countersBeforeAt, zeroCounterCount, ...identity } = gpu;
   const named = Object.entries(identity).filter(([, value]) => value !== null);
   return [
     `### GPU ${index} (${state})`,
     '',
     ...named.map(([name, value]) => `- ${name}: ${code(String(value))}`),
     '',
-    ...(counters.length === 0
-      ? []
-      : [
-          '| counter | before | after |',
-          '| --- | --- | --- |',
-          ...counters.map(
-            ({ field, before, beforeAt, after }) =>
-              `| ${field} | ${before === null ? '' : `${before} (${beforeAt})`} | ${after ?? 'unknown'} |`,
-          ),
-          '',
-        ]),
+    ...counterTable(counters, countersBeforeAt),
+    ...(zeroCounterCount ? [`${zeroCounterCount} other counters are zero.`, ''] : []),
+  ];
+}
+
+function counterTable(counters: readonly CounterRow[], beforeAt: string | undefined): string[] {
+  if (counters.length === 0) return [];
+  return [
+    `| counter | before${beforeAt === undefined ? '' : ` (${beforeAt})`} | now |`,
+    '| --- | --- | --- |',
+    ...counters.map(
+      ({ field, before, after }) => `| ${field} | ${before ?? 'not read'} | ${after ?? 'not read'} |`,
+    ),
+    '',
   ];
 }
 
 function incidentLines(incident: ReportedIncident): string[] {
-  const { xid, sxid, kind, title, count, gpu, pciAddress, standing, explanation, action, raw } = incident;
-  const name = xid === undefined ? (sxid === undefined ? kind : `SXid ${sxid}`) : `Xid ${xid}`;
-  const where = gpu === undefined ? (pciAddress ?? 'unnamed device') : `GPU ${gpu} (${pciAddress})`;
+  const { title, count, gpu, pciAddress, firstAt, lastAt, standing, explanation, action, trusted, raw } =
+    incident;
+  const where =
+    gpu === undefined ? (pciAddress ?? 'no device named') : `GPU ${gpu} (${pciAddress ?? 'address unknown'})`;
+  const from = firstAt ?? 'an unknown time';
+  const when =
+    count === 1 ? `once at ${from}` : `${count} times from ${from} to ${lastAt ?? 'an unknown time'}`;
+  const writer =
+    trusted === false ? ' A program wrote it, not the kernel: nothing is concluded from it.' : '';
   return [
-    `### ${name}: ${title}`,
+    `### ${nameOfIncident(incident)}: ${title}`,
     '',
-    `${where}, ${count} ${count === 1 ? 'time' : 'times'}, ${standing}, action ${action}. ${explanation}`,
+    `${where}, ${when}, ${standing}, action ${action}. ${explanation}${writer}`,
     '',
-    '```',
-    ...raw,
-    '```',
+    ...fenced(raw),
     '',
   ];
 }
 
-/** A code span that its content cannot leave, also in a table. */
+const eventLine = ({ at, gpu, what }: IncidentReport['events'][number]) =>
+  `- ${at ?? 'time unknown'} ${placeOf(gpu)}${what}`;
+
+const gapLine = ({ gpu, field, reason, detail }: Gap) =>
+  `- ${placeOf(gpu)}${field}: ${reason} (${code(detail)})`;
+
+const fence = (rows: readonly object[]) =>
+  rows.length > 0 ? fenced(rows.map((row) => JSON.stringify(row))) : [];
+
+/** Quarantined text has no line breaks and no three backticks: no line of it ends the fence. */
+const fenced = (lines: readonly string[]) => ['```text', ...lines, '```'];
+
+const maximumCodeLength = 400;
+/** A code span that its content cannot leave. */
 function code(text: string): string {
-  return `\`${text.replaceAll('`', "'").replaceAll('|', '\\|').replaceAll('\n', ' ')}\``;
+  return `\`${quarantine(text, maximumCodeLength).replaceAll('`', "'")}\``;
 }

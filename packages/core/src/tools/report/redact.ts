@@ -1,45 +1,50 @@
-import type { StructuredContent } from '../tool.ts';
+import type { GpuReading } from '../../domain/gpu.ts';
+import type { NodeExamination } from '../node-examination.ts';
+import { quarantine } from '../untrusted-text.ts';
+import { hostOfLine, redacted, textRedactor } from './redact-text.ts';
 
 /** Fields that hold nothing but what belongs to a user. */
-const userFields = new Set(['user', 'command', 'container', 'podUid', 'slurmJobId', 'processName']);
-/** Fields of free text out of the machine, in which user data can stand anywhere. */
-const textFields = new Set(['raw', 'decoded', 'stateDetail', 'detail', 'file', 'source']);
-const redacted = '[redacted]';
+const userFields = new Set([
+  'user',
+  'command',
+  'container',
+  'podUid',
+  'slurmJobId',
+  'processName',
+  'file',
+  'node',
+]);
+/** Fields of text out of the machine, in which user data can stand anywhere. */
+const textFields = new Set(['raw', 'decoded', 'detail', 'stateDetail', 'value', 'skipped']);
 
-const patterns: readonly (readonly [RegExp, string])[] = [
-  // A syslog line names its host after the time; ISO 8601 or `Mmm dd hh:mm:ss`.
-  [
-    /^((?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.,+\-Z]{8,30}) )\S{1,255}/,
-    `$1${redacted}`,
-  ],
-  [/\bname=[^,\n]{1,64}/g, `name=${redacted}`],
-  [/(?<![\w./-])\/(?:home|root|users|data|mnt|workspace|scratch)\/[^\s,;:'"]{1,255}/gi, redacted],
-  [/(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])/g, redacted],
-  [/\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}\b/g, redacted],
-];
+/** Makes a copy without user data. */
+export type Redaction = <T>(value: T) => T;
+
+export const nothingRedacted: Redaction = (value) => value;
 
 /**
- * A copy of an answer without what belongs to users: names of processes, users, containers, pods and hosts, paths, addresses. GPU names,
- * serials, UUIDs, PCI addresses, process ids, times and numbers stay. `names`: words to take out wherever they stand in free text.
+ * Takes out what belongs to users: names of processes, users, containers, pods and hosts, commands, paths, network and e-mail addresses.
+ * GPU names, serials, UUIDs, PCI addresses, process ids, times, counters and the driver's words stay. Sentences of our own words
+ * (`what`, `summary`, ...) never hold user data and are left alone.
  */
-export function redactAnswer(answer: StructuredContent, names: readonly string[]): StructuredContent {
-  // The longest first, so that a name inside another does not break it.
-  const words = [...new Set(names)].filter((name) => name.length >= 3).sort((a, b) => b.length - a.length);
-  const scrub = (text: string) => {
-    // Addresses first: one with a name cut out of it would no longer look like one.
-    const rest = patterns.reduce(
-      (before, [pattern, replacement]) => before.replace(pattern, replacement),
-      text,
-    );
-    return words.reduce((before, word) => before.replaceAll(word, redacted), rest);
-  };
+export function redactionFor(examination: NodeExamination, nodeName: string): Redaction {
+  const kept = keptText(examination.readings);
+  const isName = (word: string) => !kept.includes(word.toLowerCase());
+  const scrub = textRedactor(
+    namesIn(examination).filter(isName),
+    hostsIn(examination, nodeName).filter(isName),
+  );
   const walk = (value: unknown, key: string, inText: boolean): unknown => {
     if (userFields.has(key) && value !== null) return redacted;
     const isText = inText || textFields.has(key);
-    if (typeof value === 'string') return isText ? scrub(value) : value;
+    if (typeof value === 'string') {
+      // Of a log out of a file only that it was one; any other `source` is our own or the vendor's.
+      if (key === 'source' && value.startsWith('file:')) return `file:${redacted}`;
+      return isText ? scrub(value) : value;
+    }
     if (Array.isArray(value)) return value.map((each) => walk(each, key, isText));
     if (typeof value !== 'object' || value === null) return value;
-    const isProcess = 'pid' in value && 'name' in value;
+    const isProcess = key === 'processes' || 'pid' in value;
     return Object.fromEntries(
       Object.entries(value).map(([name, each]) => [
         name,
@@ -47,5 +52,50 @@ export function redactAnswer(answer: StructuredContent, names: readonly string[]
       ]),
     );
   };
-  return { ...(walk(answer, '', false) as StructuredContent), node: redacted };
+  return <T>(value: T) => walk(value, '', false) as T;
+}
+
+/** What a vendor needs, and the driver's own prefix: a process that calls itself so must not take it out of the lines. */
+function keptText(readings: readonly GpuReading[]): string {
+  const own = readings.flatMap(({ gpu, identity }) => [gpu.uuid, gpu.pciAddress, identity?.serial ?? null]);
+  return ['NVRM: Xid (PCI: pid= name= GPU kernel: nvidia-nvswitch: SXid', ...own].join('\n').toLowerCase();
+}
+
+function namesIn({ holders, incidents, applicationErrors }: NodeExamination): readonly string[] {
+  const names = [
+    ...holders.flatMap(({ process }) =>
+      process
+        ? [
+            process.name,
+            process.userName,
+            ...(process.command === null ? [] : [process.command, ...tellingWords(process.command)]),
+            ...idsOf(process.container?.id),
+            ...idsOf(process.podUid),
+          ]
+        : [],
+    ),
+    ...incidents.flatMap(({ processes }) => processes.map(({ name }) => name)),
+    ...applicationErrors.map(({ processName }) => processName),
+  ];
+  // As the text has them: made harmless, but not cut.
+  return names.flatMap((name) => (name ? [quarantine(name, 4_096)] : []));
+}
+
+const maximumWords = 64;
+/** Of a command line what is no plain word: files, options with values. */
+const tellingWords = (command: string) =>
+  command
+    .slice(0, 4_096)
+    .split(/[\s/=,;]+/)
+    .filter((word) => word.length >= 5 && /[^a-z]/i.test(word))
+    .slice(0, maximumWords);
+
+/** An id as logs write it: whole, its first twelve digits, or with underscores (systemd slices). */
+const idsOf = (id: string | null | undefined) => (id ? [id, id.slice(0, 12), id.replaceAll('-', '_')] : []);
+
+function hostsIn({ incidents, applicationErrors }: NodeExamination, nodeName: string): readonly string[] {
+  const lines = [...incidents.flatMap(({ raw }) => raw), ...applicationErrors.map(({ raw }) => raw)];
+  const hosts = [nodeName, ...lines.flatMap((line) => hostOfLine(line.slice(0, 512)) ?? [])];
+  // Logs and people write it with and without its domain.
+  return hosts.flatMap((host) => [host, host.split('.')[0] ?? host]);
 }
