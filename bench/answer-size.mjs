@@ -1,6 +1,14 @@
 // Size of what a model is given, in tokens (four bytes of compact JSON each), against the budgets: the tool list, and the answers of a
 // healthy 8-GPU node. The ratio is the worst of them.
-import { createGpuTools, registerGpuTools, systemClock } from '@k8s-gpu-mcp/core';
+import {
+  createGpuTools,
+  FlightRecorder,
+  GpuReader,
+  recorderOptions,
+  registerGpuTools,
+  silentLogger,
+  systemClock,
+} from '@k8s-gpu-mcp/core';
 import {
   createMockKernelLog,
   createMockProvider,
@@ -14,8 +22,12 @@ const tokens = (value) => Buffer.byteLength(JSON.stringify(value)) / 4;
 
 export async function run() {
   const scenario = 'healthy-8xh100';
+  const gpuProvider = createMockProvider({ scenario, clock: systemClock });
+  const reader = new GpuReader(gpuProvider, systemClock, silentLogger);
+  const recorder = new FlightRecorder(reader, systemClock, silentLogger, recorderOptions());
   const ports = {
-    gpuProvider: createMockProvider({ scenario, clock: systemClock }),
+    gpuProvider,
+    recorder,
     kernelLog: createMockKernelLog({ scenario, clock: systemClock }),
     hostDevices: mockHostDevices({ scenario, clock: systemClock }),
     hostProcesses: mockHostProcesses({ scenario, clock: systemClock }),
@@ -35,6 +47,9 @@ export async function run() {
     { what: 'its window', size: await answer('get_gpu_telemetry', { window: 1 }), budget: 1_500 },
     { what: 'get_gpu_topology', size: await answer('get_gpu_topology'), budget: 1_500 },
     { what: 'get_gpu_processes', size: await answer('get_gpu_processes'), budget: 1_500 },
+    { what: 'explain_failure', size: await answer('explain_failure'), budget: 1_500 },
+    { what: 'get_gpu_timeline', size: await answer('get_gpu_timeline'), budget: 1_500 },
+    { what: 'get_incident_report', size: await answer('get_incident_report'), budget: 2_500 },
     { what: 'compare_gpus', size: await answer('compare_gpus'), budget: 1_500 },
   ];
   await client.close();

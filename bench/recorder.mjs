@@ -87,7 +87,8 @@ async function timeOf(work) {
 const median = (list) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)];
 
 export async function run() {
-  const hours = Number(process.env.HOURS ?? (process.env.BENCH_SHORT ? 2 : 24));
+  const { BENCH_SHORT, HOURS } = process.env;
+  const hours = Number(HOURS ?? (BENCH_SHORT === '1' ? 2 : 24));
   const seconds = hours * 3_600;
   const times = { ours: [], plain: [], samples: [] };
   let bytes = 0;

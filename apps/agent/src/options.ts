@@ -428,15 +428,14 @@ export interface OptionDescription {
 
 /** Every option that works, for `--help` and for generated documentation. */
 export function describeOptions(): readonly OptionDescription[] {
-  return optionEntries
-    .map(([, spec]) => ({
-      flag: flagText(spec),
-      environment: environmentNameOf(spec) ?? null,
-      default: spec.fallbackText ?? fallbackText(spec.fallback),
-      description: spec.description,
-      commands: spec.commands,
-      isRepeatable: spec.isRepeatable ?? false,
-    }));
+  return optionEntries.map(([, spec]) => ({
+    flag: flagText(spec),
+    environment: environmentNameOf(spec) ?? null,
+    default: spec.fallbackText ?? fallbackText(spec.fallback),
+    description: spec.description,
+    commands: spec.commands,
+    isRepeatable: spec.isRepeatable ?? false,
+  }));
 }
 
 export const flagText = (spec: OptionSpec<unknown>) =>

@@ -14,6 +14,8 @@ export async function readThresholds(file: string | undefined): Promise<Threshol
   } catch (error) {
     if (error instanceof UsageError) throw error;
     if (isGpuError(error)) throw new UsageError(`${file}: ${error.message} ${error.hint}`);
-    throw new UsageError(`--health-thresholds ${file}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(
+      `--health-thresholds ${file}: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }

@@ -162,7 +162,10 @@ describe('analyze', () => {
   });
 
   it('readings and log together: file and line stand with every piece of evidence', async () => {
-    const capture = join(import.meta.dirname, '../../../packages/replay/fixtures/nvidia-smi/qx/nvidia__qx-a100.xml');
+    const capture = join(
+      import.meta.dirname,
+      '../../../packages/replay/fixtures/nvidia-smi/qx/nvidia__qx-a100.xml',
+    );
     const { stdout } = await runAgent(['analyze', '--json', dirty, capture]);
     const answer = JSON.parse(stdout);
     expect(answer.coverage.gpuBackend).toMatchObject({ backend: 'replay', readable: true });

@@ -4,9 +4,9 @@
 export { type CapabilityTier, capabilityTiers } from './diagnosis/capability-tier.ts';
 export { type ComparisonMetric, comparisonMetrics } from './diagnosis/comparison-metrics.ts';
 export { crossCheckRules } from './diagnosis/cross-check.ts';
+export { type Drift, type DriftSubject, driftRules, findDrift } from './diagnosis/drift.ts';
 export type { DiagnosticEvidence } from './diagnosis/evidence.ts';
 export { explainFailure } from './diagnosis/explain/explain.ts';
-export { type Drift, type DriftSubject, driftRules, findDrift } from './diagnosis/drift.ts';
 export {
   type Cohort,
   type Comparison,
@@ -56,8 +56,8 @@ export {
 export { GpuReader } from './gpu-reader.ts';
 // Reading and judging
 export { assessGpu, type GpuAssessment, scoreOf } from './health/assess.ts';
-export type { HealthRule, RuleFinding, RuleOutcome } from './health/rule.ts';
 export { publishedRules } from './health/published.ts';
+export type { HealthRule, RuleFinding, RuleOutcome } from './health/rule.ts';
 export { healthRules } from './health/rules.ts';
 export {
   type OverrideInForce,
@@ -109,8 +109,8 @@ export type {
 export { quarantine } from './tools/untrusted-text.ts';
 // Kernel log
 export { parseApplicationError } from './xid/application-errors.ts';
-export { type ConformanceRow, conformanceRows } from './xid/conformance.ts';
 export { findSxid, findXid, sxidCatalogue, xidCatalogue } from './xid/catalogue.ts';
+export { type ConformanceRow, conformanceRows } from './xid/conformance.ts';
 export {
   createKernelLogLineReader,
   type KernelLogFormat,

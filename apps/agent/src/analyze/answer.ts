@@ -9,7 +9,11 @@ import {
 import type { Recordings } from '@k8s-gpu-mcp/replay';
 
 /** What the files tell beside readings and kernel log. */
-export const recordedEvidence = ({ applicationErrors, testResults, earlier }: Recordings): RecordedEvidence => ({
+export const recordedEvidence = ({
+  applicationErrors,
+  testResults,
+  earlier,
+}: Recordings): RecordedEvidence => ({
   applicationErrors,
   tests: testResults,
   earlierReadings: earlier.flat(),
@@ -26,7 +30,10 @@ export interface AnalysisRequest {
 const deadlineMilliseconds = 600_000;
 
 /** The tools over files, at the time the files are from. */
-export function toolsOver(recordings: Recordings, { nodeName, thresholds }: Omit<AnalysisRequest, 'question'>) {
+export function toolsOver(
+  recordings: Recordings,
+  { nodeName, thresholds }: Omit<AnalysisRequest, 'question'>,
+) {
   const { gpuProvider, kernelLog, hostDevices, hostProcesses, observedAt } = recordings;
   const then = observedAt === null ? undefined : Date.parse(observedAt);
   return createGpuTools(
@@ -65,7 +72,12 @@ function withFiles(answer: StructuredContent, { files }: Recordings): Structured
     ...answer,
     coverage: {
       ...coverage,
-      files: files.map(({ name, formats, gpuCount, recordCount }) => ({ file: name, formats, gpuCount, recordCount })),
+      files: files.map(({ name, formats, gpuCount, recordCount }) => ({
+        file: name,
+        formats,
+        gpuCount,
+        recordCount,
+      })),
       ...(unread.length > 0 ? { unread: unread.slice(0, maximumUnread), unreadCount: unread.length } : {}),
     },
   };

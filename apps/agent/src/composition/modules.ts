@@ -7,9 +7,9 @@ import {
   type Logger,
 } from '@k8s-gpu-mcp/core';
 import { ContainerModule } from 'inversify';
+import { recordedEvidence } from '../analyze/answer.ts';
 import { createAuditLog } from '../audit-log.ts';
 import type { AgentConfig } from '../config.ts';
-import { recordedEvidence } from '../analyze/answer.ts';
 import { readThresholds } from '../thresholds.ts';
 import {
   createRecorder,
@@ -82,7 +82,17 @@ export const readOnlyModule = () =>
       .onDeactivation((recorder) => recorder.stop());
     bind(tokens.tools)
       .toResolvedValue(
-        (gpuProvider, kernelLog, hostDevices, hostProcesses, recorder, recordings, logger, config, thresholds) =>
+        (
+          gpuProvider,
+          kernelLog,
+          hostDevices,
+          hostProcesses,
+          recorder,
+          recordings,
+          logger,
+          config,
+          thresholds,
+        ) =>
           createGpuTools(
             {
               gpuProvider,

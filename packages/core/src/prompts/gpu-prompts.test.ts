@@ -13,7 +13,9 @@ const told: Readonly<Record<string, string>> = {
 };
 
 const everyArgument = (prompt: GpuPrompt) =>
-  Object.fromEntries(Object.keys(prompt.argsSchema.shape).flatMap((name) => (told[name] ? [[name, told[name]]] : [])));
+  Object.fromEntries(
+    Object.keys(prompt.argsSchema.shape).flatMap((name) => (told[name] ? [[name, told[name]]] : [])),
+  );
 
 /** The calls that a text tells an assistant to make. */
 function callsIn(text: string): { name: string; input: unknown }[] {

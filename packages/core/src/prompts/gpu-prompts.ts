@@ -1,12 +1,5 @@
 import { z } from 'zod';
-import {
-  call,
-  type GpuPrompt,
-  gpuArgument,
-  script,
-  sinceArgument,
-  symptomArgument,
-} from './prompt.ts';
+import { call, type GpuPrompt, gpuArgument, script, sinceArgument, symptomArgument } from './prompt.ts';
 
 const gpuTriage: GpuPrompt = {
   name: 'gpu-triage',
@@ -67,8 +60,16 @@ const explainTrainingFailure: GpuPrompt = {
   argsSchema: z.object({
     symptom: symptomArgument,
     gpu: gpuArgument,
-    pid: z.string().regex(/^\d{1,10}$/, 'expected a process id').optional().describe('Host process id, if known.'),
-    at: z.string().max(40).optional().describe('When it failed: ISO 8601 time, or duration back from now (30m, 2h).'),
+    pid: z
+      .string()
+      .regex(/^\d{1,10}$/, 'expected a process id')
+      .optional()
+      .describe('Host process id, if known.'),
+    at: z
+      .string()
+      .max(40)
+      .optional()
+      .describe('When it failed: ISO 8601 time, or duration back from now (30m, 2h).'),
   }),
   build: ({ symptom, gpu, pid, at }) => {
     // The most telling of what is known: the tool takes one.

@@ -4,7 +4,6 @@ import type { GpuReading } from '../domain/gpu.ts';
 import {
   type Action,
   actions,
-  confidences,
   type Finding,
   type Verdict,
   verdicts,
@@ -218,10 +217,8 @@ export const findingsSchema = z.array(
   z.looseObject({
     ruleId: z.string(),
     verdict: z.enum(verdicts),
-    gpu: z.number().optional(),
     what: z.string(),
     action: z.enum(actions),
-    confidence: z.enum(confidences),
   }),
 );
 
@@ -234,14 +231,7 @@ export function answerSchema(payload: z.ZodRawShape): z.ZodObject {
     verdict: z.enum(verdicts).optional(),
     summary: z.string(),
     ...payload,
-    gaps: z.array(
-      z.looseObject({
-        gpu: z.number().optional(),
-        field: z.string(),
-        reason: z.string(),
-        detail: z.string(),
-      }),
-    ),
+    gaps: z.array(looseRow),
     coverage: looseRow,
     nextSteps: z.array(looseRow),
   });

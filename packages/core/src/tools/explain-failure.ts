@@ -58,13 +58,11 @@ export function explainFailureTool(toolkit: Toolkit) {
       notYourCode: z.union([z.boolean(), z.literal('undecided')]),
       cause: z.enum(causes),
       confidence: z.enum(confidences),
-      hypotheses: z.array(z.looseObject({ cause: z.enum(causes), likelihoodPercent: z.number() })),
+      hypotheses: z.array(z.looseObject({ cause: z.string(), likelihoodPercent: z.number() })),
       findings: findingsSchema,
       wouldChange: z.array(z.string()),
       notSeen: z.array(z.string()),
       incidents: z.array(z.looseObject({ id: z.string(), kind: z.string() })),
-      total: z.number().optional(),
-      truncated: z.boolean().optional(),
     }),
     async handle({ gpu, pid, at, since, detail }, signal) {
       const now = toolkit.clock.now();

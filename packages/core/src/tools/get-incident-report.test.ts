@@ -115,8 +115,11 @@ describe('the report', () => {
   });
 
   test('events stand oldest first, also where an older one lasts longer', async () => {
-    const long = ['11:00:00', '11:04:00', '11:08:00'].map((time) => record(lossLine, at(time)));
-    const short = record(applicationFault('0000:3a:00'), at('11:05:00'));
+    const long = ['11:00:00', '11:04:00', '11:08:00'].map((time) =>
+      record(applicationFault('0000:3a:00'), at(time)),
+    );
+    // The worse one, which the incidents begin with.
+    const short = record(lossLine, at('11:05:00'));
     const log = [...long, short].sort((a, b) => ((a.at ?? '') < (b.at ?? '') ? -1 : 1));
     const { events } = reportOf(await ask({ gpus: wellNode(), log }, { gpu: 2 }));
     expect(events.map((event) => event.at)).toEqual([at('11:00:00').at, at('11:05:00').at]);
@@ -145,6 +148,16 @@ describe('Markdown', () => {
       expect(text).toContain(words);
     }
     expect(text).toContain(answer.summary);
+  });
+
+  test('what a driver or a file calls itself does not leave its code span', async () => {
+    const hostile = 'x` [click](https://example.org) `` \u001b[31m\n# y';
+    const [first, ...others] = wellNode();
+    const gpus = [{ ...first, ref: { ...h100Ref(0), name: hostile } }, ...others];
+    const describe = { driverVersion: hostile, computeApiVersion: hostile };
+    const text = textOf(await ask({ gpus, describe, log: [] }, { gpu: 0, format: 'markdown' }));
+    expect(text.split("`x' [click](https://example.org) ''  # y`")).toHaveLength(4);
+    expect(text.replace(/`[^`\n]*`/g, '')).not.toContain('click');
   });
 
   test('a counter that cannot be read any more is not a zero', async () => {

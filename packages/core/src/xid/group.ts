@@ -70,6 +70,8 @@ export interface Group {
   readonly pids: number[];
   readonly links: number[];
   readonly actions: Set<Action>;
+  /** The kernel names the driver of another kind of device for the address. */
+  isOtherDevice: boolean;
   /** The GPU on the address when the events were logged, by an identity line. */
   uuid: string | undefined;
   readonly repetition: Repetition;
@@ -110,6 +112,7 @@ export function startGroup(
     pids: [],
     links: [],
     actions: new Set(),
+    isOtherDevice: false,
     companions: new Set(),
     peers: new Set(),
     hasLinkTroubleNear: false,
@@ -129,6 +132,7 @@ export function growGroup(group: Group, event: KernelEvent, place: Place): void 
   group.last = event;
   group.lastPlace = place;
   if (event.trusted !== true) group.trusted = event.trusted;
+  if (event.decoded?.['isOtherDevice'] === true) group.isOtherDevice = true;
   const isLatestAdvice = event.xid === 154;
   if (isLatestAdvice || severityRank[event.severity] >= severityRank[group.worst.severity])
     group.worst = event;

@@ -49,7 +49,8 @@ export function groupIncidents(
   });
   const ids = incidentIds(groups);
   return groups
-    .filter((group) => group.count > 0)
+    // A device that an NVIDIA driver tells of near in time is a GPU, whatever another line calls it.
+    .filter(({ count, isOtherDevice, companions }) => count > 0 && !(isOtherDevice && companions.size === 0))
     .sort(byLastTime)
     .map((group) =>
       presentGroup(

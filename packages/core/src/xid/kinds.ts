@@ -39,9 +39,9 @@ export const kindCatalogue = {
     source: driver,
   },
   'version-mismatch': {
-    title: 'Driver library and kernel module differ',
+    title: 'Driver versions do not fit',
     explanation:
-      'A program brought a driver library of another version than the loaded kernel module. Typical after an update without a reload, or in a container with its own library.',
+      'A program brought a driver library of another version than the loaded kernel module (typical after an update without a reload, or in a container with its own library), or the kernel module does not support the GPU or lacks its firmware.',
     applicationCommon: false,
     source: driver,
   },

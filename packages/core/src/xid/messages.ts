@@ -16,6 +16,9 @@ const pci = '(?:PCI:)?(?<pci>[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}(?:\\
 const uuid = '(?<uuid>GPU-[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})';
 const re = (source: string) => new RegExp(source);
 
+/** Drivers that the kernel names before the address of an NVIDIA GPU, or of a port above one; any other has a device of its own. */
+const mayHoldGpu: ReadonlySet<string> = new Set(['nvidia', 'nouveau', 'pcieport', 'vfio-pci', 'pci']);
+
 /** First match wins. Sources: open-gpu-kernel-modules message texts; Linux drivers/pci/pcie/aer.c, drivers/iommu/amd, mm/oom_kill.c, kernel/hung_task.c, arch/x86/mm/fault.c. */
 export const messagePatterns: readonly MessagePattern[] = [
   {
@@ -44,13 +47,31 @@ export const messagePatterns: readonly MessagePattern[] = [
     kind: 'init-failure',
     pattern: re(`NVRM: (?:GPU ${pci}: )?(?:RmInitAdapter failed!|rm_init_adapter(?:\\(\\d{1,3}\\))? failed)`),
     severity: 'critical',
-    action: 'monitor',
+    // The condition of Xid 143 (immediate action RESET_GPU); a GPU that was never brought up cannot be reset by its driver. Restart:
+    // leptonai/gpud (NVML initialisation error).
+    action: 'reboot-node',
+  },
+  {
+    kind: 'version-mismatch',
+    // A driver that cannot serve this GPU at all, or has no firmware for it.
+    pattern:
+      /NVRM: installed in this system (?:is not supported by|requires use of the NVIDIA open)|NVRM: RmFetchGspRmImages: No firmware image found/,
+    severity: 'critical',
+    action: 'update-software',
   },
   {
     kind: 'init-failure',
     pattern:
       /NVRM: (?:The NVIDIA probe routine failed for \d{1,3} device|None of the NVIDIA (?:graphics adapters|devices) were initialized)/,
     severity: 'critical',
+    action: 'monitor',
+  },
+  {
+    // Another driver has the devices (on a host that passes them through, as intended), or there is none.
+    kind: 'init-failure',
+    pattern:
+      /NVRM: (?:The NVIDIA probe routine was not called for \d{1,3} device|No NVIDIA devices probed|No NVIDIA GPU found)/,
+    severity: 'warning',
     action: 'monitor',
   },
   {
@@ -82,6 +103,13 @@ export const messagePatterns: readonly MessagePattern[] = [
     kind: 'gsp-fault',
     // The driver itself says that the GPU likely needs to be reset.
     pattern: re(`NVRM: Rate limiting GSP RPC error prints for GPU at ${pci}`),
+    severity: 'fatal',
+    action: 'reset-gpu',
+  },
+  {
+    kind: 'gsp-fault',
+    // The line after it says that the GPU is likely in a bad state and may need to be reset.
+    pattern: /unexpected WPR2 already up, cannot proceed with booting GSP/,
     severity: 'fatal',
     action: 'reset-gpu',
   },
@@ -119,13 +147,14 @@ export const messagePatterns: readonly MessagePattern[] = [
   {
     kind: 'pcie-error',
     pattern: re(
-      `${pci}: PCIe Bus Error: (?:severity=)?(?<severity>[A-Z][A-Za-z() -]{1,40}), type=(?<layer>[A-Za-z ]{1,40})`,
+      `(?:(?:^|\\s)(?<driver>[\\w-]{1,32}) )?${pci}: PCIe Bus Error: (?:severity=)?(?<severity>[A-Z][A-Za-z() -]{1,40}), type=(?<layer>[A-Za-z ]{1,40})`,
     ),
     severity: 'warning',
     action: 'monitor',
-    decode: ({ severity, layer }) => ({
+    decode: ({ driver, severity, layer }) => ({
       correctable: severity?.startsWith('Correct') ?? null,
       layer: layer?.trim() ?? null,
+      ...(driver === undefined || mayHoldGpu.has(driver) ? {} : { isOtherDevice: true }),
     }),
   },
   { kind: 'pcie-error', pattern: re(`${pci}: AER: can't recover`), severity: 'warning', action: 'monitor' },

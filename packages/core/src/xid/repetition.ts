@@ -17,7 +17,10 @@ interface UnitBurst {
 
 /** How often one kind of error came on one device over the whole log. Bounded. */
 export class Repetition {
-  /** Bursts, and runs within them as far as process ids tell; a log that is read twice does not count twice. */
+  /**
+   * Bursts, and runs within them as far as process ids tell; a log that is read twice does not count twice. Of Xid 31 runs alone, as the
+   * vendor's workflow asks: one process that faults again is still one run.
+   */
   occurrenceCount = 0;
   /** Between how many starts of machine or driver it came. */
   epochCount = 0;
@@ -32,10 +35,11 @@ export class Repetition {
   /** `isNewBurst`: the event begins an incident. */
   add(event: KernelEvent, place: Place, epoch: string, isNewBurst: boolean): void {
     const isOtherRun = !isNewBurst && this.#isNewRun(event, place);
+    const isSameRun = this.#isSameRun(event, epoch);
     if (event.pid !== undefined && this.#pids.size < maximumStarts) this.#pids.add(event.pid);
     if (epoch !== this.#lastEpoch) this.epochCount += 1;
     this.#lastEpoch = epoch;
-    if ((isNewBurst || isOtherRun) && !this.#isKnownStart(place)) {
+    if ((isNewBurst || isOtherRun) && !isSameRun && !this.#isKnownStart(place)) {
       this.occurrenceCount += 1;
       this.#starts.push(place);
       if (this.#starts.length > maximumStarts) this.#starts.shift();
@@ -55,6 +59,10 @@ export class Repetition {
   #isNewRun({ pid }: KernelEvent, place: Place): boolean {
     if (pid === undefined || this.#pids.size === 0 || this.#pids.has(pid) || !this.#last) return false;
     return secondsBetween(this.#last, place) > burstSeconds;
+  }
+
+  #isSameRun({ xid, pid }: KernelEvent, epoch: string): boolean {
+    return xid === 31 && pid !== undefined && this.#pids.has(pid) && epoch === this.#lastEpoch;
   }
 
   #isKnownStart(place: Place): boolean {

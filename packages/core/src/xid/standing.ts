@@ -172,8 +172,9 @@ export class StandingJudge {
 /** The driver names itself only after it has tried its GPUs: what failed a moment before the banner failed in that very load. */
 const loadSeconds = 30;
 
-function isSameLoad(restart: Restart, { label, lastPlace }: Group): boolean {
-  const isOfProbing = label === 'bus-loss' || label === 'init-failure' || label === 'pcie-error';
+function isSameLoad(restart: Restart, { label, lastPlace, worst }: Group): boolean {
+  const isUnfit = label === 'version-mismatch' && worst.severity === 'critical';
+  const isOfProbing = label === 'bus-loss' || label === 'init-failure' || label === 'pcie-error' || isUnfit;
   return (
     restart.kind === 'driver-load' && isOfProbing && secondsBetween(lastPlace, restart) <= loadSeconds
   );

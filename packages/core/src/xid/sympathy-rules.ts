@@ -19,6 +19,13 @@ const isFatal = (cause: Group) => severityRank[cause.worst.severity] >= severity
 const isRequested = (cause: Group, effect: Group) =>
   effect.worst.decoded?.['causedByPreviousXid'] === cause.label;
 
+/** A line that names no device may be about any. */
+function isForSameDevice({ subject: cause }: Group, { subject: effect }: Group): boolean {
+  return (
+    cause.pciAddress === null || effect.pciAddress === null || cause.pciAddress === effect.pciAddress
+  );
+}
+
 const nvlinkXids: readonly Label[] = [74, 136, 144, 145, 146, 147, 148, 149, 150, 155];
 
 /**
@@ -98,6 +105,20 @@ export const sympathyRules: readonly SympathyRule[] = [
     causes: ['bus-loss'],
     where: 'gpu',
     because: 'It is the same loss of the bus that the driver tells of in words.',
+  },
+  {
+    effects: ['init-failure'],
+    causes: ['version-mismatch'],
+    where: 'machine',
+    when: isForSameDevice,
+    because: 'The driver does not fit the GPU, so it could not bring it up.',
+  },
+  {
+    effects: ['init-failure'],
+    causes: ['gsp-fault'],
+    where: 'machine',
+    when: (cause, effect) => cause.worst.severity === 'fatal' && isForSameDevice(cause, effect),
+    because: 'The system processor of the GPU did not start, so the driver could not bring the GPU up.',
   },
   {
     effects: ['gsp-fault'],

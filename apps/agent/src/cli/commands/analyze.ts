@@ -1,4 +1,11 @@
-import { isContext, isGpuError, parseKernelEvent, type Verdict, verdictOfEvent, worstVerdict } from '@k8s-gpu-mcp/core';
+import {
+  isContext,
+  isGpuError,
+  parseKernelEvent,
+  type Verdict,
+  verdictOfEvent,
+  worstVerdict,
+} from '@k8s-gpu-mcp/core';
 import { readText, scanKernelLog } from '@k8s-gpu-mcp/host-linux';
 import { openRecordings, type Recordings } from '@k8s-gpu-mcp/replay';
 import { analyzeRecordings } from '../../analyze/answer.ts';
@@ -55,7 +62,8 @@ async function report(inputs: readonly Input[], context: CommandContext): Promis
   const { config, host, terminal, note } = context;
   const recordings = await open(inputs, host.stdin);
   try {
-    for (const { name, error } of recordings.files) if (error) note(`${name}: ${error.message}. ${error.hint}`);
+    for (const { name, error } of recordings.files)
+      if (error) note(`${name}: ${error.message}. ${error.hint}`);
     for (const line of recordings.notes) note(line);
     const { gpu, pid, at, since } = config;
     const result = await analyzeRecordings(recordings, {
@@ -83,13 +91,12 @@ async function report(inputs: readonly Input[], context: CommandContext): Promis
 }
 
 async function open(inputs: readonly Input[], stdin: AsyncIterable<Uint8Array>): Promise<Recordings> {
-  const sources = inputs.map(({ name, stats }) =>
-    stats ? { name, path: name } : { name, stream: stdin },
-  );
+  const sources = inputs.map(({ name, stats }) => (stats ? { name, path: name } : { name, stream: stdin }));
   try {
     return await openRecordings(sources, { readText, scanKernelLog });
   } catch (error) {
-    if (isGpuError(error) && error.code === 'INVALID_INPUT') throw new UsageError(`${error.message} ${error.hint}`);
+    if (isGpuError(error) && error.code === 'INVALID_INPUT')
+      throw new UsageError(`${error.message} ${error.hint}`);
     throw error;
   }
 }

@@ -2,8 +2,8 @@ import { composeDoctor } from '../../composition/compose-doctor.ts';
 import { checkBackend, checkKernelLogs, checkLibraries } from '../../doctor/backend-checks.ts';
 import type { Check, CheckStatus } from '../../doctor/check.ts';
 import { checkDevices, checkNode, checkProcess } from '../../doctor/host-checks.ts';
-import { checkRecorder } from '../../doctor/recorder-check.ts';
 import { readHostFacts } from '../../doctor/host-facts.ts';
+import { checkRecorder } from '../../doctor/recorder-check.ts';
 import { agentVersion } from '../../version.ts';
 import type { CommandContext } from '../command.ts';
 import { exitCodeOf } from '../exit-codes.ts';
@@ -13,7 +13,10 @@ import type { Style, Terminal } from '../terminal.ts';
 /** What this machine lets the agent see, one line a check, and what to do about what is missing. */
 export async function doctor({ config, host, terminal, createLogger }: CommandContext): Promise<number> {
   const logger = await createLogger();
-  const { provider, kernelLogs, libraries, recorderOptions, openLibrary } = await composeDoctor(config, logger);
+  const { provider, kernelLogs, libraries, recorderOptions, openLibrary } = await composeDoctor(
+    config,
+    logger,
+  );
   const facts = readHostFacts(host.env);
   const { checks: backend, gpuCount } = await checkBackend(provider);
   const isReal = !provider.manifest.simulated && config.backend !== 'replay';

@@ -3,6 +3,7 @@ import { h100Links, h100Node, h100Ref, h100Sample } from '../../../test/h100.ts'
 import { seededRandom } from '../../../test/random.ts';
 import { record, xidLine } from '../../../test/rig.ts';
 import type { KernelLogRecord } from '../../domain/event.ts';
+import { GpuError } from '../../errors.ts';
 import type { HostProcess } from '../../ports/host-processes.ts';
 import { fixedClock, inMemoryHostProcesses, inMemoryKernelLog, stubProvider } from '../../testing.ts';
 import { createGpuTools } from '../create-gpu-tools.ts';
@@ -21,10 +22,10 @@ const errorCounts = {
 };
 
 const deviceOf = (gpu: number) => h100Ref(gpu).pciAddress?.replace(/\.0$/, '') ?? '';
-/** Eight GPUs with everything wrong, and every process on all of them. */
+/** Eight GPUs with everything wrong, the last two beyond reading, and every process on all of them. */
 const sickGpus = (pids: readonly number[]) =>
-  h100Node(
-    Object.fromEntries(
+  h100Node({
+    ...Object.fromEntries(
       Array.from({ length: 8 }, (_, index) => [
         index,
         h100Sample(index, {
@@ -65,7 +66,9 @@ const sickGpus = (pids: readonly number[]) =>
         }),
       ]),
     ),
-  );
+    6: new GpuError('NO_PERMISSION', 'NVML_ERROR_NO_PERMISSION (4)'),
+    7: new GpuError('GPU_LOST', 'NVML_ERROR_GPU_IS_LOST (15)'),
+  });
 
 async function report({ log, processes, nodeName = 'gpu-node-7' }: Node, input: object) {
   const silent = { debug() {}, info() {}, warn() {}, error() {} };
@@ -73,7 +76,10 @@ async function report({ log, processes, nodeName = 'gpu-node-7' }: Node, input: 
   const tools = createGpuTools(
     {
       gpuProvider: stubProvider({ gpus: sickGpus(processes.map(({ pid }) => pid)) }),
-      kernelLog: inMemoryKernelLog(log),
+      kernelLog: inMemoryKernelLog(log, {
+        source: 'file:/home/mallory-user/kern.log',
+        skipped: [{ source: 'file:/home/mallory-user/other.log', reason: 'EACCES: /home/mallory-user/other.log' }],
+      }),
       hostProcesses: inMemoryHostProcesses(processes),
       clock: {
         ...clock,
@@ -248,7 +254,7 @@ describe('redaction', () => {
           `pid=77, name=${random.pick(['secret_train', 'quux_model.py'])}, ${tail}`,
         );
         return record(text, {
-          raw: random.pick(shapes)(text),
+          raw: (shapes[index % shapes.length] ?? String)(text),
           at: `2026-11-21T11:${String(index + 10)}:00.000Z`,
         });
       }),

@@ -46,10 +46,10 @@ export function renderMarkdown(parts: MarkdownParts): string {
     ...section('GPUs', report.gpus.flatMap(gpuLines), report.omitted['gpus']),
     ...section('Kernel-log incidents', report.incidents.flatMap(incidentLines), report.omitted['incidents']),
     ...section('Events', report.events.map(eventLine), report.omitted['events']),
-    ...section('Processes', fence(report.processes), report.omitted['processes']),
+    ...section('Processes', jsonFence(report.processes), report.omitted['processes']),
     ...section(
       'What the programs said',
-      fence(report.applicationErrors),
+      jsonFence(report.applicationErrors),
       report.omitted['applicationErrors'],
     ),
     ...section('What would change this', diagnosis.wouldChange.map(listItem)),
@@ -83,7 +83,8 @@ function evidenceLine({ field, value, threshold, at, file, line }: Evidence): st
 }
 
 function gpuLines(gpu: ReportedGpu): string[] {
-  const { index, state, counters, countersBeforeAt, zeroCounterCount, ...identity } = gpu;
+  const { index, state, counters, countersBeforeAt, zeroCounterCount, omittedCounterCount, ...identity } =
+    gpu;
   const named = Object.entries(identity).filter(([, value]) => value !== null);
   return [
     `### GPU ${index} (${state})`,
@@ -91,7 +92,8 @@ function gpuLines(gpu: ReportedGpu): string[] {
     ...named.map(([name, value]) => `- ${name}: ${code(String(value))}`),
     '',
     ...counterTable(counters, countersBeforeAt),
-    ...(zeroCounterCount ? [`${zeroCounterCount} other counters are zero.`, ''] : []),
+    ...(omittedCounterCount ? [`${omittedCounterCount} more that count are not shown.`, ''] : []),
+    ...(zeroCounterCount ? [`${zeroCounterCount} others are zero.`, ''] : []),
   ];
 }
 
@@ -133,7 +135,7 @@ const eventLine = ({ at, gpu, what }: IncidentReport['events'][number]) =>
 const gapLine = ({ gpu, field, reason, detail }: Gap) =>
   `- ${placeOf(gpu)}${field}: ${reason} (${code(detail)})`;
 
-const fence = (rows: readonly object[]) =>
+const jsonFence = (rows: readonly object[]) =>
   rows.length > 0 ? fenced(rows.map((row) => JSON.stringify(row))) : [];
 
 /** Quarantined text has no line breaks and no three backticks: no line of it ends the fence. */

@@ -61,7 +61,7 @@ function keptText(readings: readonly GpuReading[]): string {
   return ['NVRM: Xid (PCI: pid= name= GPU kernel: nvidia-nvswitch: SXid', ...own].join('\n').toLowerCase();
 }
 
-function namesIn({ holders, incidents, applicationErrors }: NodeExamination): readonly string[] {
+function namesIn({ holders, log, applicationErrors }: NodeExamination): readonly string[] {
   const names = [
     ...holders.flatMap(({ process }) =>
       process
@@ -74,13 +74,15 @@ function namesIn({ holders, incidents, applicationErrors }: NodeExamination): re
           ]
         : [],
     ),
-    ...incidents.flatMap(({ processes }) => processes.map(({ name }) => name)),
-    ...applicationErrors.map(({ processName }) => processName),
+    ...[...log.events, ...applicationErrors].map(({ processName }) => processName),
   ];
   // As the text has them: made harmless, but not cut.
-  return names.flatMap((name) => (name ? [quarantine(name, 4_096)] : []));
+  return [...new Set(names)]
+    .slice(0, maximumNames)
+    .flatMap((name) => (name ? [quarantine(name, 4_096)] : []));
 }
 
+const maximumNames = 1_000;
 const maximumWords = 64;
 /** Of a command line what is no plain word: files, options with values. */
 const tellingWords = (command: string) =>
@@ -93,9 +95,13 @@ const tellingWords = (command: string) =>
 /** An id as logs write it: whole, its first twelve digits, or with underscores (systemd slices). */
 const idsOf = (id: string | null | undefined) => (id ? [id, id.slice(0, 12), id.replaceAll('-', '_')] : []);
 
-function hostsIn({ incidents, applicationErrors }: NodeExamination, nodeName: string): readonly string[] {
-  const lines = [...incidents.flatMap(({ raw }) => raw), ...applicationErrors.map(({ raw }) => raw)];
-  const hosts = [nodeName, ...lines.flatMap((line) => hostOfLine(line.slice(0, 512)) ?? [])];
+const maximumHosts = 64;
+
+function hostsIn({ log, applicationErrors }: NodeExamination, nodeName: string): readonly string[] {
+  const named = [...log.events, ...applicationErrors].flatMap(
+    ({ raw }) => hostOfLine(raw.slice(0, 512)) ?? [],
+  );
+  const hosts = [nodeName, ...new Set(named)].slice(0, maximumHosts);
   // Logs and people write it with and without its domain.
   return hosts.flatMap((host) => [host, host.split('.')[0] ?? host]);
 }

@@ -23,6 +23,8 @@ export interface ReportedGpu {
   readonly counters: readonly CounterRow[];
   /** Counters that are zero, before and now, and left out. */
   readonly zeroCounterCount?: number;
+  /** Counters that say something and are left out for want of room. */
+  readonly omittedCounterCount?: number;
 }
 
 /** A GPU with what it counts, and counted before. */
@@ -52,7 +54,7 @@ export function reportGpu(reading: GpuReading, before: GpuReading | undefined): 
 /** Files may say anything. */
 const textOf = (text: string | null | undefined) => (text ? quarantine(text, 96) : null);
 
-const maximumShortCounters = 6;
+const maximumShortCounters = 12;
 
 /** The counters that say something, those that changed first. */
 export function shortGpu({ counters, ...rest }: ReportedGpu): ReportedGpu {
@@ -61,5 +63,11 @@ export function shortGpu({ counters, ...rest }: ReportedGpu): ReportedGpu {
     .toSorted((a, b) => Number(hasChanged(b)) - Number(hasChanged(a)))
     .slice(0, maximumShortCounters);
   const zeroCounterCount = counters.length - telling.length;
-  return { ...rest, counters: shown, ...(zeroCounterCount > 0 ? { zeroCounterCount } : {}) };
+  const omittedCounterCount = telling.length - shown.length;
+  return {
+    ...rest,
+    counters: shown,
+    ...(zeroCounterCount > 0 ? { zeroCounterCount } : {}),
+    ...(omittedCounterCount > 0 ? { omittedCounterCount } : {}),
+  };
 }
