@@ -58,6 +58,9 @@ const links = (...changed: Partial<NvLink>[]): Changes => ({
 });
 const state = (changes: Partial<GpuReading>): GpuReading => ({ ...h100Reading(), ...changes });
 
+/** As a list of links prints them that does not say what they lead to. */
+const unnamed = (active: boolean) => h100Links().map((link) => ({ ...link, active, remoteDeviceType: null }));
+
 /** Before Ada: absolute thresholds, no margins. Values of an A100. */
 const absolute = (changes: Partial<GpuReading['thermal']>): Changes => ({
   thermal: {
@@ -99,6 +102,19 @@ export const ruleCases: Readonly<Record<string, RuleCases>> = {
   'gpu.unreadable': {
     raises: [raises('state', state({ state: 'unreadable' }), { verdict: 'unknown' })],
     passes: [passes('answers', h100Reading())],
+  },
+  'gpu.missing-handle': {
+    raises: [
+      raises('not to be opened', state({ state: 'unreadable', errorCode: 'GPU_NOT_FOUND' }), {
+        verdict: 'critical',
+        action: 'reboot-node',
+        actionAlone: 'monitor',
+      }),
+    ],
+    passes: [
+      passes('not permitted', state({ state: 'unreadable', errorCode: 'NO_PERMISSION' })),
+      passes('not read', state({ state: 'unreadable', errorCode: 'UNAVAILABLE' })),
+    ],
   },
   'driver.library-crashed': {
     raises: [raises('error code', state({ state: 'unreadable', errorCode: 'ADAPTER_CRASHED' }))],
@@ -787,11 +803,24 @@ export const ruleCases: Readonly<Record<string, RuleCases>> = {
         verdict: 'critical',
         action: 'reset-gpu',
       }),
+      raises(
+        'one of 18 that do not say what they lead to',
+        h100Reading({
+          nvlink: { links: unnamed(true).map((link) => ({ ...link, active: link.link !== 4 })) },
+        }),
+        { verdict: 'critical' },
+      ),
     ],
     passes: [passes('all up', h100Reading())],
   },
   'nvlink.sibling-links': {
     raises: [
+      {
+        name: 'none, of a module whose siblings have all, told by nvidia-smi nvlink -s',
+        reading: h100Reading({ nvlink: { links: unnamed(false) } }),
+        siblings: others({ nvlink: { links: unnamed(true) } }),
+        finding: { verdict: 'critical', actionAlone: 'monitor' },
+      },
       {
         name: 'none, where siblings have 18 to the switches',
         reading: h100Reading({

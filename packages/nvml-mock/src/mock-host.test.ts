@@ -84,6 +84,13 @@ test('the workers of a job share a pod and a launcher; the one that the driver h
   expect(others).toEqual([]);
 });
 
+test('a process that sleeps in the driver holds a GPU that answers', async () => {
+  const pids = (await driverProcesses('stuck-process')).map(({ pid }) => pid);
+  expect(pids).toHaveLength(8);
+  const { processes } = await mockHostProcesses(optionsOf('stuck-process')).describe(pids, signal);
+  expect(processes.filter(({ state }) => state === 'D').map(({ pid }) => pid)).toEqual([48_213]);
+});
+
 test('what is not asked for or not there is left out', async () => {
   const { processes, seesAllProcesses } = await mockHostProcesses(optionsOf('mig')).describe([1, 2], signal);
   expect(processes).toEqual([]);

@@ -19,6 +19,10 @@ const recovery = '0x\\d \\((?:None|GPU Reset Required|Node Reboot Required|Drain
  */
 const xidForms: Readonly<Record<string, RegExp>> = {
   8: new RegExp(`^${process}(?:Ch [0-9a-f]{8}|channel 0x[0-9a-f]{8})$`),
+  31: new RegExp(
+    `^${process}channel 0x[0-9a-f]{8}, intr [0-9a-f]{8}\\. MMU Fault: ENGINE [A-Z0-9_]+ (?:GPC\\d )?[A-Z0-9_]+ faulted @ 0x[0-9a-f]+_[0-9a-f]{8}\\. Fault is of type FAULT_[A-Z_]+ ACCESS_TYPE_[A-Z_]+$`,
+  ),
+  43: new RegExp(`^${process}(?:Ch [0-9a-f]{8}|channel 0x[0-9a-f]{8})$`),
   45: new RegExp(`^${process}(?:Ch [0-9a-f]{8}|channel 0x[0-9a-f]{8})$`),
   48: new RegExp(
     `^${process}?An uncorrectable double bit error \\(DBE\\) has been detected on GPU in the framebuffer at (?:physAddr 0x[0-9a-f]+ )?partition \\d+, subpartition \\d+\\.$`,
@@ -51,6 +55,10 @@ const otherForms: readonly RegExp[] = [
   new RegExp(
     `^NVRM: Rate limiting GSP RPC error prints for GPU at PCI:${device} \\(printing 1 of every \\d+\\)\\. {2}The GPU likely needs to be reset\\.$`,
   ),
+  /^INFO: task \S{1,15}:\d+ blocked for more than \d+ seconds\.$/,
+  /^ {6}Tainted: [A-Z ]+ \d+\.\d+\.\d+-\d+-generic #\d+-Ubuntu$/,
+  /^task:\S{1,15} +state:D stack:\d+ +pid:\d+ tgid:\d+ ppid:\d+ +flags:0x[0-9a-f]{8}$/,
+  /^ nvidia_unlocked_ioctl\+0x[0-9a-f]+\/0x[0-9a-f]+ \[nvidia\]$/,
   /^NVRM: krcWatchdog_IMPL: RC watchdog: GPU is probably locked! {2}Notify Timeout Seconds: \d+$/,
 ];
 
@@ -91,6 +99,11 @@ test.each<readonly [MockScenarioName, readonly number[]]>([
   ['thermal-throttle', []],
   ['nvlink-down', [74]],
   ['gsp-timeout', [119, 119, 119]],
+  ['gsp-storm', [...Array.from({ length: 36 }, () => 119), 154]],
+  ['application-page-fault', [31, 43]],
+  ['power-brake', []],
+  ['stuck-process', []],
+  ['recovered-by-reset', [119, 154, 154]],
   ['hung-driver', [8]],
   ['mig', []],
   ['vbios-drift', []],

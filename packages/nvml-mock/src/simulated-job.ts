@@ -62,7 +62,7 @@ export function processesOn(node: SimulatedNode): readonly SimulatedProcess[] {
         pid,
         parentPid: firstPid,
         command: `/usr/bin/python3 -u train.py --local-rank ${index}`,
-        state: condition.failure === 'hung' ? 'D' : 'R',
+        state: condition.failure === 'hung' || condition.holderStuck ? 'D' : 'R',
         ...job,
         gpuIndex: index,
         gpuInstanceId: null,

@@ -237,7 +237,7 @@ describe('the newest capture of each GPU', () => {
     const { gpus } = await describeOf(recordings);
     expect(gpus).toHaveLength(2);
     await expect(recordings.gpuProvider.readGpu(gpus[1]!, ['memory'], unaborted())).rejects.toMatchObject({
-      code: 'UNAVAILABLE',
+      code: 'GPU_NOT_FOUND',
     });
     expect(recordings.notes.join()).toContain('does not list GPU 1');
   });

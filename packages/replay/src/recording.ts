@@ -19,6 +19,8 @@ export interface CapturedGpu {
   /** When the whole GPU could not be read (`ERR!`, `GPU is lost`, `Unable to determine the device handle`). */
   readonly state?: 'lost' | 'reset-required' | 'unreadable';
   readonly stateDetail?: string;
+  /** The output ends inside of this GPU: what is not there was not left out by the tool. */
+  readonly isCut?: true;
 }
 
 /** One run of nvidia-smi, as far as a file holds it. */

@@ -78,7 +78,7 @@ describe('the check itself', () => {
     const names: string[] = [];
     const failures: string[] = [];
     const broken = createReplayProvider(
-      { gpus: [], driverVersion: null, computeApiVersion: null, notes: [] },
+      { gpus: [], driverVersion: null, computeApiVersion: null, unshownCount: 0, notes: [] },
       [],
     );
     const running: Promise<void>[] = [];

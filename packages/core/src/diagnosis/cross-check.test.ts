@@ -83,12 +83,18 @@ describe('a GPU that is missing', () => {
   });
 
   test('from the driver, when no device files can be seen: less sure', () => {
-    for (const deviceNodes of [null, []]) {
-      const [found] = check(listed(0, 1, 2, 3, 4, 5, 6), { deviceNodes }).candidates;
-      expect(found).toMatchObject({
+    const lessSure = { ruleId: 'gpu.missing-from-driver', verdict: 'warning', confidence: 'low' };
+    expect(check(listed(0, 1, 2, 3, 4, 5, 6), { deviceNodes: [] }).candidates[0]).toMatchObject(lessSure);
+    // Half of the GPUs and fewer: as a container is given them.
+    expect(check(listed(0, 1, 2, 3), { deviceNodes: null }).candidates[0]).toMatchObject(lessSure);
+  });
+
+  test('from the driver, beside most of the others, in files, which have no device files', () => {
+    for (const some of [listed(0, 1, 2, 3, 4, 5, 6), listed(0, 1, 2, 3, 4), listed()]) {
+      expect(check(some, { deviceNodes: null }).candidates[0]).toMatchObject({
         ruleId: 'gpu.missing-from-driver',
-        verdict: 'warning',
-        confidence: 'low',
+        verdict: 'critical',
+        actionAlone: 'monitor',
       });
     }
   });

@@ -212,7 +212,9 @@ function missingFromDriver(
   const given = nodes !== null && nodes.length > 0 && nodes.length <= listed.length;
   const answering = unlisted.filter((gpu) => gpu.respondsOnBus !== false);
   const judged = given ? unlisted.filter((gpu) => gpu.respondsOnBus === false) : unlisted;
-  const sure = unplaced === 0 && nodes !== null && nodes.length > 0;
+  // Files have no device files. Containers are given some of the GPUs, seldom most of them; a driver that lists none was asked in vain.
+  const isMinority = listed.length === 0 || unlisted.length < listed.length;
+  const sure = unplaced === 0 && (nodes === null ? isMinority : nodes.length > 0);
   const detail = `${answering.length} of the GPUs on the PCI bus have no device file here: this process was given only some of them, so whether the driver lists them cannot be told`;
   return {
     candidates: judged.map(({ pciAddress }) =>
@@ -223,7 +225,7 @@ function missingFromDriver(
         evidence: [{ field: 'pciBus.pciAddress', value: pciAddress }],
         action: 'reboot-node',
         actionAlone: 'monitor',
-        confirmedBy: ['gpu.config-space-dead', ...notComingUp],
+        confirmedBy: ['gpu.config-space-dead', 'gpu.missing-all', ...notComingUp],
         confidence: sure || given ? 'high' : 'low',
       }),
     ),

@@ -11,18 +11,16 @@ const hardwareTests =
   /^(?:gpumemory|memory|memtest|memorybandwidth|pcie|pcibandwidth|pulsetest|diagnostic|sm(?:stress|performance)|targeted(?:stress|power)|nvbandwidth|ncclallreduce|eud|cpueud|integration)$/;
 const source = 'NVIDIA DCGM diagnostics guide (a failed test is the vendor’s own statement)';
 
+/** The same fault as the rule of this name on the readings of a GPU, which publishes it. Source: NVIDIA DCGM 4.6 health; NVSentinel. */
+const corruptInforom = {
+  ruleId: 'inforom.corrupt',
+  verdict: 'critical',
+  action: 'reset-gpu',
+  confidence: 'high',
+  source: 'NVIDIA DCGM 4.6 health (InfoROM corrupt: failure); NVSentinel',
+} as const;
+
 export const diagnosticTestRules = [
-  {
-    id: 'inforom.corrupt',
-    title: 'InfoROM corrupt',
-    threshold: "the vendor's diagnostic or nvidia-smi says so",
-    appliesTo: 'results of `dcgmi diag`, and warnings of nvidia-smi, among the files',
-    verdict: 'critical',
-    action: 'reset-gpu',
-    confidence: 'high',
-    source: 'NVIDIA DCGM 4.6 health (InfoROM corrupt: failure); NVSentinel',
-    note: 'A reset mends a write that was cut off; what stays after it is for support.',
-  },
   {
     id: 'diagnostic.hardware-test',
     title: "A hardware test of the vendor's diagnostic",
@@ -70,15 +68,10 @@ export function diagnosticTestFindings(tests: readonly DiagnosticTest[]): readon
 }
 
 function inforomFinding(gpu: number | null, citation: Citation): Finding {
-  const [{ id, verdict, action, confidence, source: vendor }] = diagnosticTestRules;
   return {
-    ruleId: id,
-    verdict,
+    ...corruptInforom,
     ...(gpu === null ? {} : { gpu }),
     what: 'The InfoROM, the configuration memory of this GPU, does not check: reset the GPU, and if it stays so it is for support.',
     evidence: [{ field: 'inforom', value: 'corrupt', ...citation }],
-    action,
-    source: vendor,
-    confidence,
   };
 }

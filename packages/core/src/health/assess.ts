@@ -80,7 +80,8 @@ export function assessGpu(
     } else if (outcome === 'not-applicable' || outcome === 'not-judged') checks.notApplicable += 1;
     else if ('unknown' in outcome) {
       checks.unknown += 1;
-      if (rule.essential) candidates.push(unjudged(rule, outcome.unknown));
+      const isNotUnderstood = rule.mustBeUnderstood === true && outcome.unknown.reason === 'error';
+      if (rule.essential || isNotUnderstood) candidates.push(unjudged(rule, outcome.unknown));
     } else {
       const { finding } = outcome;
       // What is only worth telling is no failure.

@@ -16,13 +16,20 @@ import {
 const isOnSwitch = ({ nvlink }: GpuReading) =>
   nvlink?.links?.some(({ remoteDeviceType }) => remoteDeviceType === 'switch') === true;
 
+/** Without a word on how it ended, a registration that has ended may have failed. */
+function withoutStatus(reading: GpuReading): RuleOutcome {
+  const outcome = missing(reading, 'fabric.status');
+  if (outcome !== 'not-applicable') return outcome;
+  return { unknown: { field: 'fabric.status', reason: 'error', detail: 'completed without a status' } };
+}
+
 function evaluateFabricState(reading: GpuReading): RuleOutcome {
   const state = readingOf(reading, 'fabric.state');
   if (state === undefined) return missing(reading, 'fabric.state');
   if (state === 'not-supported') return 'not-applicable';
   if (state === 'completed') {
     const status = readingOf(reading, 'fabric.status');
-    if (status === undefined) return missing(reading, 'fabric.status');
+    if (status === undefined) return withoutStatus(reading);
     if (status === 'NVML_SUCCESS') return 'pass';
     return finding({
       verdict: 'critical',
@@ -120,6 +127,7 @@ export const fabricRules: readonly HealthRule[] = [
       'NVSentinel system services (PR#1382); leptonai/gpud PR#1106, #1147, #1206; NVIDIA Health Validation',
     note: 'PCIe cards and machines without NVLink switches say not-supported and are not judged. A reading seconds after boot may catch a registration that is still under way; a host that lends its GPUs to virtual machines may wait for them.',
     essential: false,
+    mustBeUnderstood: true,
     sections: ['fabric', 'nvlink'],
     applies: ({ nvswitch }, reading) => nvswitch !== 'never' || isOnSwitch(reading),
     evaluate: evaluateFabricState,

@@ -83,8 +83,8 @@ function evaluateRemappedRows(reading: GpuReading, context: RuleContext): RuleOu
     what: `${rows} memory rows were remapped for uncorrectable errors, which is the limit the vendor sets.`,
     evidence: [evidence('rowRemap.uncorrectableRowCount', rows, limit)],
     action: 'contact-support',
-    actionAlone: 'monitor',
-    confirmedBy: memoryErrors,
+    // At its limit the vendor's own health check fails the GPU.
+    authoritative: true,
     confidence: 'high',
   });
 }

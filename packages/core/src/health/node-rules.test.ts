@@ -46,9 +46,27 @@ describe('what the node tells by itself', () => {
     expect(nodeObservations(node({ confidentialComputingEnabled: null }))).toEqual([]);
   });
 
+  const none = { field: 'gpus', reason: 'error', detail: 'no devices' } as const;
+  const short = { field: 'gpus', reason: 'not-observable', detail: '1 more' } as const;
+
+  test('no GPU at all is the worst count; fewer than are counted, or half of one, leaves the node unknown', () => {
+    expect(nodeObservations(node({ gaps: [none] }))).toMatchObject([
+      { ruleId: 'gpu.missing-all', verdict: 'critical' },
+    ]);
+    expect(nodeObservations(node({ gaps: [short, { ...short, gpu: 7 }] }))).toMatchObject([
+      { ruleId: 'gpu.unreadable-rest', verdict: 'unknown' },
+      { ruleId: 'gpu.unreadable-rest', verdict: 'unknown', gpu: 7 },
+    ]);
+    expect(nodeObservations(node({ gaps: [{ ...short, field: 'driverVersion' }] }))).toEqual([]);
+  });
+
   test('every row is raised by one of the above', () => {
     const raised = nodeObservations(
-      node({ libraryVersion: '13.590.48.01', confidentialComputingEnabled: true }),
+      node({
+        libraryVersion: '13.590.48.01',
+        confidentialComputingEnabled: true,
+        gaps: [none, short],
+      }),
     );
     const all = [...raised, driverUnusable].map(({ ruleId }) => ruleId);
     expect(new Set(all)).toEqual(new Set(nodeRules.map(({ id }) => id)));

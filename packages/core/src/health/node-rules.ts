@@ -1,3 +1,4 @@
+import type { Gap } from '../domain/gap.ts';
 import type { NodeDescription } from '../domain/gpu.ts';
 import type { Candidate, PublishedRule } from './rule.ts';
 
@@ -22,6 +23,25 @@ const rules = {
     source:
       'NVML NVML_ERROR_LIB_RM_VERSION_MISMATCH; leptonai/gpud (NVML that cannot be initialised is unhealthy); NVIDIA/k8s-device-plugin#1431',
     note: 'In a container it can be the library of the container alone.',
+  },
+  'gpu.missing-all': {
+    title: 'No GPU found',
+    threshold: 'nvidia-smi was run and found no devices',
+    appliesTo: 'captures of nvidia-smi',
+    verdict: 'critical',
+    action: 'monitor',
+    confidence: 'medium',
+    source: 'aws/eks-node-monitoring-agent#241 (no GPU taken for healthy); leptonai/gpud (GPU count)',
+    note: 'What the PCI bus and the kernel log show of the same machine decides on a reboot.',
+  },
+  'gpu.unreadable-rest': {
+    title: 'Capture that is not whole',
+    threshold: 'more GPUs counted than shown, or an output that ends in the middle of a GPU',
+    appliesTo: 'captures of nvidia-smi',
+    verdict: 'unknown',
+    action: 'none',
+    confidence: 'high',
+    source: 'NVIDIA/NVSentinel#155, aws/eks-node-monitoring-agent#241 (unreadable taken for healthy)',
   },
   'driver.confidential-computing': {
     title: 'Confidential computing is on',
@@ -76,5 +96,20 @@ export function nodeObservations(node: NodeDescription): readonly Candidate[] {
       }),
     );
   }
-  return observations;
+  return [...observations, ...node.gaps.flatMap(ofUnshownGpus)];
+}
+
+/** GPUs that a node is known to have, or to lack, and that nobody could read. */
+function ofUnshownGpus({ field, reason, detail, gpu }: Gap): Candidate[] {
+  if (field !== 'gpus') return [];
+  const isNone = reason === 'error';
+  const what =
+    gpu === undefined
+      ? 'More GPUs are counted than the files show, so nothing can be said of the health of the others.'
+      : 'The output ends in the middle of this GPU, so what follows of it is not known.';
+  const found = candidate(isNone ? 'gpu.missing-all' : 'gpu.unreadable-rest', {
+    what: isNone ? 'The driver answered, and found no GPU at all.' : what,
+    evidence: [{ field, value: detail }],
+  });
+  return [gpu === undefined ? found : { ...found, gpu }];
 }

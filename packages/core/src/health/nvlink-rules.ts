@@ -1,5 +1,6 @@
 import { medianOf } from '../diagnosis/statistics.ts';
 import type { GpuReading } from '../domain/gpu.ts';
+import { productOf } from './applicability.ts';
 import { counted, inWords, type LinkGrowth, missingOfLinks, peersOf, whenLinksGrown } from './compare.ts';
 import { linkFault } from './confirmation.ts';
 import {
@@ -19,16 +20,17 @@ function evaluateInactiveLinks(reading: GpuReading): RuleOutcome {
   const active = links.filter((link) => link.active === true);
   const inactive = links.filter((link) => link.active === false);
   if (active.length > 0 && inactive.length > 0) {
-    // On a switch every link is wired; a bridge between cards may leave some unused.
-    const onSwitch = active.some((link) => link.remoteDeviceType === 'switch');
+    // On a baseboard every link is wired; a bridge between cards may leave some unused.
+    const onSwitch = isOnSwitch(reading);
+    const isWired = onSwitch || isOnBaseboard(reading);
     return finding({
-      verdict: onSwitch ? 'critical' : 'warning',
+      verdict: isWired ? 'critical' : 'warning',
       what: `${inactive.length} of ${links.length} NVLinks are down (${inactive.map(({ link }) => link).join(', ')}) while the others are up.`,
       evidence: [evidence('nvlink.links', active.length, links.length)],
       action: 'reset-gpu',
       actionAlone: 'monitor',
       confirmedBy: ['fabric.', ...linkFault],
-      confidence: onSwitch ? 'high' : 'low',
+      confidence: onSwitch ? 'high' : isWired ? 'medium' : 'low',
     });
   }
   const unread = links.some((link) => link.active === null);
@@ -40,6 +42,19 @@ function evaluateInactiveLinks(reading: GpuReading): RuleOutcome {
   }
   return active.length === 0 ? 'not-applicable' : 'pass';
 }
+
+/** What the active links lead to; a registered GPU has a fabric, also where its links do not say it. */
+const isOnSwitch = (reading: GpuReading) => {
+  const remotes = activeOf(reading).flatMap(({ remoteDeviceType }) => remoteDeviceType ?? []);
+  if (remotes.length > 0) return remotes.includes('switch');
+  return reading.fabric?.state === 'completed' && reading.fabric.status === 'NVML_SUCCESS';
+};
+/** Modules whose links are all wired, where the links do not say to what. NVIDIA DGX and HGX system documentation, A100 and newer. */
+const isOnBaseboard = (reading: GpuReading) => {
+  const { formFactor, memoryRepair } = productOf(reading);
+  const isTold = activeOf(reading).some(({ remoteDeviceType }) => remoteDeviceType !== null);
+  return !isTold && formFactor === 'sxm' && memoryRepair === 'row-remap';
+};
 
 /** Links of a GPU that is divided by MIG are not in use. */
 const isWhole = ({ mig }: GpuReading) => mig?.enabled !== true;
@@ -57,7 +72,9 @@ function evaluateSiblingLinks(reading: GpuReading, context: RuleContext): RuleOu
   const most = Math.max(...peers.map((peer) => activeOf(peer).length));
   const unread = links.filter((link) => link.active === null).length;
   // With bridges between pairs of cards, one without a bridge has no link and nothing is wrong with it.
-  const isSwitched = peers.some((peer) => activeOf(peer).some((link) => link.remoteDeviceType === 'switch'));
+  const isSwitched = peers.some(
+    (peer) => activeOf(peer).length > 0 && (isOnSwitch(peer) || isOnBaseboard(peer)),
+  );
   const isToldAlone = active > 0 && links.some((link) => link.active === false);
   if (isToldAlone || active + unread >= most || (active === 0 && !isSwitched)) return 'pass';
   return finding({

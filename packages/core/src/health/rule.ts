@@ -101,6 +101,8 @@ export interface HealthRule extends PublishedRule {
   readonly confidence: Confidence;
   /** Without these the GPU cannot be called healthy. */
   readonly essential: boolean;
+  /** An answer that was given and could not be understood leaves the GPU unknown, though the rule is not essential. */
+  readonly mustBeUnderstood?: true;
   readonly sections: readonly GpuSection[];
   /** Whether the rule is for this product and mode at all; absent where every product that tells the reading is meant. */
   applies?(product: ProductFacts, reading: GpuReading): boolean;

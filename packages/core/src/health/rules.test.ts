@@ -148,7 +148,7 @@ describe('a row fires on its threshold', () => {
       'remap.uncorrectable-rows',
       '512 rows',
       h100Reading({ rowRemap: { uncorrectableRowCount: 512 } }),
-      { verdict: 'critical', action: 'contact-support', actionAlone: 'monitor' },
+      { verdict: 'critical', action: 'contact-support', authoritative: true },
     ],
     [
       'remap.bank-exhausted',
@@ -669,6 +669,7 @@ function faultsOf(rules: readonly HealthRule[]): string[] {
     h100Reading({ fabric: { status: 'NVML_ERROR_UNKNOWN', healthSummary: 'limited-capacity' } }),
     { ...h100Reading(), probeMilliseconds: 60_000 },
     { ...h100Reading(), state: 'unreadable', errorCode: 'ADAPTER_CRASHED' },
+    { ...h100Reading(), state: 'unreadable', errorCode: 'GPU_NOT_FOUND' },
     h100Reading({ clocks: { eventReasons: ['hardware-slowdown'] } }),
     ...recoveryActions.map((action) => h100Reading({ recovery: { action } })),
     ...(['lost', 'hung', 'reset-required', 'unreadable'] as const).map((state) => ({

@@ -166,14 +166,39 @@ export const stateRules: readonly HealthRule[] = [
     source: 'NVIDIA/NVSentinel#155, aws/eks-node-monitoring-agent#241 (unreadable taken for healthy)',
     essential: true,
     sections: [],
-    evaluate: ({ state, stateDetail }) =>
-      state === 'unreadable'
+    evaluate: ({ state, stateDetail, errorCode }) =>
+      state === 'unreadable' && errorCode !== 'GPU_NOT_FOUND'
         ? finding({
             verdict: 'unknown',
             what: 'This GPU could not be read, so nothing can be said of its health.',
             evidence: [{ field: 'state', value: stateDetail ?? 'unreadable' }],
             action: 'none',
             confidence: 'high',
+          })
+        : 'pass',
+  },
+  {
+    id: 'gpu.missing-handle',
+    title: 'GPU that cannot be opened',
+    threshold: 'the driver lists the GPU, or did before, and answers that it fails to open it',
+    appliesTo: 'all products',
+    verdict: 'critical',
+    action: 'reboot-node',
+    confidence: 'medium',
+    source: 'leptonai/gpud; Amazon EKS node monitoring agent; AKS GPUMissing (GPU count mismatch is fatal)',
+    note: 'A refusal for want of permission is not meant. Alone it asks for a look at the kernel log.',
+    essential: true,
+    sections: [],
+    evaluate: ({ state, stateDetail, errorCode }) =>
+      state === 'unreadable' && errorCode === 'GPU_NOT_FOUND'
+        ? finding({
+            verdict: 'critical',
+            what: 'The driver can no longer open this GPU, which it lists or has listed before.',
+            evidence: [{ field: 'state', value: stateDetail ?? 'unreadable' }],
+            action: 'reboot-node',
+            actionAlone: 'monitor',
+            confirmedBy: ['gpu.config-space-dead', 'gpu.not-on-bus', 'gpu.missing-from-driver', 'log.'],
+            confidence: 'medium',
           })
         : 'pass',
   },
@@ -220,8 +245,9 @@ export const stateRules: readonly HealthRule[] = [
     confidence: 'high',
     source:
       'NVML recovery action (field 230); NVIDIA/DCGM#263 (health said healthy while it asked for a reset)',
-    note: 'Outranks our own mapping.',
+    note: 'Outranks our own mapping. Advice that is not understood is not the same as none.',
     essential: false,
+    mustBeUnderstood: true,
     sections: ['recovery'],
     evaluate(reading) {
       const asked = readingOf(reading, 'recovery.action');

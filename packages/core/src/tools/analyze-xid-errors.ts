@@ -192,7 +192,7 @@ function summarise(incidents: readonly Incident[], log: KernelEventRead, verdict
     const worst = trusted.filter((incident) => incident.verdict === verdict);
     const list = worst.slice(0, 4).map(describe).join('; ');
     const more = worst.length > 4 ? ` and ${worst.length - 4} more` : '';
-    parts.push(`${countOf(trusted.length)}, worst first: ${list}${more}.`);
+    parts.push(`${countOf(trusted.length)}${trusted.length > 1 ? ', worst first' : ''}: ${list}${more}.`);
   }
   if (forged > 0) {
     parts.push(`${countOf(forged)} written by a program, not the kernel: no conclusion is drawn from it.`);
@@ -204,7 +204,9 @@ const countOf = (count: number) => `${count} incident${count === 1 ? '' : 's'}`;
 
 function describe(incident: Incident): string {
   const where = incident.gpu ? `GPU ${incident.gpu.index}` : (incident.pciAddress ?? 'an unnamed device');
-  return `${nameOf(incident)} on ${where} (${incident.title}${incident.count > 1 ? `, ${incident.count} times` : ''})`;
+  const times = incident.count > 1 ? `, ${incident.count} times` : '';
+  const standing = incident.standing === 'primary' ? '' : `, ${incident.standing}`;
+  return `${nameOf(incident)} on ${where} (${incident.title}${times}${standing})`;
 }
 
 const nameOf = ({ kind, xid, sxid }: Incident) =>
@@ -239,6 +241,13 @@ function nextSteps(
     action,
     reason: `The ${isVendors ? "vendor's " : ''}action for ${describe(first)}.`,
   };
+  // The vendor's word for a program that failed: whose fault it was is another question.
+  if (verdict === 'ok' && action !== 'monitor') {
+    return [
+      step,
+      { action: 'none', reason: 'See whether it was the program or the GPU.', tool: 'explain_failure' },
+    ];
+  }
   if (!hasGpus) return [step];
   return [step, { action: 'none', reason: 'See what the GPUs themselves say now.', tool: 'get_gpu_health' }];
 }

@@ -1,9 +1,16 @@
 import { z } from 'zod';
 import type { DiagnosticEvidence } from '../diagnosis/evidence.ts';
+import { plainestOf } from '../diagnosis/explain/choose-action.ts';
 import { explainFailure } from '../diagnosis/explain/explain.ts';
 import { subjectOfFinding } from '../diagnosis/explain/finding-signs.ts';
 import { nearMilliseconds } from '../diagnosis/explain/scope.ts';
-import { evidenceOfIncident, isPrimary, ruleIdOfIncident } from '../diagnosis/explain/sign.ts';
+import {
+  evidenceOfIncident,
+  isPrimary,
+  ruleIdOfIncident,
+  type Subject,
+  subjectOfIncident,
+} from '../diagnosis/explain/sign.ts';
 import { placeName } from '../diagnosis/explain/summary.ts';
 import { causes, type Diagnosis, type DiagnosisQuestion, type Hypothesis } from '../domain/diagnosis.ts';
 import type { Gap } from '../domain/gap.ts';
@@ -100,7 +107,7 @@ export function explainFailureTool(toolkit: Toolkit) {
         gpuBackend: gpuBackendCoverage(toolkit, nodeError ?? undefined),
         kernelLog: evidence.kernelLog,
         ...(examination.bus ? { pciBus: examination.bus.coverage } : {}),
-        nextSteps: nextSteps(diagnosis, question, cited.length, evidence),
+        nextSteps: nextSteps(toolkit, diagnosis, question, cited.length, evidence),
         ...(shown.length < findings.length ? { page: { total: findings.length, truncated: true } } : {}),
       });
     },
@@ -251,33 +258,69 @@ const gapsOf = ({ gaps }: DiagnosticEvidence, question: DiagnosisQuestion) =>
   question.kind === 'gpu' ? gaps.filter(({ gpu }) => gpu === undefined || gpu === question.index) : gaps;
 
 function nextSteps(
+  { recorder, recorded }: Toolkit,
   { action, cause, findings, verdict, gpu }: Diagnosis,
   question: DiagnosisQuestion,
   citedCount: number,
-  { kernelLog, nodeError }: DiagnosticEvidence,
+  evidence: DiagnosticEvidence,
 ): NextStep[] {
+  const { kernelLog, nodeError } = evidence;
   const [lead] = findings;
   const about = gpu === undefined ? {} : { gpu };
-  const place = placeName([lead ? subjectOfFinding(lead) : about]);
+  const told = lead && (gpu === undefined ? lead : plainestOf(lead, findings));
+  const alike = told
+    ? findings.filter(({ ruleId, action: asked }) => ruleId === told.ruleId && asked === told.action)
+    : [];
+  const place = placeName(told ? alike.flatMap((finding) => subjectsOf(finding, evidence)) : [about]);
+  // Files have no machine to look at: what they lack has to be collected there.
+  const look = recorded ? collect : doctor;
   const first: NextStep =
     action === 'none' && cause === 'unknown'
-      ? unknownStep(question, nodeError)
-      : { action, reason: lead ? `${place}: ${lead.what}` : 'Nothing asks for an action.' };
+      ? unknownStep(question, nodeError, look)
+      : {
+          action,
+          reason: told && asksOrTells(told) ? `${place}: ${told.what}` : 'Nothing asks for an action.',
+        };
   const isTold = verdict === 'critical' || verdict === 'warning';
+  const timeline = {
+    action: 'none',
+    reason: 'What the GPU did before and after.',
+    tool: 'get_gpu_timeline',
+  } as const;
   return [
     first,
     ...(isTold
       ? ([
           { action: 'none', reason: 'The evidence for a ticket or a return.', tool: 'get_incident_report' },
-          { action: 'none', reason: 'What the GPU did before and after.', tool: 'get_gpu_timeline' },
+          ...(recorder ? [timeline] : []),
         ] as const)
       : []),
     ...(citedCount > maximumIncidents
       ? [{ action: 'none', reason: 'All errors of the kernel log.', tool: 'analyze_xid_errors' } as const]
       : []),
-    ...(!kernelLog.readable && first.command === undefined ? [doctor] : []),
+    ...(!kernelLog.readable && first.command === undefined && first !== look ? [look] : []),
   ];
 }
+
+/** What is well, or over, is no reason to do anything. */
+const asksOrTells = ({ action, verdict }: Finding) => action !== 'none' || verdict !== 'ok';
+
+/** What a finding is about; where the driver does not list the GPU, the address of its errors. */
+function subjectsOf(lead: Finding, { incidents }: DiagnosticEvidence): readonly Subject[] {
+  const subject = subjectOfFinding(lead);
+  if (subject.gpu !== undefined || subject.pciDevice !== undefined) return [subject];
+  const behind = incidents.filter(
+    (incident) =>
+      isPrimary(incident) && incident.gpu === undefined && ruleIdOfIncident(incident) === lead.ruleId,
+  );
+  return behind.length > 0 ? behind.map(subjectOfIncident) : [subject];
+}
+
+const collect: NextStep = {
+  action: 'none',
+  reason:
+    'Give more files of that node: its kernel log (dmesg or journalctl -k), nvidia-smi -q, or nvidia-bug-report.log.gz.',
+};
 
 const doctor: NextStep = {
   action: 'none',
@@ -285,10 +328,10 @@ const doctor: NextStep = {
   command: 'k8s-gpu-mcp-server doctor',
 };
 
-function unknownStep(question: DiagnosisQuestion, nodeError: GpuError | null): NextStep {
-  if (question.kind === 'pid')
+function unknownStep(question: DiagnosisQuestion, nodeError: GpuError | null, look: NextStep): NextStep {
+  if (question.kind === 'pid' && !nodeError)
     return { action: 'none', reason: 'See which processes hold the GPUs.', tool: 'get_gpu_processes' };
   if (question.kind === 'time')
     return { action: 'none', reason: 'See at which times there were errors.', tool: 'analyze_xid_errors' };
-  return nodeError ? { ...doctor, reason: nodeError.hint } : doctor;
+  return nodeError && look === doctor ? { ...doctor, reason: nodeError.hint } : look;
 }

@@ -167,16 +167,31 @@ describe('a sick node', () => {
         clocks: { eventReasons: ['hardware-thermal-slowdown'] },
       }),
     });
+    // What the driver asks for goes before the stronger action of another finding, as in explain_failure.
     const [step] = (await health({ gpus })).nextSteps;
     expect(step).toMatchObject({
-      action: 'check-mechanicals',
-      reason: expect.stringMatching(/^GPU 6: Thermal/),
-    });
-    const reset = h100Node({ 1: gpus[1]?.sample, 4: gpus[4]?.sample });
-    expect((await health({ gpus: reset })).nextSteps[0]).toMatchObject({
       action: 'reset-gpu',
       reason: expect.stringMatching(/^GPU 1, 4: .*"reset"/),
     });
+    const hot = h100Node({ 6: gpus[6]?.sample });
+    expect((await health({ gpus: hot })).nextSteps[0]).toMatchObject({
+      action: 'check-mechanicals',
+      reason: expect.stringMatching(/^GPU 6: /),
+    });
+  });
+
+  test('names the same action as explain_failure, for the node and for the GPU', async () => {
+    const gpus = h100Node({
+      5: h100Sample(5, { recovery: { action: 'drain-and-reset' }, rowRemap: { failureOccurred: true } }),
+    });
+    const explained = await rig({ gpus }).answer('explain_failure', {});
+    const answer = await health({ gpus });
+    expect(answer.nextSteps[0]?.['action']).toBe(explained['action']);
+    expect(explained['action']).toBe('reset-gpu');
+    expect(answer.gpus[5]?.['action']).toBe('reset-gpu');
+    // Without the driver's word the vendor's own stands: the two are not the same by accident.
+    const silent = h100Node({ 5: h100Sample(5, { rowRemap: { failureOccurred: true } }) });
+    expect((await health({ gpus: silent })).gpus[5]?.['action']).toBe('run-field-diagnostic');
   });
 
   test('a summary stops at 20 findings and says how many there are; full has all', async () => {

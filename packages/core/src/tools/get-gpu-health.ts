@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { leadOfAll, plainestOf } from '../diagnosis/explain/choose-action.ts';
+import { confirmed, findingOfIncident } from '../diagnosis/explain/findings.ts';
+import { isPrimary } from '../diagnosis/explain/sign.ts';
 import type { GpuReading } from '../domain/gpu.ts';
 import { type Finding, strongestAction, type Verdict, verdicts, worstVerdict } from '../domain/verdict.ts';
 import { GpuError } from '../errors.ts';
@@ -62,7 +65,8 @@ export function getGpuHealth(toolkit: Toolkit) {
           findings: gpu === undefined ? nodeFindings : [],
         });
       }
-      const judged = assessments.map((assessment) => withFindings(assessment, holderFindings));
+      const ofLog = examination.incidents.filter(isPrimary).map(findingOfIncident);
+      const judged = assessments.map((assessment) => withFindings(assessment, holderFindings, ofLog));
       const ofNode = [...nodeFindings, ...holderFindings.filter((finding) => finding.gpu === undefined)];
       const verdict = worstVerdict([...judged, ...ofNode].map((each) => each.verdict));
       const findings = [...judged.flatMap((each) => each.findings), ...ofNode].sort(byUrgency);
@@ -91,11 +95,21 @@ export function getGpuHealth(toolkit: Toolkit) {
 
 const nothingToAsk = new GpuError('UNAVAILABLE', 'nothing here can be asked for GPUs');
 
-/** What holds a GPU belongs to its verdict as much as what its driver says. */
-function withFindings(assessment: GpuAssessment, more: readonly Finding[]): GpuAssessment {
+/**
+ * What holds a GPU belongs to its verdict as much as what its driver says. What the log has confirms a finding although it may be none of
+ * health by itself, like an error of a program.
+ */
+function withFindings(
+  assessment: GpuAssessment,
+  more: readonly Finding[],
+  ofLog: readonly Finding[],
+): GpuAssessment {
   const own = more.filter(({ gpu }) => gpu === assessment.gpu);
-  if (own.length === 0) return assessment;
-  const findings = [...assessment.findings, ...own].sort(byUrgency);
+  const all = [...assessment.findings, ...own];
+  if (all.length === 0) return assessment;
+  const findings = confirmed([...all, ...ofLog])
+    .slice(0, all.length)
+    .sort(byUrgency);
   const verdict = worstVerdict([assessment.verdict, ...own.map((finding) => finding.verdict)]);
   const deciding = findings.filter((finding) => finding.verdict === verdict);
   return {
@@ -134,19 +148,16 @@ function summarise(
       ? 'The driver counts no GPUs on this node, so there is nothing to judge.'
       : `${total}: ${parts.join(', ')}.`;
   const lead = leadOf(findings, verdict);
-  const first = lead ? ` ${subjectOf([lead])}: ${lead.what}` : '';
+  const first = lead ? ` ${subjectOf([lead])}: ${plainestOf(lead, findings).what}` : '';
   const blind = log.coverage.readable
     ? ''
     : ' The kernel log could not be read, so past errors are not weighed.';
   return `${counted}${first}${blind}`;
 }
 
-/** The finding that summary and next step are about: of those that make the verdict, the one with the strongest action. */
+/** The finding that summary and next step are about: of those that make the verdict, as explain_failure ranks them. */
 function leadOf(findings: readonly Finding[], verdict: Verdict): Finding | undefined {
-  if (verdict === 'ok') return undefined;
-  const deciding = findings.filter((finding) => finding.verdict === verdict);
-  const action = strongestAction(deciding.map((finding) => finding.action));
-  return deciding.find((finding) => finding.action === action);
+  return verdict === 'ok' ? undefined : leadOfAll(findings);
 }
 
 /** The GPUs that findings are about, or the node. */
@@ -156,7 +167,8 @@ function subjectOf(findings: readonly Finding[]): string {
 }
 
 function present(assessment: GpuAssessment, reading: GpuReading | undefined, detail: Detail) {
-  const { gpu, verdict, score, action, checks } = assessment;
+  const { gpu, verdict, score, checks, findings } = assessment;
+  const action = leadOf(findings, verdict)?.action ?? assessment.action;
   const row = { index: gpu, uuid: reading?.gpu.uuid ?? null, verdict, score };
   const state = reading?.state ?? 'unreadable';
   return {
@@ -176,8 +188,9 @@ function present(assessment: GpuAssessment, reading: GpuReading | undefined, det
 
 function nextSteps(findings: readonly Finding[], verdict: Verdict, log: KernelEventRead): NextStep[] {
   const steps: NextStep[] = [];
-  const first = leadOf(findings, verdict);
-  if (first) {
+  const lead = leadOf(findings, verdict);
+  if (lead) {
+    const first = plainestOf(lead, findings);
     const { action, ruleId } = first;
     const alike = findings.filter((finding) => finding.ruleId === ruleId && finding.action === action);
     steps.push({ action, reason: `${subjectOf(alike)}: ${first.what}` });

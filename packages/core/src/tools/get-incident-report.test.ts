@@ -152,8 +152,7 @@ describe('Markdown', () => {
 
   test('what a driver or a file calls itself does not leave its code span', async () => {
     const hostile = 'x` [click](https://example.org) `` \u001b[31m\n# y';
-    const [first, ...others] = wellNode();
-    const gpus = [{ ...first, ref: { ...h100Ref(0), name: hostile } }, ...others];
+    const gpus = wellNode({ 0: h100Sample(0, { ...idle, identity: { serial: hostile } }) });
     const describe = { driverVersion: hostile, computeApiVersion: hostile };
     const text = textOf(await ask({ gpus, describe, log: [] }, { gpu: 0, format: 'markdown' }));
     expect(text.split("`x' [click](https://example.org) ''  # y`")).toHaveLength(4);

@@ -28,6 +28,15 @@ const lines: readonly (readonly [code: string, line: string])[] = [
   ],
   ['driver-insufficient', 'CUDA driver version is insufficient for CUDA runtime version'],
   ['library-mismatch', 'Failed to initialize NVML: Driver/library version mismatch'],
+  // cudaGetErrorString of error 802; leptonai/gpud, NVIDIA/NVSentinel#883 (Fabric Manager not started).
+  [
+    'system-not-ready',
+    'RuntimeError: Unexpected error from cudaGetDeviceCount(). Error 802: system not yet initialized',
+  ],
+  [
+    'fabric-manager-mismatch',
+    "nv-fabricmanager[2204]: fabric manager NVIDIA GPU driver interface version 550.54.15 don't match with driver version 550.90.07. Please update with matching NVIDIA driver package.",
+  ],
   ['no-device', 'RuntimeError: No CUDA GPUs: no CUDA-capable device is detected'],
 ];
 

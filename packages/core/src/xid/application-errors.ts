@@ -15,6 +15,8 @@ export const applicationErrorCodes = [
   'library-mismatch',
   'no-device',
   'launch-timeout',
+  'system-not-ready',
+  'fabric-manager-mismatch',
 ] as const;
 export type ApplicationErrorCode = (typeof applicationErrorCodes)[number];
 
@@ -30,7 +32,8 @@ interface ApplicationErrorPattern {
 
 /**
  * First match wins; every pattern is a choice of fixed words with bounded gaps, so that matching is linear.
- * Sources: CUDA runtime and driver API (error names and strings), PyTorch c10/cuda and ProcessGroupNCCL, NCCL (ncclGetErrorString), NVML.
+ * Sources: CUDA runtime and driver API (error names and strings), PyTorch c10/cuda and ProcessGroupNCCL, NCCL (ncclGetErrorString), NVML,
+ * NVIDIA Fabric Manager.
  */
 const patterns: readonly ApplicationErrorPattern[] = [
   {
@@ -89,6 +92,20 @@ const patterns: readonly ApplicationErrorPattern[] = [
     code: 'driver-insufficient',
     pattern:
       /CUDA driver version is insufficient for CUDA runtime version|\bcudaErrorInsufficientDriver\b|NVIDIA driver on your system is too old/,
+    action: 'update-software',
+  },
+  {
+    // The runtime's own advice: see that the driver's services run. On a system with NVSwitch that is Fabric Manager.
+    code: 'system-not-ready',
+    pattern:
+      /\bsystem not yet initialized\b|\bcudaErrorSystemNotReady\b|\bCUDA_ERROR_SYSTEM_NOT_READY\b|\bsystem is not yet ready to start any CUDA work\b/i,
+    action: 'restart-service',
+  },
+  {
+    // Fabric Manager says so itself and ends.
+    code: 'fabric-manager-mismatch',
+    pattern:
+      /fabric manager NVIDIA GPU driver interface version [\d.]{1,24} (?:don't|doesn't|does not) match with driver version/i,
     action: 'update-software',
   },
   {

@@ -49,8 +49,7 @@ export function groupIncidents(
   });
   const ids = incidentIds(groups);
   return groups
-    // A device that an NVIDIA driver tells of near in time is a GPU, whatever another line calls it.
-    .filter(({ count, isOtherDevice, companions }) => count > 0 && !(isOtherDevice && companions.size === 0))
+    .filter(isOfGpu)
     .sort(byLastTime)
     .map((group) =>
       presentGroup(
@@ -65,6 +64,11 @@ export function groupIncidents(
         ids,
       ),
     );
+}
+
+/** A device that an NVIDIA driver tells of near in time is a GPU, whatever another line calls it. */
+function isOfGpu({ count, isOtherDevice, companions }: Group): boolean {
+  return count > 0 && !(isOtherDevice && companions.size === 0);
 }
 
 function byLastTime(one: Group, other: Group): number {

@@ -1,5 +1,5 @@
 import type { IncidentStanding } from '../domain/incident.ts';
-import { type Action, actions, strongestAction } from '../domain/verdict.ts';
+import { type Action, actions, isDisruptive, strongestAction } from '../domain/verdict.ts';
 import { type Group, type Label, severityRank, takesAdvice } from './group.ts';
 import { type Grouped, restartKey } from './grouping.ts';
 import { compareCandidates } from './neighbourhood.ts';
@@ -107,6 +107,8 @@ export class StandingJudge {
 
   #recovery(group: Group): Standing | undefined {
     if (group.trusted === false) return undefined;
+    // A program's own mistake says nothing of the GPU's state, so that a restart has nothing to mend.
+    if (group.isApplicationXid && !isDisruptive(ownAction(group))) return undefined;
     const facts = this.factsOf(group);
     if (this.#isContradicted(group, facts)) return undefined;
     const isLoss = group.label === 79 || group.label === 'bus-loss';
@@ -175,9 +177,7 @@ const loadSeconds = 30;
 function isSameLoad(restart: Restart, { label, lastPlace, worst }: Group): boolean {
   const isUnfit = label === 'version-mismatch' && worst.severity === 'critical';
   const isOfProbing = label === 'bus-loss' || label === 'init-failure' || label === 'pcie-error' || isUnfit;
-  return (
-    restart.kind === 'driver-load' && isOfProbing && secondsBetween(lastPlace, restart) <= loadSeconds
-  );
+  return restart.kind === 'driver-load' && isOfProbing && secondsBetween(lastPlace, restart) <= loadSeconds;
 }
 
 const restartReasons = {

@@ -21,9 +21,7 @@ const isRequested = (cause: Group, effect: Group) =>
 
 /** A line that names no device may be about any. */
 function isForSameDevice({ subject: cause }: Group, { subject: effect }: Group): boolean {
-  return (
-    cause.pciAddress === null || effect.pciAddress === null || cause.pciAddress === effect.pciAddress
-  );
+  return cause.pciAddress === null || effect.pciAddress === null || cause.pciAddress === effect.pciAddress;
 }
 
 const nvlinkXids: readonly Label[] = [74, 136, 144, 145, 146, 147, 148, 149, 150, 155];

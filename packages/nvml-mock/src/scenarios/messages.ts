@@ -28,8 +28,34 @@ const recoveryTexts = {
   'drain-and-reset': '0x4 (Drain and Reset)',
 } as const;
 
+const noRecovery = '0x0 (None)';
+
 export function recoveryLine(gpu: LoggedGpu, action: keyof typeof recoveryTexts): string {
-  return xidLine(gpu, 154, `GPU recovery action changed from 0x0 (None) to ${recoveryTexts[action]}`);
+  return xidLine(gpu, 154, `GPU recovery action changed from ${noRecovery} to ${recoveryTexts[action]}`);
+}
+
+/** What was asked for has been done. */
+export function recoveredLine(gpu: LoggedGpu, action: keyof typeof recoveryTexts): string {
+  return xidLine(gpu, 154, `GPU recovery action changed from ${recoveryTexts[action]} to ${noRecovery}`);
+}
+
+/** A caller that waited in vain for the firmware processor. Source: open-gpu-kernel-modules 575 to 595, Xid 119. */
+export function gspTimeoutLine(gpu: LoggedGpu, process: string, sequence: number): string {
+  return xidLine(
+    gpu,
+    119,
+    `${process}, Timeout after 45s of waiting for RPC response from GPU${gpu.index} GSP! Expected function 76 (GSP_RM_CONTROL) sequence ${sequence} (0x20801348 0x410).`,
+  );
+}
+
+/** What the kernel prints of a task that has slept without a break. Source: Linux kernel/hung_task.c, show_stack of 6.8. */
+export function hungTaskLines(name: string, pid: number, blockedSeconds: number): readonly string[] {
+  return [
+    `INFO: task ${name}:${pid} blocked for more than ${blockedSeconds} seconds.`,
+    '      Tainted: P           OE      6.8.0-60-generic #63-Ubuntu',
+    `task:${name.padEnd(15)} state:D stack:0     pid:${pid} tgid:${pid} ppid:1      flags:0x00004006`,
+    ' nvidia_unlocked_ioctl+0x21/0x40 [nvidia]',
+  ];
 }
 
 /** A GPU vanishing from PCIe: the port complains first, then the driver notices. */

@@ -26,6 +26,8 @@ export interface GpuCondition {
   readonly heldByNobodyMebibytes?: number;
   /** The pid of the process on it, where a message names it. */
   readonly pid?: number;
+  /** Its process sleeps in a call into the kernel that does not come back; the GPU answers. */
+  readonly holderStuck?: boolean;
 }
 
 /** One instance of a GPU that is cut up. */

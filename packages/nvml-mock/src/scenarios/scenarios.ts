@@ -1,4 +1,13 @@
-import { burst, gpuIdentityLines, offBusMessages, recoveryLine, xidLine } from './messages.ts';
+import {
+  burst,
+  gpuIdentityLines,
+  gspTimeoutLine,
+  hungTaskLines,
+  offBusMessages,
+  recoveredLine,
+  recoveryLine,
+  xidLine,
+} from './messages.ts';
 import type { GpuCondition, MigCut, Scenario } from './scenario.ts';
 
 const minutes = 60;
@@ -144,17 +153,82 @@ export const scenarios = {
       ...burst(31 * minutes, 4, gpuIdentityLines(gpu(6))),
       ...[31, 30.25, 29.5].flatMap((ago, round) =>
         burst(ago * minutes - 0.001, 4, [
-          xidLine(
-            gpu(6),
-            119,
-            `pid=31877, name=nvidia-smi, Timeout after 45s of waiting for RPC response from GPU6 GSP! Expected function 76 (GSP_RM_CONTROL) sequence ${4121 + round} (0x20801348 0x410).`,
-          ),
+          gspTimeoutLine(gpu(6), 'pid=31877, name=nvidia-smi', 4121 + round),
           'NVRM: GPU6 GSP RPC buffer contains function 76 (GSP_RM_CONTROL) and data 0x0000000020801348 0x0000000000000410.',
         ]),
       ),
       ...burst(29 * minutes, 4, [
         `NVRM: Rate limiting GSP RPC error prints for GPU at PCI:${gpu(6).pciDevice} (printing 1 of every 30).  The GPU likely needs to be reset.`,
       ]),
+    ],
+  },
+  'gsp-storm': {
+    description:
+      'Every caller of GPU 0 of eight H100 waits in vain for its firmware processor: 36 times Xid 119 of three programs.',
+    model: 'h100-sxm5-80gb',
+    gpus: node(8, { 0: { failure: 'gsp-timeout' } }),
+    messages: (gpu) => [
+      ...burst(27 * minutes + 1, 4, gpuIdentityLines(gpu(0))),
+      ...Array.from({ length: 36 }, (_, round) => {
+        const callers = [
+          'pid=30412, name=python3',
+          'pid=2210, name=nv-hostengine',
+          'pid=31990, name=nvidia-smi',
+        ];
+        return burst((27 - round * 0.75) * minutes, 4, [
+          gspTimeoutLine(gpu(0), callers[round % callers.length] ?? '', 9070 + round),
+        ]);
+      }).flat(),
+      ...burst(0.5 * minutes, 4, [recoveryLine(gpu(0), 'reset-gpu')]),
+    ],
+  },
+  'application-page-fault': {
+    description:
+      'A program on GPU 1 of eight H100 read an address that is not mapped (Xid 31, 43) and ended.',
+    model: 'h100-sxm5-80gb',
+    gpus: node(8, { 1: { idle: true } }),
+    messages: (gpu) =>
+      burst(9 * minutes, 4, [
+        ...gpuIdentityLines(gpu(1)),
+        xidLine(
+          gpu(1),
+          31,
+          'pid=18340, name=python3, channel 0x0000000c, intr 00000000. MMU Fault: ENGINE GRAPHICS GPC2 GPCCLIENT_T1_7 faulted @ 0x7f3a_5c000000. Fault is of type FAULT_PDE ACCESS_TYPE_VIRT_READ',
+        ),
+        xidLine(gpu(1), 43, 'pid=18340, name=python3, channel 0x0000000c'),
+      ]),
+  },
+  'power-brake': {
+    description: 'The rack brakes all eight H100 of a node under full load; nothing in the log goes with it.',
+    model: 'h100-sxm5-80gb',
+    gpus: Array.from({ length: 8 }, () => ({
+      load: 0.88,
+      heldBack: { reasons: ['hardware-slowdown', 'hardware-power-brake'] as const, smClockShare: 0.5 },
+    })),
+    messages: () => [],
+  },
+  'stuck-process': {
+    description:
+      'The process on GPU 0 of eight H100 sleeps in the driver and cannot be ended; the kernel calls it blocked.',
+    model: 'h100-sxm5-80gb',
+    gpus: node(8, { 0: { pid: 48_213, holderStuck: true } }),
+    messages: () =>
+      [122, 245, 368].flatMap((blocked) =>
+        burst(20 * minutes - blocked, 3, hungTaskLines('python3', 48_213, blocked)),
+      ),
+  },
+  'recovered-by-reset': {
+    description:
+      'GPU 3 of eight H100 asked for a reset after Xid 119 and has had it: Xid 154 takes the request back.',
+    model: 'h100-sxm5-80gb',
+    gpus: node(8),
+    messages: (gpu) => [
+      ...burst(2 * hours, 4, [
+        ...gpuIdentityLines(gpu(3)),
+        gspTimeoutLine(gpu(3), 'pid=22871, name=python3', 611),
+        recoveryLine(gpu(3), 'reset-gpu'),
+      ]),
+      ...burst(95 * minutes, 4, [recoveredLine(gpu(3), 'reset-gpu')]),
     ],
   },
   'hung-driver': {

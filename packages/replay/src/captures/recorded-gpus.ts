@@ -1,9 +1,9 @@
 import type { GpuReading, GpuRef, GpuTopology } from '@k8s-gpu-mcp/core';
 import { makeSample } from '@k8s-gpu-mcp/core';
-import { type Capture, isRun } from './capture.ts';
+import { type Capture, formatRank, isRun } from './capture.ts';
 import { assignMachines, type Machine, type SeenGpu } from './machines.ts';
 import { type MergedGpu, mergeRun, recordedSections } from './merge-run.ts';
-import { runsOf, timeOfRun } from './runs.ts';
+import { type Run, runsOf, timeOfRun } from './runs.ts';
 
 /** One GPU of the files: what the newest run shows of it, and the runs before. */
 export interface RecordedGpu {
@@ -13,13 +13,16 @@ export interface RecordedGpu {
   readonly earlier: readonly GpuReading[];
   /** Set when the newest run of its machine no longer lists it. */
   readonly isMissing: boolean;
+  /** Set when the newest run ends in the middle of it. */
+  readonly isCut: boolean;
 }
 
 export interface RecordedNode {
   readonly gpus: readonly RecordedGpu[];
   readonly driverVersion: string | null;
   readonly computeApiVersion: string | null;
-  /** Whether any run of nvidia-smi told of the driver, be it that it has no GPUs. */
+  /** GPUs that the tool counts and the files do not show. */
+  readonly unshownCount: number;
   readonly notes: readonly string[];
 }
 
@@ -60,6 +63,7 @@ export function recordGpus(captures: readonly Capture[]): RecordedNode {
     ),
     driverVersion: newest ?? null,
     computeApiVersion: newestOf(captures, ({ computeApiVersion }) => computeApiVersion) ?? null,
+    unshownCount: machines.reduce((sum, machine) => sum + unshownOf(machine), 0),
     notes,
   };
 }
@@ -93,7 +97,20 @@ function recordGpu(
       !runs.some((run) => run.some(({ capture }) => capture === last)) &&
       runs.length > 0 &&
       !isOnlyListed(seen),
+    isCut: isCutIn(runs.at(-1) ?? []),
   };
+}
+
+/** Whether no output of a run shows the GPU to its end. Tables show little of it in any case and do not count. */
+function isCutIn(run: Run): boolean {
+  const full = run.filter(({ capture }) => formatRank[capture.format] <= formatRank['nvidia-smi -q']);
+  return full.length > 0 && full.every(({ gpu }) => gpu.isCut === true);
+}
+
+/** By the count of the newest run that has one. */
+function unshownOf({ captures, gpus }: Machine): number {
+  const counted = captures.filter(({ attachedGpuCount }) => attachedGpuCount !== null).toSorted(byTime);
+  return Math.max(0, (counted.at(-1)?.attachedGpuCount ?? 0) - gpus.length);
 }
 
 /** GPUs known from a list or matrix alone are not missing from runs that could not be read. */

@@ -6,6 +6,7 @@ import {
   type NodeDescription,
   type ProviderManifest,
 } from '@k8s-gpu-mcp/core';
+import { unreachableDetail } from '../nvidia-smi/failure.ts';
 import type { DriverFailure } from '../recordings.ts';
 import { recordedSections } from './merge-run.ts';
 import type { RecordedGpu, RecordedNode } from './recorded-gpus.ts';
@@ -57,7 +58,7 @@ export function createReplayProvider(node: RecordedNode, failures: readonly Driv
       if (node.gpus.length === 0 && !failure) {
         throw new GpuError('UNAVAILABLE', 'the files hold no output of nvidia-smi', { hint });
       }
-      return structuredClone(describe(node));
+      return structuredClone(describe(node, failure));
     },
     async readGpu(gpu, sections, signal) {
       refuseAborted(signal);
@@ -91,14 +92,20 @@ function failureError({ kind, citation }: DriverFailure): GpuError {
 function stateError({ ref, newest, isMissing }: RecordedGpu): GpuError | undefined {
   const gpuId = String(ref.index);
   const { state, stateDetail = '' } = newest;
+  const isGone = stateDetail === unreachableDetail.unopened;
   if (state === 'lost') return new GpuError('GPU_LOST', stateDetail, { gpuId });
   if (state === 'reset-required') return new GpuError('RESET_REQUIRED', stateDetail, { gpuId });
+  // The driver counts it and cannot open it, or no longer counts it: that is a fault, and not that it may not be read.
+  if (state === 'unreadable' && isGone) return new GpuError('GPU_NOT_FOUND', stateDetail, { gpuId });
   if (state === 'unreadable') return new GpuError('UNAVAILABLE', stateDetail, { gpuId });
   if (!isMissing) return undefined;
-  return new GpuError('UNAVAILABLE', 'the newest capture no longer lists this GPU', { gpuId });
+  return new GpuError('GPU_NOT_FOUND', 'the newest capture no longer lists this GPU', { gpuId });
 }
 
-function describe({ gpus, driverVersion, computeApiVersion }: RecordedNode): NodeDescription {
+function describe(
+  { gpus, driverVersion, computeApiVersion, unshownCount }: RecordedNode,
+  failure: DriverFailure | undefined,
+): NodeDescription {
   const facts = {
     driverVersion,
     libraryVersion: null,
@@ -113,10 +120,19 @@ function describe({ gpus, driverVersion, computeApiVersion }: RecordedNode): Nod
     detail: 'not in the file',
   });
   const refs = gpus.map(({ ref }) => ref);
+  const more = unshownCount === 1 ? '1 more GPU than' : `${unshownCount} more GPUs than`;
   return {
     ...facts,
     gpus: refs,
     gaps: [
+      // Read by the rules on the node: nothing that the files show is then the whole of it.
+      ...(refs.length === 0 && failure?.kind === 'no-devices'
+        ? [{ field: 'gpus', reason: 'error', detail: failureErrors['no-devices'][1] } as const]
+        : []),
+      ...(unshownCount > 0 ? [{ ...gap('gpus'), detail: `nvidia-smi counts ${more} the files show` }] : []),
+      ...gpus.flatMap(({ ref, isCut }) =>
+        isCut ? [{ ...gap('gpus', ref.index), detail: 'the output ends in the middle of this GPU' }] : [],
+      ),
       ...Object.entries(facts).flatMap(([field, value]) => (value === null ? [gap(field)] : [])),
       ...refs.flatMap(({ index, uuid, pciAddress, name }) =>
         Object.entries({ uuid, pciAddress, name }).flatMap(([field, value]) =>

@@ -56,8 +56,9 @@ interface LinkedGpu {
   readonly ref: GpuRef;
   readonly at: number;
   readonly links: Map<number, NvLink>;
-  /** Of its first link. */
+  /** Of its first link, or of the first that is down. */
   line: number;
+  isDown: boolean;
 }
 
 /** The links that `nvidia-smi nvlink -s`, `-e` and `-R` print under each GPU. */
@@ -71,7 +72,7 @@ export function parseNvlinks(
     if (index !== undefined) {
       if (gpus.length >= maximumGpus) break;
       const ref = { index: Number(index), uuid: uuid || null, pciAddress: null, name };
-      gpus.push({ ref, at: place.firstLine + offset, links: new Map(), line: 0 });
+      gpus.push({ ref, at: place.firstLine + offset, links: new Map(), line: 0, isDown: false });
       continue;
     }
     const gpu = gpus.at(-1);
@@ -79,7 +80,9 @@ export function parseNvlinks(
     const link = Number(number);
     const more = gpu && link < maximumLinks ? tellOfLink(told) : undefined;
     if (!gpu || !more) continue;
-    if (gpu.links.size === 0) gpu.line = place.firstLine + offset;
+    const isFirstDown = more.active === false && !gpu.isDown;
+    if (gpu.links.size === 0 || isFirstDown) gpu.line = place.firstLine + offset;
+    gpu.isDown ||= isFirstDown;
     gpu.links.set(link, { ...emptyLink, link, ...gpu.links.get(link), ...more });
   }
   return gpus.flatMap(({ ref, at, links, line }) =>

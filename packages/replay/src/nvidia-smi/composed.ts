@@ -22,6 +22,13 @@ const reasonNames: readonly (readonly [ClockEventReason, readonly string[]])[] =
   ['hardware-power-brake', ['hw_power_brake_slowdown', 'hw power brake slowdown']],
   ['display-clocks', ['display_clocks_setting', 'display clock setting', 'display clocks setting']],
 ];
+/** Of several active ones, the line of the one that asks for most is named. */
+const worstReasons: readonly ClockEventReason[] = [
+  'hardware-thermal-slowdown',
+  'hardware-power-brake',
+  'hardware-slowdown',
+  'software-thermal-slowdown',
+];
 const reasonByName = new Map(reasonNames.flatMap(([reason, names]) => names.map((name) => [name, reason])));
 const noList: Decoder<never> = () => missing('error', 'nvidia-smi printed what is no list');
 const reasonPrefix = /^clocks_(?:event|throttle)_reasons?_/;
@@ -35,6 +42,7 @@ function readEventReasons(gpu: SmiNode, form: Form, collector: GpuCollector): vo
     return;
   }
   const reasons = new Set<ClockEventReason>();
+  const lines = new Map<ClockEventReason, number>();
   const absent: Missing[] = [];
   let isAnyRead = false;
   let isUnknownActive = false;
@@ -46,13 +54,16 @@ function readEventReasons(gpu: SmiNode, form: Form, collector: GpuCollector): vo
     if (isMissing(state)) absent.push(state);
     else if (reason === undefined) isUnknownActive ||= state.value;
     else isAnyRead = true;
-    if (state.value === true && reason !== undefined) reasons.add(reason);
+    if (state.value !== true || reason === undefined) continue;
+    reasons.add(reason);
+    lines.set(reason, node.line);
   }
   const inOrder = reasonNames.map(([reason]) => reason).filter((reason) => reasons.has(reason));
   // Clocks held back for a reason we cannot name must not read as not held back.
   const unclear = isUnknownActive && inOrder.length === 0;
   if (isAnyRead && !unclear && absent.every(({ reason }) => reason === 'unsupported')) {
-    collector.put(leaf, group.line, { value: inOrder });
+    const worst = worstReasons.find((reason) => reasons.has(reason)) ?? inOrder[0];
+    collector.put(leaf, (worst && lines.get(worst)) ?? group.line, { value: inOrder });
     return;
   }
   const gap = absent.find(({ reason }) => reason !== 'unsupported') ?? absent[0];
@@ -87,9 +98,10 @@ function readHistogram(gpu: SmiNode, form: Form, collector: GpuCollector): void 
   );
   const absent = counts.find(isMissing);
   const at = (position: number) => counts[position]?.value ?? 0;
+  const worst = [nodes[4], nodes[3]].find((node, position) => node !== undefined && at(4 - position) > 0);
   collector.put(
     'rowRemap.histogram',
-    first.line,
+    (worst ?? first).line,
     absent ?? {
       value: {
         maxBankCount: at(0),
@@ -122,9 +134,12 @@ function readThermalViolation(gpu: SmiNode, form: Form, collector: GpuCollector)
   collector.put('violations.thermalMicroseconds', first.line, absent ?? { value });
 }
 
-/** Before there was a recovery action, drivers printed two of its answers as questions. A no to both says nothing of the others. */
+/**
+ * Before there was a recovery action, drivers printed two of its answers as questions. A no to both says nothing of the others. Drivers
+ * that print both forms say "deprecated" here; where one still says yes, it is believed before an action of none.
+ */
 function readResetStatus(gpu: SmiNode, form: Form, collector: GpuCollector): void {
-  if (collector.value('recovery.action') !== undefined) return;
+  if ((collector.value('recovery.action') ?? 'none') !== 'none') return;
   const questions = [
     {
       action: 'drain-and-reset',
@@ -141,9 +156,21 @@ function readResetStatus(gpu: SmiNode, form: Form, collector: GpuCollector): voi
   }
 }
 
+/** The XML names it twice, old and new: one yes is enough. */
+function readPagesPending(gpu: SmiNode, form: Form, collector: GpuCollector): void {
+  if (collector.value('rowRemap.retiredPagesPending') !== false) return;
+  for (const xml of ['retired_pages/pending_retirement', 'retired_pages/pending_blacklist']) {
+    const node = printedAt(gpu, form, { xml, text: 'Retired Pages/Pending' });
+    if (node === undefined || collector.read(node.value, values.flag).value !== true) continue;
+    collector.put('rowRemap.retiredPagesPending', node.line, { value: true });
+    return;
+  }
+}
+
 export function readComposed(gpu: SmiNode, form: Form, collector: GpuCollector): void {
   readEventReasons(gpu, form, collector);
   readHistogram(gpu, form, collector);
   readThermalViolation(gpu, form, collector);
   readResetStatus(gpu, form, collector);
+  readPagesPending(gpu, form, collector);
 }

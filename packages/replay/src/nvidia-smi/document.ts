@@ -24,7 +24,7 @@ export interface SmiNode {
 export interface SmiGpuNode extends SmiNode {
   /** As printed: the `id` of the element, or what follows `GPU` in the heading. */
   readonly address: string | null;
-  /** The file ends inside of this GPU. */
+  /** The output ends inside of this GPU. */
   isCut?: boolean;
 }
 
@@ -33,6 +33,8 @@ export interface UnreachableGpu {
   readonly index: number | null;
   readonly address: string | null;
   readonly state: 'lost' | 'reset-required' | 'unreadable';
+  /** The driver failed, and did not refuse, to open it. */
+  readonly isUnopened?: boolean;
   readonly line: number;
 }
 

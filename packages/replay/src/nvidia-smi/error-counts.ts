@@ -83,7 +83,12 @@ function readSum(gpu: SmiNode, form: Form, collector: GpuCollector, { reading, s
     const parts = nodes.map((node) => collector.read(node.value, values.count));
     const absent = parts.find(isMissing);
     const value = parts.reduce((sum, part) => sum + (part.value ?? 0), 0);
-    collector.put(reading, first.line, absent ?? checkedSum(value));
+    // The line to look at is that of the part that makes the sum.
+    const largest = parts.reduce(
+      (best, part, at) => ((part.value ?? 0) > (parts[best]?.value ?? 0) ? at : best),
+      0,
+    );
+    collector.put(reading, nodes[largest]?.line ?? first.line, absent ?? checkedSum(value));
     return;
   }
 }

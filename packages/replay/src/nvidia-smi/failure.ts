@@ -18,6 +18,9 @@ const failures: readonly { readonly says: string; readonly kind: FailureKind }[]
   { says: 'failed to initialize nvml: insufficient permissions', kind: 'no-permission' },
   { says: 'failed to initialize nvml', kind: 'unknown' },
   { says: 'nvidia-smi has failed', kind: 'unknown' },
+  // A shell says it: the tool is not there, which tells nothing of the GPUs.
+  { says: 'nvidia-smi: command not found', kind: 'unknown' },
+  { says: 'nvidia-smi: not found', kind: 'unknown' },
 ];
 
 /** The failure that a line states, if it states one. */
@@ -46,6 +49,7 @@ export function readUnreachable(text: string, line: number): UnreachableGpu | un
       : rest.includes('requires reset') || rest.includes('reset required')
         ? 'reset-required'
         : 'unreadable',
+    ...(/unknown error|not found/.test(rest) ? { isUnopened: true } : {}),
     line,
   };
 }
@@ -54,6 +58,8 @@ export const unreachableDetail = {
   lost: 'nvidia-smi: the GPU is lost',
   'reset-required': 'nvidia-smi: the GPU requires a reset',
   unreadable: 'nvidia-smi: unable to determine the device handle',
+  /** Not for want of permission. */
+  unopened: 'nvidia-smi: the driver lists the GPU and fails to open it',
 } as const;
 
 /** The GPUs that the lines of a text say cannot be reached; only its beginning is searched. */
@@ -109,7 +115,7 @@ export function placeUnreachable(
 ): SmiCapture['gpus'] {
   const used = new Set(taken);
   let next = 0;
-  return unreachable.map(({ index, address, state, line }) => {
+  return unreachable.map(({ index, address, state, isUnopened, line }) => {
     let free = index ?? next;
     while (used.has(free)) free += 1;
     used.add(free);
@@ -120,7 +126,7 @@ export function placeUnreachable(
       gaps: [],
       citations: { 'identity.uuid': { file, line } },
       state,
-      stateDetail: unreachableDetail[state],
+      stateDetail: unreachableDetail[isUnopened === true && state === 'unreadable' ? 'unopened' : state],
     };
   });
 }

@@ -107,7 +107,8 @@ function readGpu(
   readErrorCounts(node, form, collector);
   readComposed(node, form, collector);
   readLists(node, form, collector, unread);
-  return collector.gpu(index, addressOf(node, form));
+  const gpu = collector.gpu(index, addressOf(node, form));
+  return node.isCut === true ? { ...gpu, isCut: true } : gpu;
 }
 
 /** The first spelling with a value, else the first that is there. False when the output has none of them. */

@@ -31,6 +31,12 @@ function splitLine(trimmed: string): { readonly name: string; readonly value: st
   };
 }
 
+/** A whole output (parts of it have no product name) ends with the processes, or with what newer drivers print below them. */
+function isCut({ children }: SmiGpuNode): boolean {
+  const has = (name: string) => children.some((child) => child.name === name);
+  return has('product name') && !has('processes') && !has('compute processes');
+}
+
 /** Reads `nvidia-smi -q`, whole or any `-d` part of it, into a tree by its indentation. Undefined when there is nothing of it in the text. */
 export function readTextDocument(lines: readonly string[], source: SmiSource): SmiDocument | undefined {
   const unread = new UnreadParts(source.file);
@@ -94,9 +100,9 @@ export function readTextDocument(lines: readonly string[], source: SmiSource): S
     if (stack.length < limits.depth) stack.push({ indent, node });
     else unread.addOnce(line, 'lines', `indented deeper than ${limits.depth} levels`);
   }
+  const last = gpus.at(-1);
+  if (last !== undefined && isCut(last)) last.isCut = true;
   if (source.endsMidLine === true) {
-    const last = gpus.at(-1);
-    if (last !== undefined) last.isCut = true;
     unread.add(
       source.firstLine + count,
       'the last line',

@@ -215,6 +215,10 @@ export const recoveryAction = wordOf<RecoveryAction>({
   'Drain P2P': 'drain-p2p',
   'Drain and Reset': 'drain-and-reset',
   'Recover IMEX Domain': 'recover-imex-domain',
+  'Recover IMEX': 'recover-imex-domain',
+  // NVML 13 names two more; the bus is reset for this GPU, and the system is the node.
+  'Bus Reset': 'reset',
+  'System Reboot': 'reboot',
 });
 
 export const fabricState = wordOf<FabricState>({
@@ -224,8 +228,7 @@ export const fabricState = wordOf<FabricState>({
   Completed: 'completed',
 });
 
-/** Here an error string is the reading itself, not the reason for not having one. */
-export const fabricStatus = wordOf({
+const knownFabricStatus = wordOf({
   Success: 'NVML_SUCCESS',
   'Not Supported': 'NVML_ERROR_NOT_SUPPORTED',
   'Not Found': 'NVML_ERROR_NOT_FOUND',
@@ -235,6 +238,16 @@ export const fabricStatus = wordOf({
   'Not Ready': 'NVML_ERROR_NOT_READY',
   'Unknown Error': 'NVML_ERROR_UNKNOWN',
 });
+const anyStatus = /^[A-Za-z][A-Za-z _/-]{2,60}$/;
+/**
+ * Here an error string is the reading itself, not the reason for not having one. There is one word for success; any other is an error,
+ * also one that this program has no name for.
+ */
+export const fabricStatus: Decoder<string> = (text) => {
+  const known = knownFabricStatus(text);
+  const isError = known.value === null && anyStatus.test(text) && simplify(text) !== 'na';
+  return isError ? { value: 'NVML_ERROR_UNKNOWN' } : known;
+};
 
 export const fabricHealthSummary = wordOf<FabricHealthSummary>({
   'Not Supported': 'not-supported',

@@ -38,7 +38,10 @@ export function aboutFindings(ofIncidents: ReadonlyMap<Incident, readonly Sign[]
     if (!isPrimary(incident)) continue;
     const key = keyOf(ruleIdOfIncident(incident), incident.gpu?.index);
     const about = ofLog.get(key) ?? { claims: new Set(), places: new Set() };
-    for (const sign of signs) if (sign.decibans > 0) about.claims.add(claimOf(sign.cause, sign.subject));
+    // What it hardly speaks for is not what its action is meant for.
+    const most = Math.max(...signs.map(({ decibans }) => decibans));
+    for (const { cause, subject, decibans } of signs)
+      if (decibans > 0 && decibans * 2 >= most) about.claims.add(claimOf(cause, subject));
     about.places.add(subjectKey(subjectOfIncident(incident)));
     ofLog.set(key, about);
   }
@@ -105,6 +108,32 @@ export function leadFor(
   aboutOf: AboutFindings,
 ): Finding | undefined {
   return firstOf(findings.filter(namesActionFor(hypothesis, aboutOf)));
+}
+
+/** What shows the fault itself, where the action comes from what the driver asks for: the finding that says most. */
+export function reasonFor(
+  hypothesis: WeighedHypothesis,
+  lead: Finding,
+  findings: readonly Finding[],
+  aboutOf: AboutFindings,
+): Finding | undefined {
+  if (!isAdvice(lead)) return undefined;
+  const shows = namesActionFor(hypothesis, aboutOf);
+  return findings.filter((finding) => !isAdvice(finding) && shows(finding)).toSorted(byPlainness)[0];
+}
+
+/** A reading or a state of now tells a person more than the number of an error. */
+const byPlainness = (a: Finding, b: Finding) =>
+  verdicts.indexOf(a.verdict) - verdicts.indexOf(b.verdict) ||
+  Number(a.ruleId.startsWith('log.')) - Number(b.ruleId.startsWith('log.')) ||
+  byTier(a, b);
+
+/** Of the findings that ask for the same of the same GPU, the one that tells a person most. */
+export function plainestOf(lead: Finding, findings: readonly Finding[]): Finding {
+  const alike = findings.filter(
+    ({ gpu, action, verdict }) => gpu === lead.gpu && action === lead.action && verdict === lead.verdict,
+  );
+  return alike.toSorted(byPlainness)[0] ?? lead;
 }
 
 /** Where no finding is about the likeliest cause: the strongest justified action of those that make the verdict. */

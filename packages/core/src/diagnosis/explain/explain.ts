@@ -9,7 +9,7 @@ import {
 } from '../../domain/verdict.ts';
 import { type DiagnosticEvidence, isNobodyAsked } from '../evidence.ts';
 import { causeCatalogue } from './cause-catalogue.ts';
-import { type AboutFindings, aboutFindings, byRank, leadFor, leadOfAll } from './choose-action.ts';
+import { type AboutFindings, aboutFindings, byRank, leadFor, leadOfAll, reasonFor } from './choose-action.ts';
 import { confirmed, findingOfNodeError, findingsOfApplication, withIncidents } from './findings.ts';
 import { type WeighedHypothesis, weigh } from './likelihood.ts';
 import { notSeenOf, wouldChangeOf } from './outlook.ts';
@@ -66,6 +66,8 @@ export function explainFailure(given: DiagnosticEvidence, question: DiagnosisQue
       question,
       scope,
       lead,
+      reason: leader && lead && reasonFor(leader, lead, findings, aboutOf),
+      nodeErrorCode: evidence.nodeError?.code,
       subjects: likeSubjects(leader, weighed),
       isLogReadable: evidence.kernelLog.readable,
     }),

@@ -180,37 +180,46 @@ export function findingsOfApplication(errors: readonly KernelEvent[]): readonly 
  */
 const confirmations = [
   {
+    // The driver's watchdog saw the GPU stand still, and the driver does not come back for it: two looks at one hang.
+    // Source: NVIDIA/NVSentinel#1574; NVIDIA Xid catalogue, Xid 8.
+    ruleId: 'gpu.hung',
+    beside: ['log.xid-8', 'log.gpu-hang'],
+    action: 'reset-gpu',
+  },
+  {
     // No signal ends it and its GPU cannot be reset: only a restart does. Source: Azure healthagent; leptonai/gpud (D state: reboot).
     ruleId: 'processes.uninterruptible-holder',
-    beside: 'log.hung-task',
+    beside: ['log.hung-task'],
     action: 'reboot-node',
   },
   {
     // Source: leptonai/gpud, AKS GPUMissing (a GPU count that does not agree is fatal).
     ruleId: 'log.init-failure',
-    beside: 'gpu.missing',
+    beside: ['gpu.missing'],
     action: 'reboot-node',
   },
   {
     // Corrections that block every caller of the driver. Source: NVIDIA/DCGM#313, NVIDIA/NVSentinel#1748.
     ruleId: 'ecc.correctable-storm',
-    beside: 'log.hung-task',
+    beside: ['log.hung-task'],
     action: 'drain-node',
   },
-] as const satisfies readonly { ruleId: string; beside: string; action: Action }[];
+] as const satisfies readonly { ruleId: string; beside: readonly string[]; action: Action }[];
+
+/** `gpu.missing` stands for `gpu.missing-from-driver` too, but Xid 8 not for Xid 80. */
+const isOneOf = (beginnings: readonly string[], ruleId: string) =>
+  beginnings.some((beginning) => ruleId === beginning || ruleId.startsWith(`${beginning}-`));
 
 export function confirmed(findings: readonly Finding[]): readonly Finding[] {
   return findings.map((finding) => {
     const { ruleId, gpu, action } = finding;
     const rule = confirmations.find((each) => ruleId === each.ruleId);
+    if (!rule || (action !== 'none' && action !== 'monitor')) return finding;
     const isConfirmed = findings.some(
       (other) =>
-        rule !== undefined &&
-        other.ruleId.startsWith(rule.beside) &&
+        isOneOf(rule.beside, other.ruleId) &&
         (other.gpu === undefined || gpu === undefined || other.gpu === gpu),
     );
-    return rule && isConfirmed && (action === 'none' || action === 'monitor')
-      ? { ...finding, action: rule.action }
-      : finding;
+    return isConfirmed ? { ...finding, action: rule.action } : finding;
   });
 }

@@ -7,6 +7,7 @@ import { isPrimary, nameOfIncident } from './sign.ts';
 
 /** What is known when it is said what else would have to be seen. */
 interface Known {
+  readonly hypotheses: readonly WeighedHypothesis[];
   readonly scope: Scope;
   readonly evidence: DiagnosticEvidence;
 }
@@ -22,6 +23,15 @@ const errorOfProgram = ({ scope }: Known): Incident | undefined =>
   scope.incidents.find((each) => isPrimary(each) && each.applicationCommon && each.xid !== undefined);
 
 const hasSibling = ({ evidence }: Known) => evidence.readings.length > 1;
+
+/** Whether every GPU of the node has it already. */
+const isOnAll =
+  (cause: Cause) =>
+  ({ evidence, hypotheses }: Known): boolean => {
+    const like = hypotheses.filter((each) => each.cause === cause).flatMap(({ subjects }) => subjects);
+    const gpus = new Set(like.flatMap(({ gpu }) => gpu ?? []));
+    return evidence.readings.length > 1 && evidence.readings.every(({ gpu }) => gpus.has(gpu.index));
+  };
 
 /** By cause: what would move the conclusion, the most telling first. */
 const movers = {
@@ -113,10 +123,24 @@ const movers = {
   thermal: [
     {
       sentence: 'Neighbours as hot as this GPU would point to the cooling of the machine.',
-      when: hasSibling,
+      when: (known) => hasSibling(known) && !isOnAll('thermal')(known),
+    },
+    {
+      sentence: 'Other machines of the rack as hot as this one would point to the air of the room.',
+      when: isOnAll('thermal'),
     },
   ],
-  power: [{ sentence: 'The same on all GPUs of the machine would point to its power supply or the rack.' }],
+  power: [
+    {
+      sentence: 'The same on all GPUs of the machine would point to its power supply or the rack.',
+      when: (known) => hasSibling(known) && !isOnAll('power')(known),
+    },
+    {
+      sentence:
+        'The same on other machines of the rack would point to the rack; on this one alone, to its power supply.',
+      when: isOnAll('power'),
+    },
+  ],
   driver: [
     {
       sentence: 'The same failure with matching versions of library and kernel module would point elsewhere.',
@@ -134,7 +158,7 @@ export function wouldChangeOf(
   scope: Scope,
   evidence: DiagnosticEvidence,
 ): readonly string[] {
-  const known = { scope, evidence };
+  const known = { scope, evidence, hypotheses };
   const causes = [...new Set(hypotheses.map(({ cause }) => cause))];
   const sentences = causes.slice(0, 2).flatMap((cause, position) => {
     const rows: readonly Mover[] = movers[cause];

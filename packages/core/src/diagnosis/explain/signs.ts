@@ -47,6 +47,7 @@ export function signsOf(
     ...ofFindings,
     ...adviceSigns(scope, findings),
     ...wellnessSigns(scope, findings, seen),
+    ...hangSigns(scope, seen),
     ...scope.nearest.flatMap((incident) => (ofIncidents.get(incident) ?? []).flatMap(nearestSign)),
     ...hostMemorySigns(primary),
     ...linkSignsAfterLoss(primary, ofIncidents),
@@ -142,6 +143,21 @@ function wellnessSigns(scope: Scope, findings: readonly Finding[], seen: readonl
   });
 }
 
+/** A program that failed does not keep the driver from answering for its GPU: its own error is then the lesser explanation. */
+function hangSigns({ readings }: Scope, seen: readonly Sign[]): readonly Sign[] {
+  const isBlamed = (index: number) =>
+    seen.some(({ cause, subject }) => cause === 'application-fault' && subject.gpu === index);
+  return readings
+    .filter(({ gpu, state }) => state === 'hung' && isBlamed(gpu.index))
+    .map(({ gpu: { index } }) => ({
+      indicator: 'readings.hung',
+      cause: 'application-fault' as const,
+      subject: subjectOfGpu(index),
+      decibans: -12,
+      evidence: [{ field: 'state', value: 'hung' }],
+    }));
+}
+
 /** What lies nearest to the question is four times as likely what was asked about; a faint sign is not made more of. */
 const nearestDecibans = 6;
 const faintDecibans = 12;
@@ -176,10 +192,12 @@ function linkSignsAfterLoss(
 ): readonly Sign[] {
   const losses = primary.filter(({ kind, xid }) => kind === 'bus-loss' || xid === 79);
   if (losses.length === 0) return [];
+  const ofLinks = (incident: Incident) =>
+    (ofIncidents.get(incident) ?? []).filter(({ cause }) => cause === 'nvswitch' || cause === 'nvlink');
   return primary
+    .filter((incident) => ofLinks(incident).length > 0)
     .filter((incident) => losses.some((loss) => isSoonAfter(loss, incident)))
-    .flatMap((incident) => ofIncidents.get(incident) ?? [])
-    .filter(({ cause }) => cause === 'nvswitch' || cause === 'nvlink')
+    .flatMap(ofLinks)
     .map((sign) => ({
       ...withoutAuthority(sign),
       indicator: 'log.bus-loss-before',

@@ -21,6 +21,14 @@ export const actionPhrases = {
   'contact-support': 'contact the hardware support',
 } as const satisfies Record<Action, string>;
 
+/** What an action means for a cause, where that is another thing to do. */
+const phrasesOfCause: Partial<Record<Cause, Partial<Record<Action, string>>>> = {
+  'leftover-process': {
+    'check-app': 'find and end what still holds the GPU',
+    'restart-app': 'end what still holds the GPU',
+  },
+};
+
 const maximumPlaces = 8;
 
 /** "GPU 3", "GPU 0, 1", "the GPU at 0000:3b:00", "Node". Only numbers and parsed addresses. */
@@ -54,7 +62,11 @@ interface Conclusion {
   readonly cause: Cause;
   readonly confidence: Confidence;
   readonly action: Action;
+  /** What the action comes from. */
   readonly lead: Finding | undefined;
+  /** What shows the fault, where the action comes from advice of the driver. */
+  readonly reason: Finding | undefined;
+  readonly nodeErrorCode: string | undefined;
   readonly subjects: readonly Subject[];
   readonly isLogReadable: boolean;
 }
@@ -65,10 +77,11 @@ export function summaryOf(conclusion: Conclusion): string {
   if (scope.nothing === 'pid' && question.kind === 'pid') {
     return `Process ${question.pid} holds no GPU now and no kernel-log error names it, so nothing can be said of it. Call get_gpu_processes for the holders, or explain_failure with its GPU or the time of the failure.`;
   }
-  const next = action === 'none' ? '' : ` Next: ${actionPhrases[action]}.`;
+  const phrase = phrasesOfCause[cause]?.[action] ?? actionPhrases[action];
+  const next = action === 'none' ? '' : ` Next: ${phrase}.`;
   if (cause === 'none') {
     const log = conclusion.isLogReadable
-      ? 'and no error is on record'
+      ? pastOf(scope)
       : 'but the kernel log could not be read, so past errors are not known';
     if (scope.assessments.length === 0)
       return 'Nothing points to a fault in the log that was read; no GPU was asked.';
@@ -78,14 +91,35 @@ export function summaryOf(conclusion: Conclusion): string {
     const why = whyUnknown(conclusion);
     return `${why}${lead && lead.verdict !== 'ok' ? ` ${lead.what}` : ''}${next}`;
   }
-  const told = lead && !isOnlyNumbers(lead) ? ` ${lead.what}` : '';
+  const told = tellOf(conclusion);
   return `${whose(notYourCode, cause)} (confidence ${confidence}): ${placeName(subjects)}: ${causeCatalogue[cause].title}.${told}${next}`;
+}
+
+function pastOf({ incidents }: Scope): string {
+  if (incidents.some(({ standing }) => standing === 'recovered'))
+    return 'and the errors on record are over: a reset, a reboot or a reload of the driver has come since';
+  if (incidents.some(({ standing }) => standing === 'cancelled' || standing === 'superseded'))
+    return 'and the driver has taken back what the log has';
+  return 'and no error is on record';
+}
+
+/** What was seen of the cause. What the driver asks for is told beside the fault it asks it for, for by itself it says nothing of that. */
+function tellOf({ lead, reason }: Conclusion): string {
+  if (!lead || isOnlyNumbers(lead)) return '';
+  if (!reason || reason === lead || isOnlyNumbers(reason)) return ` ${lead.what}`;
+  return ` ${reason.what} The driver itself asks for this.`;
 }
 
 const isOnlyNumbers = ({ verdict }: Finding) => verdict === 'unknown';
 
-function whyUnknown({ scope }: Conclusion): string {
+function whyUnknown({ scope, nodeErrorCode, isLogReadable }: Conclusion): string {
   if (scope.nothing === 'time') return 'No GPU error is on record within ten minutes of that time.';
   if (scope.nothing === 'gpu') return 'There is neither a reading nor an error of that GPU.';
+  if (nodeErrorCode !== undefined) {
+    const log = isLogReadable
+      ? 'what the kernel log has does not tell the cause'
+      : 'nor could the kernel log';
+    return `The GPUs could not be read (${nodeErrorCode}), and ${log}.`;
+  }
   return 'What was seen does not tell the cause.';
 }

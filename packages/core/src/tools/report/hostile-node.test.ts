@@ -78,7 +78,9 @@ async function report({ log, processes, nodeName = 'gpu-node-7' }: Node, input: 
       gpuProvider: stubProvider({ gpus: sickGpus(processes.map(({ pid }) => pid)) }),
       kernelLog: inMemoryKernelLog(log, {
         source: 'file:/home/mallory-user/kern.log',
-        skipped: [{ source: 'file:/home/mallory-user/other.log', reason: 'EACCES: /home/mallory-user/other.log' }],
+        skipped: [
+          { source: 'file:/home/mallory-user/other.log', reason: 'EACCES: /home/mallory-user/other.log' },
+        ],
       }),
       hostProcesses: inMemoryHostProcesses(processes),
       clock: {
@@ -237,7 +239,7 @@ describe('redaction', () => {
     (body: string) => `{"_HOSTNAME":"iron-node-9","_COMM":"secret_train","MESSAGE":"${body}"}`,
   ];
   const random = seededRandom(0x7e5);
-  const nodes = Array.from({ length: 25 }, (): Node => {
+  const nodes = Array.from({ length: 12 }, (): Node => {
     const some = () =>
       Array.from({ length: 1 + random.below(6) }, () => random.pick(planted)).join(
         random.pick([' ', ', ', ' (', '; ']),
@@ -274,11 +276,11 @@ describe('redaction', () => {
   });
 
   test.each(forms)('%j: nothing of a user is anywhere in the answer', async (form) => {
-    for (const node of nodes) {
+    for (const [position, node] of nodes.entries()) {
       const open = JSON.stringify(await report(node, form));
       expect(planted.some((word) => open.includes(word))).toBe(true);
       const text = JSON.stringify(await report(node, { ...form, redact: true })).toLowerCase();
-      for (const word of planted) expect(text, `${word} of ${JSON.stringify(node.log)}`).not.toContain(word);
+      for (const word of planted) expect(text, `${word} of node ${position}`).not.toContain(word);
     }
   });
 

@@ -92,8 +92,8 @@ function gpuLines(gpu: ReportedGpu): string[] {
     ...named.map(([name, value]) => `- ${name}: ${code(String(value))}`),
     '',
     ...counterTable(counters, countersBeforeAt),
-    ...(omittedCounterCount ? [`${omittedCounterCount} more that count are not shown.`, ''] : []),
-    ...(zeroCounterCount ? [`${zeroCounterCount} others are zero.`, ''] : []),
+    ...(omittedCounterCount ? [`${omittedCounterCount} more counters are not shown.`, ''] : []),
+    ...(zeroCounterCount ? [`${zeroCounterCount} counters are zero.`, ''] : []),
   ];
 }
 

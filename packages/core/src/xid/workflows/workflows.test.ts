@@ -82,6 +82,7 @@ describe('31', () => {
     ['once', [fault(0, 70)]],
     ['many lines of one run', [fault(0, 70), fault(60, 70), fault(200, 70)]],
     ['processes of one job', [fault(0, 70), fault(1, 71), fault(2, 72)]],
+    ['one process that faults again', [fault(0, 70), fault(600, 70), fault(hour, 70)]],
     ['on several GPUs', [fault(0, 70), fault(hour, 71), fault(hour + 1, 72, '5e')]],
     ['more than a day apart', [fault(0, 70), fault(25 * hour, 71)]],
   ])('%s: the program', (_, lines) => {
