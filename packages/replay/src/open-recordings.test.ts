@@ -339,10 +339,11 @@ describe('the kernel log', () => {
       'b.log': 'Jan 01 00:00:05 host kernel: NVRM: Xid (PCI:0000:3b:00): 31, x\n',
       'a.log': `${xidLine(1)}\n${xidLine(2)}\n`,
       'prose.txt': 'nothing\n',
+      'remark.txt': 'sh: 1: nvidia-smi: not found\n',
     });
     const { records, coverage } = await recordings.kernelLog.read({ signal: unaborted() });
     expect(records.map(({ file, line }) => `${file}:${line}`)).toEqual(['b.log:1', 'a.log:1', 'a.log:2']);
-    // Text in no known format is searched like a log.
+    // Text in no known format is searched like a log, and counts as one unless it is the message of a command that failed.
     expect(coverage).toMatchObject({ source: 'file:b.log, file:a.log, file:prose.txt', readable: true });
   });
 

@@ -7,6 +7,7 @@ import { Findings } from './files/findings.ts';
 import { KernelRecords } from './files/kernel-records.ts';
 import { readRecording } from './files/read-recording.ts';
 import { recordedHostDevices, recordedHostProcesses } from './files/recorded-host.ts';
+import { errorMessageReason } from './files/recording-reader.ts';
 import type {
   DiagnosticTestResult,
   OpenRecordingsOptions,
@@ -43,10 +44,15 @@ export async function openRecordings(
   for (const input of inputs) {
     const file = await readRecording(await reopenable(input), readers, findings, options);
     files.push(file);
-    const { name, formats, recordCount, lineCount, error } = file;
+    const { name, formats, recordCount, lineCount, unread, error } = file;
     if (error) kernelRecords.skip(name, error.message);
     // Lines in no format that is known may be those of a log whose times were cut off: they were searched like one.
-    const isLooseText = formats.length === 0 && !error && lineCount !== null && lineCount > 0;
+    const isLooseText =
+      formats.length === 0 &&
+      !error &&
+      lineCount !== null &&
+      lineCount > 0 &&
+      !unread.some(({ reason }) => reason === errorMessageReason);
     if (formats.includes('kernel log') || recordCount > 0 || isLooseText) kernelRecords.addSource(name);
   }
   return assemble(findings, files);

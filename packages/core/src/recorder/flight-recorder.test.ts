@@ -517,7 +517,9 @@ describe('the store', () => {
       detail: 'no space left on the device',
     });
     isFull = false;
+    expect(recorder.status.store?.failing).toBe(true);
     await advance(5_000);
+    expect(recorder.status.store?.failing).toBe(false);
     expect(good.appended).toHaveLength(5);
     isFull = true;
     await advance(5_000);
@@ -552,6 +554,46 @@ describe('the store', () => {
     await recorder.stop();
   });
 
+  test('is taken up in parts: whoever waits has a turn between them, and is told that it is not there yet', async () => {
+    const kept = Array.from({ length: 10_000 }, (_, index) => sampleAt(recordedStart - 1_000 * (10_000 - index)));
+    const { recorder, advance, rows } = rig({ gpuCount: 1, store: memoryStore(kept) });
+    const started = recorder.start(true);
+    await turn();
+    expect(recorder.status).toMatchObject({ loading: true, recording: false, sampleCount: 4_096 });
+    let isLoaded = false;
+    void recorder.loaded(new AbortController().signal).then(() => {
+      isLoaded = true;
+    });
+    await turn();
+    expect(isLoaded).toBe(false);
+    await advance(2, 1);
+    await started;
+    expect([isLoaded, recorder.status.loading, recorder.status.recording]).toEqual([true, false, true]);
+    expect(rows(0).sampleCounts.reduce((sum, count) => sum + count, 0)).toBe(10_001);
+    await recorder.stop();
+  });
+
+  test('is waited for no longer than the asker wants, and not at all once the recorder was stopped', async () => {
+    const { recorder } = rig({ store: memoryStore([], { load: () => new Promise(() => {}) }) });
+    void recorder.start(false);
+    const patience = new AbortController();
+    const waited = recorder.loaded(patience.signal);
+    patience.abort();
+    await waited;
+    expect(recorder.status.loading).toBe(true);
+  });
+
+  test('one that can neither be read nor written is logged once when it is for the same reason', async () => {
+    const refuse = () => Promise.reject(new GpuError('NO_PERMISSION', '/record cannot be read: EACCES'));
+    const store = memoryStore([], { load: refuse, append: refuse });
+    const { recorder, advance, logged } = rig({ store });
+    await recorder.start(true);
+    await advance(5_000);
+    expect(logged).toEqual(['the store of the flight recorder could not be read']);
+    expect(recorder.status.store).toMatchObject({ failing: true, failedAppendCount: 6 });
+    await recorder.stop();
+  });
+
   test('samples that make no sense are left out and counted', async () => {
     const odd = [
       sampleAt(Number.NaN),
@@ -571,8 +613,10 @@ describe('the store', () => {
       ...sampleAt(recordedStart - (index % 2) * 1e9 - index),
       gpuUuid: `GPU-${index % 300}`,
     }));
-    const { recorder } = rig({ store: memoryStore(hostile) });
-    await recorder.start(false);
+    const { recorder, advance } = rig({ store: memoryStore(hostile) });
+    const started = recorder.start(false);
+    await advance(10);
+    await started;
     const { store, gaps, memoryBytes } = recorder.status;
     expect((store?.loadedSampleCount ?? 0) + (store?.lostSampleCount ?? 0)).toBe(20_000);
     expect(gaps.length).toBeLessThanOrEqual(64);

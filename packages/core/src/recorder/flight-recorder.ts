@@ -17,6 +17,8 @@ const readMilliseconds = 5_000;
 /** How often the driver is asked which GPUs there are. */
 const refreshMilliseconds = 30_000;
 const maximumPauses = 64;
+/** Taken up at a time from a store, in some 20 ms; then whoever waits for an answer has a turn. */
+const loadBatch = 4_096;
 
 /**
  * Why nothing was recorded. `not-running`: between two runs of this program. `asleep`: nobody asked for 15 minutes. `clock-set-back`:
@@ -32,6 +34,8 @@ export interface RecorderPause {
 
 export interface RecorderStatus {
   readonly recording: boolean;
+  /** What the store kept is still being read: nothing of it can be seen yet. */
+  readonly loading: boolean;
   /** Also when nobody asks. */
   readonly always: boolean;
   /** ISO 8601: when the present recording began; null while asleep. */
@@ -57,7 +61,9 @@ export interface RecorderStatus {
     /** Damaged ones, and those that the store was too slow to take. */
     readonly lostSampleCount: number;
     readonly failedAppendCount: number;
-    /** Of the last failure. */
+    /** Nothing is kept at present: what is recorded now would not outlive the process. */
+    readonly failing: boolean;
+    /** Of the last failure, which may be over. */
     readonly detail?: string;
   };
 }
@@ -79,6 +85,7 @@ export class FlightRecorder {
   readonly #inFlight = new Set<AbortController>();
   readonly #busy = new Map<number, Promise<void>>();
   #phase: 'new' | 'loading' | 'ready' | 'stopped' = 'new';
+  #loading: Promise<void> = Promise.resolve();
   #always = false;
   #isTouched = false;
   #isRecording = false;
@@ -125,10 +132,20 @@ export class FlightRecorder {
     if (this.#phase !== 'new') return;
     this.#phase = 'loading';
     this.#always = always;
-    await this.#load();
+    this.#loading = this.#load();
+    await this.#loading;
     if (this.#is('stopped')) return;
     this.#phase = 'ready';
     if (always || this.#isTouched) this.#wake();
+  }
+
+  /** Resolves when what the store kept can be seen, or at the signal: a disk may hang. Never rejects. */
+  async loaded(signal: AbortSignal): Promise<void> {
+    if (this.#phase !== 'loading' || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      void this.#loading.then(resolve);
+    });
   }
 
   /** Somebody asks: record for a while from now on. */
@@ -153,6 +170,11 @@ export class FlightRecorder {
   /** GPUs of which anything was recorded, in index order, as they were last seen. */
   get gpus(): readonly GpuRef[] {
     return this.#rings.gpus;
+  }
+
+  /** Of the oldest sample of a GPU that is kept; Infinity when there is none. */
+  firstAtMilliseconds(gpu: GpuKey): number {
+    return this.#rings.find(gpu)?.firstAtMilliseconds ?? Number.POSITIVE_INFINITY;
   }
 
   /** Of the buffers that are allocated; at most `recorderBytes(options, maximumGpus)`. */
@@ -188,6 +210,7 @@ export class FlightRecorder {
     const detail = this.#writer?.detail ?? this.#loadDetail;
     return {
       recording: this.#isRecording,
+      loading: this.#phase === 'loading',
       always: this.#always,
       since: this.#isRecording ? timestamp(this.#sinceMilliseconds) : null,
       from: timestamp(this.#rings.firstAtMilliseconds),
@@ -206,6 +229,7 @@ export class FlightRecorder {
               loadedSampleCount: this.#loadedSampleCount,
               lostSampleCount: this.#lostSampleCount + this.#writer.droppedSampleCount,
               failedAppendCount: this.#writer.failedAppendCount,
+              failing: this.#writer.isFailing,
               ...(detail === undefined ? {} : { detail }),
             },
           }
@@ -226,13 +250,24 @@ export class FlightRecorder {
     try {
       const { samples, lostSampleCount } = await this.#store.load();
       this.#lostSampleCount = lostSampleCount;
-      for (const sample of samples) this.#takeUp(sample);
+      let taken = 0;
+      for (const sample of samples) {
+        this.#takeUp(sample);
+        taken += 1;
+        if (taken % loadBatch === 0) await this.#breathe();
+        if (this.#is('stopped')) return;
+      }
     } catch (error) {
       this.#loadDetail = isGpuError(error) ? error.message : 'what was kept could not be read';
+      this.#writer?.noteLogged(this.#loadDetail);
       this.#logger.warn('the store of the flight recorder could not be read', { error });
     }
     this.#lastTickAt = this.#rings.lastAtMilliseconds;
     this.#storedUntil = this.#lastTickAt;
+  }
+
+  #breathe(): Promise<void> {
+    return new Promise((resolve) => void this.#clock.after(0, resolve));
   }
 
   #takeUp(sample: RecordedSample): void {

@@ -15,6 +15,8 @@ export class SampleWriter {
   #pending: RecordedSample[] = [];
   #appending: Promise<void> | undefined;
   #isFailing = false;
+  /** What is in the log already. */
+  #loggedDetail: string | undefined;
   failedAppendCount = 0;
   droppedSampleCount = 0;
   /** Of the last failure. */
@@ -24,6 +26,16 @@ export class SampleWriter {
     this.#store = store;
     this.#clock = clock;
     this.#logger = logger;
+  }
+
+  /** Whether the last batch could not be written. */
+  get isFailing(): boolean {
+    return this.#isFailing;
+  }
+
+  /** A failure that is in the log: that it also keeps samples from being written is not logged again. */
+  noteLogged(detail: string): void {
+    this.#loggedDetail = detail;
   }
 
   add(sample: RecordedSample): void {
@@ -71,10 +83,12 @@ export class SampleWriter {
     try {
       await this.#store.append(samples);
       this.#isFailing = false;
+      this.#loggedDetail = undefined;
     } catch (error) {
       this.failedAppendCount += 1;
       this.detail = isGpuError(error) ? error.message : 'samples could not be written';
-      if (!this.#isFailing) this.#logger.warn('the flight recorder cannot write its samples', { error });
+      if (!this.#isFailing && this.detail !== this.#loggedDetail)
+        this.#logger.warn('the flight recorder cannot write its samples', { error });
       this.#isFailing = true;
     }
   }

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { h100Node, h100Ref, h100Sample } from '../../test/h100.ts';
 import { applicationFault, fellOffTheBus, h100Host, record, rig, xidLine } from '../../test/rig.ts';
 import { GpuError } from '../errors.ts';
-import { inMemoryKernelLog } from '../testing.ts';
+import { inMemoryKernelLog, stubProvider } from '../testing.ts';
+import { createGpuTools } from './create-gpu-tools.ts';
 
 /** As the project counts them: four bytes of compact JSON. */
 const tokensOf = (answer: unknown) => new TextEncoder().encode(JSON.stringify(answer)).length / 4;
@@ -220,4 +221,34 @@ test('text of the log stands only where log text may stand', async () => {
   const { incidents, ...rest } = answer;
   expect(JSON.stringify(incidents)).toContain(hostile);
   expect(JSON.stringify(rest)).not.toContain(hostile);
+});
+
+describe('the next steps', () => {
+  const gpus = wellNode({ 2: new GpuError('GPU_LOST', 'NVML_ERROR_GPU_IS_LOST (15)') });
+
+  test('name only tools of this server', async () => {
+    const toolsOf = (steps: readonly Record<string, unknown>[]) => steps.flatMap(({ tool }) => tool ?? []);
+    const recording = rig({ gpus, log: [loss] });
+    const names = recording.tools.map(({ name }) => name);
+    const recorded = toolsOf((await recording.answer('explain_failure', {})).nextSteps);
+    expect(recorded).toContain('get_gpu_timeline');
+    expect(names).toEqual(expect.arrayContaining(recorded));
+    const ports = {
+      gpuProvider: stubProvider({ gpus }),
+      kernelLog: inMemoryKernelLog([loss]),
+      clock: recording.clock,
+    };
+    const bare = createGpuTools(ports, { nodeName: 'node-1' });
+    const result = await bare.find(({ name }) => name === 'explain_failure')?.call({});
+    if (!result || result.isError) throw new Error('no answer');
+    const steps = result.structuredContent['nextSteps'] as Record<string, unknown>[];
+    expect(bare.map(({ name }) => name)).toEqual(expect.arrayContaining(toolsOf(steps)));
+    expect(toolsOf(steps)).toEqual(['get_incident_report']);
+  });
+
+  test('say where: the address of a GPU that the driver does not list', async () => {
+    const describe = new GpuError('LIBRARY_NOT_FOUND', 'no library');
+    const { nextSteps } = await explain({ describe, log: [loss] });
+    expect(nextSteps[0]?.['reason']).toMatch(/^Device 0000:3a:00: /);
+  });
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { DiagnosticEvidence } from '../diagnosis/evidence.ts';
-import { plainestOf } from '../diagnosis/explain/choose-action.ts';
+import { besideOf, plainestOf } from '../diagnosis/explain/choose-action.ts';
 import { explainFailure } from '../diagnosis/explain/explain.ts';
 import { subjectOfFinding } from '../diagnosis/explain/finding-signs.ts';
 import { nearMilliseconds } from '../diagnosis/explain/scope.ts';
@@ -287,8 +287,14 @@ function nextSteps(
     reason: 'What the GPU did before and after.',
     tool: 'get_gpu_timeline',
   } as const;
+  const beside = lead && besideOf(lead, findings);
+  const apart: NextStep | undefined = beside && {
+    action: beside.action,
+    reason: `Apart from that, ${placeName(subjectsOf(beside, evidence))}: ${beside.what}`,
+  };
   return [
     first,
+    ...(apart ? [apart] : []),
     ...(isTold
       ? ([
           { action: 'none', reason: 'The evidence for a ticket or a return.', tool: 'get_incident_report' },

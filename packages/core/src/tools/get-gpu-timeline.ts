@@ -14,7 +14,7 @@ import { detailArgument, gpuArgument, timeArgument } from './arguments.ts';
 import { gpusForAttribution, readKernelEvents } from './kernel-events.ts';
 import { pointFormat, presentChange, presentSeries } from './timeline/present-series.ts';
 import { recorderCoverage, recorderGaps } from './timeline/recorder-coverage.ts';
-import { timeSpanOf } from './timeline/time-span.ts';
+import { type TimeSpan, timeSpanOf } from './timeline/time-span.ts';
 import {
   concerns,
   eventSeriesIds,
@@ -48,6 +48,8 @@ const budgetBytes: Readonly<Record<Detail, number>> = { summary: 2_400 * 4, full
 const maximumPoints = 200;
 const maximumEvents: Readonly<Record<Detail, number>> = { summary: 12, full: 100 };
 const maximumChanges: Readonly<Record<Detail, number>> = { summary: 4, full: 30 };
+/** How long an answer waits for what the store kept. */
+const loadMilliseconds = 3_000;
 /** Fewer are no curve. */
 const leastPoints = 6;
 
@@ -93,6 +95,7 @@ export function getGpuTimeline(toolkit: Toolkit) {
       // Asked at the same time: neither must wait for a driver that hangs.
       const reading = readKernelEvents(toolkit, new Date(span.fromMilliseconds).toISOString(), signal);
       const node = await gpusForAttribution(toolkit, signal);
+      await loadedInTime(toolkit, signal);
       const gone = goneGpus(toolkit.recorder, isGpuError(node) ? [] : node);
       const asked = await askedFor(toolkit, gpu, node, gone, signal);
       const log = await reading;
@@ -104,6 +107,13 @@ export function getGpuTimeline(toolkit: Toolkit) {
       return answerOf(toolkit, { span, ids, asked, gone, incidents, log, node, detail, points });
     },
   });
+}
+
+async function loadedInTime({ recorder, clock }: Toolkit, signal: AbortSignal): Promise<void> {
+  if (!recorder?.status.loading) return;
+  const limit = new AbortController();
+  const cancel = clock.after(loadMilliseconds, () => limit.abort());
+  await recorder.loaded(AbortSignal.any([signal, limit.signal])).finally(cancel);
 }
 
 /** GPUs that were recorded and that the driver does not list now: perhaps what the timeline is asked about. */
@@ -165,7 +175,7 @@ function answerOf(toolkit: Toolkit, request: TimelineRequest): StructuredContent
         ...(span.aroundMilliseconds === undefined
           ? {}
           : { aroundAt: new Date(span.aroundMilliseconds).toISOString() }),
-        ...(buckets ? { bucketSeconds: buckets.bucketMilliseconds / 1_000, pointFormat } : {}),
+        ...(buckets ? presentBuckets(buckets, span) : {}),
         gpus: shown.map((gpu) => presentGpu(gpu, request, buckets)),
         events: presentEvents(events, maximumEvents[detail], span),
         eventCount: events.length,
@@ -182,15 +192,31 @@ function answerOf(toolkit: Toolkit, request: TimelineRequest): StructuredContent
     };
   };
   if (!hasSamples || span.aroundMilliseconds !== undefined) return build(null);
-  return withinBudget(build, request, status?.intervalMilliseconds ?? 1);
+  return withinBudget(build, request, curveSpan(shown, span), status?.intervalMilliseconds ?? 1);
 }
 
 const hasRows = ({ rows }: GpuRows) => (rows?.firstAtMilliseconds.length ?? 0) > 0;
 
+/** Curves begin with the first sample: points before it would say nothing, and coarsen the rest. */
+function curveSpan(gpus: readonly GpuRows[], { fromMilliseconds, toMilliseconds }: TimeSpan): TimeSpan {
+  const firsts = gpus.flatMap(({ rows }) => rows?.firstAtMilliseconds[0] ?? []);
+  return { fromMilliseconds: Math.max(fromMilliseconds, Math.min(...firsts)), toMilliseconds };
+}
+
+function presentBuckets({ bucketMilliseconds, fromMilliseconds }: Buckets, span: TimeSpan) {
+  const isLater = fromMilliseconds > span.fromMilliseconds;
+  return {
+    bucketSeconds: bucketMilliseconds / 1_000,
+    ...(isLater ? { pointsStartAt: new Date(fromMilliseconds).toISOString() } : {}),
+    pointFormat,
+  };
+}
+
 /** The most points that fit: each try is measured, as flat curves cost nothing. */
 function withinBudget(
   build: (buckets: Buckets | null) => StructuredContent,
-  { span, detail, points = maximumPoints }: TimelineRequest,
+  { detail, points = maximumPoints }: TimelineRequest,
+  span: TimeSpan,
   intervalMilliseconds: number,
 ): StructuredContent {
   const plain = build(null);
@@ -221,7 +247,8 @@ function rowsOf(recorder: FlightRecorder, ref: GpuRef, { span, ids }: TimelineRe
     summaries.set(id, summary);
     return summary;
   };
-  return { ref, rows, gaps: gapsIn(rows, fromMilliseconds, toMilliseconds, recorder.cadence), summaryOf };
+  const gaps = gapsIn(rows, fromMilliseconds, toMilliseconds, recorder.cadence);
+  return { ref, rows, gaps, firstAtMilliseconds: recorder.firstAtMilliseconds(ref), summaryOf };
 }
 
 function lastState({ summaryOf }: GpuRows): string | undefined {

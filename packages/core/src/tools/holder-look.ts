@@ -41,7 +41,8 @@ export async function lookAgain(
   signal: AbortSignal,
   stuckPids?: ReadonlySet<number>,
 ): Promise<HolderLook> {
-  if (first.findings.length === 0) return first;
+  // Files do not change between two looks.
+  if (first.findings.length === 0 || toolkit.recorded) return first;
   const unconfirmed = {
     ...first,
     findings: first.findings.map((finding) => ({ ...finding, confidence: 'low' as const })),

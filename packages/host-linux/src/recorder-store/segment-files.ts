@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, opendir, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { GpuError, isGpuError } from '@k8s-gpu-mcp/core';
 import { errorCodeOf, messageOf } from '../os/errno.ts';
 
@@ -114,8 +114,31 @@ export async function createSegmentFile(
   directory: string,
   name: string,
 ): Promise<FileHandle> {
-  await files.mkdir(directory, { recursive: true, mode: directoryMode });
+  await makeDirectory(files, directory);
   return files.open(join(directory, name), createFlags, fileMode);
+}
+
+/**
+ * With its parents, as the recursive `mkdir` of node would. That one goes round for ever, and keeps the process from ending, where a file
+ * system says ENOENT below a directory that is there, as /proc and automounters do.
+ */
+async function makeDirectory(files: RecorderFileSystem, directory: string): Promise<void> {
+  const make = async () => {
+    try {
+      await files.mkdir(directory, { mode: directoryMode });
+    } catch (error) {
+      // What else stands there under that name, opening a file in it will tell.
+      if (errorCodeOf(error) !== 'EEXIST') throw error;
+    }
+  };
+  try {
+    await make();
+  } catch (error) {
+    const parent = dirname(directory);
+    if (errorCodeOf(error) !== 'ENOENT' || parent === directory) throw error;
+    await makeDirectory(files, parent);
+    await make();
+  }
 }
 
 /** Makes the names of new files survive a loss of power. Not every file system can; then the next sync of the disk does. */

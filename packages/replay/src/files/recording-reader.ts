@@ -32,6 +32,11 @@ const linesOfWarnings = 64;
 /** What nvidia-smi prints below its output for each GPU whose InfoROM does not check. */
 const inforomWarning = /^\s{0,16}WARNING: infoROM is corrupted at gpu ([0-9a-fA-F:.]{7,20})\s*$/i;
 
+export const errorMessageReason = 'the message of a command that failed';
+/** A shell, or a program, that could not do what was asked: no log in which nothing happened. */
+const shellError =
+  /command not found|: not found$|No such file or directory|Permission denied|Operation not permitted/i;
+
 /** Lines after one about a GPU that may go on with its message. */
 const linesAfter = 3;
 
@@ -50,6 +55,7 @@ export class RecordingReader {
   readonly #told = new Map<string, number>();
   #owed = 0;
   #region = newRegion();
+  #saysItFailed = false;
   #isReport = false;
   #awaitsHeading = false;
   #heading: { readonly text: string; readonly line: number } | undefined;
@@ -80,9 +86,9 @@ export class RecordingReader {
     this.#splitter.end(isDamaged);
     for (const record of this.#kernelLines.end()) this.#keep(record);
     this.#endRegion();
-    return this.formats.size === 0
-      ? [{ file: this.#file, line: 1, part: 'whole file', reason: 'in no format that is known' }]
-      : this.#unread.finish();
+    if (this.formats.size > 0) return this.#unread.finish();
+    const reason = this.#saysItFailed ? errorMessageReason : 'in no format that is known';
+    return [{ file: this.#file, line: 1, part: 'whole file', reason }];
   }
 
   #section(section: Section): void {
@@ -122,6 +128,7 @@ export class RecordingReader {
       return;
     }
     this.#region.firstLine ??= lineNumber;
+    if (lineNumber === 1) this.#saysItFailed = shellError.test(text);
     const isCandidate = isKernelLogCandidate(line);
     if (isCandidate || this.#owed > 0 || this.#options.everyLine) {
       this.#owed = isCandidate ? linesAfter : Math.max(0, this.#owed - 1);

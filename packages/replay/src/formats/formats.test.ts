@@ -162,7 +162,7 @@ describe('parseNvlinks', () => {
       },
       { link: 1, active: false, speedMegabytesPerSecond: null },
     ]);
-    expect(found?.citations['nvlink.links']).toEqual({ file: 'a', line: 11 });
+    expect(found?.citations['nvlink.links']).toEqual({ file: 'a', line: 12 });
   });
 
   it('says nothing of links where the tool says nothing', () => {

@@ -18,9 +18,6 @@ const failures: readonly { readonly says: string; readonly kind: FailureKind }[]
   { says: 'failed to initialize nvml: insufficient permissions', kind: 'no-permission' },
   { says: 'failed to initialize nvml', kind: 'unknown' },
   { says: 'nvidia-smi has failed', kind: 'unknown' },
-  // A shell says it: the tool is not there, which tells nothing of the GPUs.
-  { says: 'nvidia-smi: command not found', kind: 'unknown' },
-  { says: 'nvidia-smi: not found', kind: 'unknown' },
 ];
 
 /** The failure that a line states, if it states one. */

@@ -28,9 +28,12 @@ async function run(flags: GivenFlags, env: Record<string, string> = {}) {
     note: (line) => notes.push(line),
     createLogger: async () => silentLogger,
   };
+  let passed = 0;
   const code = await timeline(context, {
+    now: () => Date.now() + passed,
     after(milliseconds, callback) {
       waits.push(milliseconds);
+      passed += milliseconds;
       callback();
       return () => {};
     },
@@ -39,9 +42,8 @@ async function run(flags: GivenFlags, env: Record<string, string> = {}) {
 }
 
 /** A minute of one GPU that gets hotter, as an agent would have left it: its last samples are a minute old. */
-async function recordMinute(directory: string): Promise<void> {
-  const store = createRecorderStore({ directory, seriesNames });
-  const end = Date.now() - 60_000;
+async function recordMinute(directory: string, end = Date.now() - 60_000): Promise<void> {
+  const store = createRecorderStore({ directory, seriesNames, clock: { now: () => end } });
   for (let second = 0; second < 60; second += 1) {
     const values = new Float64Array(seriesNames.length).fill(Number.NaN);
     values[seriesNames.indexOf('temperatureCelsius')] = 30 + second;
@@ -88,9 +90,27 @@ describe('timeline', () => {
     expect(JSON.parse(json)).toMatchObject({ node: 'node-a', seconds: 600 });
   });
 
-  it('a GPU that is not there is a usage error', async () => {
-    const { code, notes } = await run({ gpu: ['99'] });
-    expect(code).toBe(64);
-    expect(notes.join()).toContain('GPU_NOT_FOUND');
+  it('shows the end of a record that ended hours ago', async () => {
+    const directory = join(root, 'crashed');
+    const end = Date.now() - 3 * 3_600_000;
+    await recordMinute(directory, end);
+    const { notes, text } = await run({ recordDirectory: [directory], json: ['true'] });
+    expect(notes).toEqual([]);
+    const answer = JSON.parse(text) as Record<string, unknown>;
+    expect(answer).toMatchObject({
+      startAt: new Date(end - 600_000).toISOString(),
+      seconds: 600,
+      pointsStartAt: new Date(end - 59_000).toISOString(),
+    });
+    expect(answer['gpus']).toContainEqual(expect.objectContaining({ index: 0, sampleCount: 60 }));
+  });
+
+  it.each([
+    ['a GPU that is not there', { gpu: ['99'] }, 'GPU_NOT_FOUND'],
+    ['a time that is none', { since: ['soon'] }, 'since = "soon"'],
+  ])('%s is a usage error, told before the window', async (_, flags, told) => {
+    const { code, notes, waits } = await run(flags);
+    expect([code, waits]).toEqual([64, []]);
+    expect(notes.join()).toContain(told);
   });
 });

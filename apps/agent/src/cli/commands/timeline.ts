@@ -6,6 +6,9 @@ import { hasBlockCharacters } from '../render/sparkline.ts';
 import { curveWidth, renderTimeline } from '../render/timeline.ts';
 import { exitCodeOfError } from './call.ts';
 
+/** How much is shown of a record that ends before now. */
+const shownMilliseconds = 10 * 60_000;
+
 const stopSignals = ['SIGTERM', 'SIGINT'] as const;
 
 /** What a person looks at first; the tool has the rest. */
@@ -26,33 +29,34 @@ const shownSeries = [
  */
 export async function timeline(
   { config, host, terminal, note, createLogger }: CommandContext,
-  clock: Pick<Clock, 'after'> = systemClock,
+  clock: Pick<Clock, 'after' | 'now'> = systemClock,
 ): Promise<number> {
   const { gpu, since, recordDirectory, windowSeconds } = config;
   const agent = await composeAgent(config, await createLogger());
   try {
     const { recorder } = agent;
     await recorder.start(false);
-    const { from, store } = recorder.status;
+    const { from, to, store } = recorder.status;
     if (store?.detail !== undefined) note(`the record directory: ${store.detail}`);
-    const isLive = from === null;
-    if (isLive) {
-      const why = recordDirectory === undefined ? '' : `${recordDirectory} has nothing; `;
-      note(`${why}recording for ${windowSeconds} s`);
-      recorder.touch();
-      await windowOrInterrupt(windowSeconds * 1_000, clock);
-    }
     const tool = agent.tools.find(({ name }) => name === 'get_gpu_timeline');
     if (!tool) throw new Error('get_gpu_timeline is not among the tools');
-    // A second more: the first reading comes when the driver has said which GPUs there are.
-    const span = since ?? (isLive ? `${windowSeconds + 1}s` : undefined);
-    const result = await tool.call({
+    const asked = {
       ...(gpu === undefined ? {} : { gpu }),
-      ...(span === undefined ? {} : { since: span }),
+      ...(since === undefined ? {} : { since }),
       series: shownSeries,
       points: curveWidth(terminal),
       detail: 'full',
-    });
+    };
+    const beganAt = clock.now();
+    // Also what begins the recording of a live window; a wrong argument is told before it, not after.
+    let result = await tool.call({ ...asked, ...(since === undefined ? endOfRecord(to, beganAt) : {}) });
+    if (from === null && !result.isError) {
+      const why = recordDirectory === undefined ? '' : `${recordDirectory} has nothing; `;
+      note(`${why}recording for ${windowSeconds} s`);
+      await windowOrInterrupt(windowSeconds * 1_000, clock);
+      const sinceBegin = { since: new Date(Math.min(beganAt, clock.now() - 1_000)).toISOString() };
+      result = await tool.call({ ...sinceBegin, ...asked });
+    }
     if (result.isError) {
       note(result.text);
       return exitCodeOfError(result.code);
@@ -64,6 +68,12 @@ export async function timeline(
   } finally {
     await agent.close();
   }
+}
+
+/** Of a record that ended a while ago, as after a crash, its end; nothing of it would be seen in the minutes before now. */
+function endOfRecord(to: string | null, now: number): { readonly since?: string; readonly until?: string } {
+  if (to === null || now - Date.parse(to) < shownMilliseconds) return {};
+  return { since: new Date(Date.parse(to) - shownMilliseconds).toISOString(), until: to };
 }
 
 function windowOrInterrupt(milliseconds: number, clock: Pick<Clock, 'after'>): Promise<void> {

@@ -128,6 +128,19 @@ const byPlainness = (a: Finding, b: Finding) =>
   Number(a.ruleId.startsWith('log.')) - Number(b.ruleId.startsWith('log.')) ||
   byTier(a, b);
 
+const asksForNothing = ({ action }: Finding) => action === 'none' || action === 'monitor';
+
+/**
+ * What must not go under beside the likeliest cause: a critical finding, where what leads is none or asks for nothing to be done. Undefined
+ * where what leads is critical and asks for something.
+ */
+export function besideOf(lead: Finding, findings: readonly Finding[]): Finding | undefined {
+  const isCritical = lead.verdict === 'critical';
+  if (isCritical && !asksForNothing(lead)) return undefined;
+  const others = findings.filter((finding) => finding !== lead && finding.verdict === 'critical');
+  return firstOf(others.filter((finding) => !isCritical || !asksForNothing(finding)));
+}
+
 /** Of the findings that ask for the same of the same GPU, the one that tells a person most. */
 export function plainestOf(lead: Finding, findings: readonly Finding[]): Finding {
   const alike = findings.filter(

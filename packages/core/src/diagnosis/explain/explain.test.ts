@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { nodeEvidence, observedAt, xidIncident } from '../../../test/diagnostic-evidence.ts';
 import { h100Reading, unsupported } from '../../../test/h100.ts';
 import type { KernelEvent } from '../../domain/event.ts';
+import { GpuError } from '../../errors.ts';
 import type { HostProcess } from '../../ports/host-processes.ts';
 import { explainFailure } from './explain.ts';
 
@@ -210,5 +211,85 @@ describe('what else is said', () => {
       applicationErrors: [applicationError(`CUDA out of memory ${hostile}`)],
     });
     expect(JSON.stringify(explainFailure(evidence, newest))).not.toContain(hostile);
+  });
+});
+
+describe('what must not go under', () => {
+  const hot = {
+    thermal: { marginCelsius: -5 },
+    clocks: { eventReasons: ['hardware-slowdown', 'hardware-thermal-slowdown'] },
+  } as const;
+  const programs = [xidIncident(69, 0), xidIncident(13, 0)];
+
+  test('a critical GPU beside the failure of a program on another one', () => {
+    const { cause, verdict, summary } = explainFailure(
+      nodeEvidence({ gpus: { 1: hot }, incidents: programs }),
+      newest,
+    );
+    expect({ cause, verdict }).toEqual({ cause: 'application-fault', verdict: 'critical' });
+    expect(summary).toMatch(/Apart from this, GPU 1: .*Next for that: check cooling/);
+    // Planted: without that GPU there is nothing apart.
+    const alone = explainFailure(nodeEvidence({ incidents: programs }), newest);
+    expect(alone.summary).not.toContain('Apart from this');
+  });
+
+  test('a driver that does not come back is not put down to the program it hangs for', () => {
+    const hung = { ...nodeEvidence({ incidents: [xidIncident(8, 2)] }) };
+    const readings = hung.readings.map((reading) =>
+      reading.gpu.index === 2 ? { gpu: reading.gpu, gaps: [], state: 'hung' as const, observedAt } : reading,
+    );
+    const assessments = hung.assessments.map((each) =>
+      each.gpu === 2 ? { ...each, verdict: 'critical' as const, findings: [hungFinding] } : each,
+    );
+    const stuck = explainFailure({ ...hung, readings, assessments }, newest);
+    expect(stuck).toMatchObject({ verdict: 'critical', notYourCode: true, action: 'reset-gpu', gpu: 2 });
+    expect(stuck.findings[0]?.ruleId).toBe('gpu.hung');
+    // Planted: the same Xid on a GPU that answers is the program's; and one look at a hang is no reason for a reset.
+    expect(explainFailure(hung, newest)).toMatchObject({ cause: 'application-fault', notYourCode: false });
+    const once = explainFailure({ ...hung, readings, assessments, incidents: [] }, newest);
+    expect(once).toMatchObject({ verdict: 'critical', action: 'monitor' });
+    // Xid 80 begins with the same digit and is another matter.
+    const other = { ...hung, readings, assessments, incidents: [xidIncident(80, 2)] };
+    expect(explainFailure(other, newest).findings.map(({ action }) => action)).not.toContain('reset-gpu');
+  });
+});
+
+const hungFinding = {
+  ruleId: 'gpu.hung',
+  verdict: 'critical',
+  gpu: 2,
+  what: 'The driver did not answer for this GPU in time; its siblings were asked apart from it.',
+  evidence: [{ field: 'state', value: 'hung' }],
+  action: 'monitor',
+  source: 'NVIDIA/NVSentinel#1574',
+  confidence: 'medium',
+} as const;
+
+describe('the words of the summary', () => {
+  test('what the driver asks for stands beside the fault, not in its place', () => {
+    const evidence = nodeEvidence({
+      gpus: { 5: { rowRemap: { failureOccurred: true } } },
+      incidents: [xidIncident(154, 5, { verdict: 'critical', severity: 'critical', action: 'reset-gpu' })],
+    });
+    const { summary, action } = explainFailure(evidence, newest);
+    expect(action).toBe('reset-gpu');
+    expect(summary).toMatch(
+      /could not be remapped\. The driver itself asks for this\. Next: drain and reset/,
+    );
+    expect(summary).not.toContain('Recovery action changed');
+  });
+
+  test('errors that are over are on record', () => {
+    const over = xidIncident(119, 3, { standing: 'recovered', verdict: 'ok', action: 'none' });
+    const summaryWith = (incidents: (typeof over)[]) =>
+      explainFailure(nodeEvidence({ incidents }), newest).summary;
+    expect(summaryWith([over])).not.toContain('no error is on record');
+    expect(summaryWith([])).toContain('no error is on record');
+  });
+
+  test('a node whose driver cannot be asked says so', () => {
+    const nodeError = new GpuError('LIBRARY_NOT_FOUND', 'no library');
+    const { summary } = explainFailure({ ...nodeEvidence({ count: 0 }), node: null, nodeError }, newest);
+    expect(summary).toContain('LIBRARY_NOT_FOUND');
   });
 });

@@ -9,7 +9,15 @@ import {
 } from '../../domain/verdict.ts';
 import { type DiagnosticEvidence, isNobodyAsked } from '../evidence.ts';
 import { causeCatalogue } from './cause-catalogue.ts';
-import { type AboutFindings, aboutFindings, byRank, leadFor, leadOfAll, reasonFor } from './choose-action.ts';
+import {
+  type AboutFindings,
+  aboutFindings,
+  besideOf,
+  byRank,
+  leadFor,
+  leadOfAll,
+  reasonFor,
+} from './choose-action.ts';
 import { confirmed, findingOfNodeError, findingsOfApplication, withIncidents } from './findings.ts';
 import { type WeighedHypothesis, weigh } from './likelihood.ts';
 import { notSeenOf, wouldChangeOf } from './outlook.ts';
@@ -67,6 +75,7 @@ export function explainFailure(given: DiagnosticEvidence, question: DiagnosisQue
       scope,
       lead,
       reason: leader && lead && reasonFor(leader, lead, findings, aboutOf),
+      beside: lead && besideOf(lead, findings),
       nodeErrorCode: evidence.nodeError?.code,
       subjects: likeSubjects(leader, weighed),
       isLogReadable: evidence.kernelLog.readable,

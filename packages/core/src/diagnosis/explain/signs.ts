@@ -175,7 +175,7 @@ function hostMemorySigns(primary: readonly Incident[]): readonly Sign[] {
   if (kills.length === 0) return [];
   return primary
     .filter((incident) => incident.applicationCommon && incident.kind === 'xid')
-    .filter((incident) => kills.some((kill) => isSoonAfter(kill, incident)))
+    .filter(soonAfter(kills))
     .map((incident) => ({
       indicator: 'log.oom-kill',
       cause: 'application-fault' as const,
@@ -196,7 +196,7 @@ function linkSignsAfterLoss(
     (ofIncidents.get(incident) ?? []).filter(({ cause }) => cause === 'nvswitch' || cause === 'nvlink');
   return primary
     .filter((incident) => ofLinks(incident).length > 0)
-    .filter((incident) => losses.some((loss) => isSoonAfter(loss, incident)))
+    .filter(soonAfter(losses))
     .flatMap(ofLinks)
     .map((sign) => ({
       ...withoutAuthority(sign),
@@ -206,12 +206,34 @@ function linkSignsAfterLoss(
     }));
 }
 
-function isSoonAfter(earlier: Incident, later: Incident): boolean {
-  const wall = Date.parse(later.firstAt ?? '') - Date.parse(earlier.firstAt ?? '');
-  const uptime =
-    ((later.firstUptimeSeconds ?? Number.NaN) - (earlier.firstUptimeSeconds ?? Number.NaN)) * 1_000;
-  const after = Number.isNaN(wall) ? uptime : wall;
-  return after >= 0 && after <= soonMilliseconds;
+const wallOf = ({ firstAt }: Incident) => Date.parse(firstAt ?? '');
+const uptimeOf = ({ firstUptimeSeconds }: Incident) => (firstUptimeSeconds ?? Number.NaN) * 1_000;
+
+/** Whether an incident came soon after one of these. By the clock where both have it, else by the time since boot. */
+function soonAfter(earlier: readonly Incident[]): (later: Incident) => boolean {
+  const walls = ascending(earlier.map(wallOf));
+  const uptimes = ascending(earlier.map(uptimeOf));
+  const uptimesOfUndated = ascending(earlier.filter((each) => Number.isNaN(wallOf(each))).map(uptimeOf));
+  return (later) => {
+    const wall = wallOf(later);
+    if (Number.isNaN(wall)) return hasJustBefore(uptimes, uptimeOf(later));
+    return hasJustBefore(walls, wall) || hasJustBefore(uptimesOfUndated, uptimeOf(later));
+  };
+}
+
+const ascending = (times: readonly number[]) =>
+  times.filter((time) => !Number.isNaN(time)).toSorted((a, b) => a - b);
+
+/** A hostile log has tens of thousands of either: the latest that is not after it is looked up. */
+function hasJustBefore(times: readonly number[], at: number): boolean {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] ?? 0) <= at) low = middle + 1;
+    else high = middle;
+  }
+  return at - (times[low - 1] ?? Number.NEGATIVE_INFINITY) <= soonMilliseconds;
 }
 
 /** A program that tells of the same confirms it a little; its word alone says nothing of hardware. */

@@ -1,6 +1,7 @@
 import type { Cause, DiagnosisQuestion, NotYourCode } from '../../domain/diagnosis.ts';
 import type { Action, Confidence, Finding, Verdict } from '../../domain/verdict.ts';
 import { causeCatalogue } from './cause-catalogue.ts';
+import { subjectOfFinding } from './finding-signs.ts';
 import type { Scope } from './scope.ts';
 import { type Subject, subjectKey } from './sign.ts';
 
@@ -66,6 +67,8 @@ interface Conclusion {
   readonly lead: Finding | undefined;
   /** What shows the fault, where the action comes from advice of the driver. */
   readonly reason: Finding | undefined;
+  /** What is worse than the lead, and has another cause. */
+  readonly beside: Finding | undefined;
   readonly nodeErrorCode: string | undefined;
   readonly subjects: readonly Subject[];
   readonly isLogReadable: boolean;
@@ -92,7 +95,13 @@ export function summaryOf(conclusion: Conclusion): string {
     return `${why}${lead && lead.verdict !== 'ok' ? ` ${lead.what}` : ''}${next}`;
   }
   const told = tellOf(conclusion);
-  return `${whose(notYourCode, cause)} (confidence ${confidence}): ${placeName(subjects)}: ${causeCatalogue[cause].title}.${told}${next}`;
+  return `${whose(notYourCode, cause)} (confidence ${confidence}): ${placeName(subjects)}: ${causeCatalogue[cause].title}.${told}${next}${besideThis(conclusion)}`;
+}
+
+function besideThis({ beside }: Conclusion): string {
+  if (!beside) return '';
+  const next = beside.action === 'none' ? '' : ` Next for that: ${actionPhrases[beside.action]}.`;
+  return ` Apart from this, ${placeName([subjectOfFinding(beside)])}: ${beside.what}${next}`;
 }
 
 function pastOf({ incidents }: Scope): string {

@@ -24,9 +24,11 @@ export function recorderGaps(
   });
   return [
     ...(status.refusedGpuCount > 0 ? [missed('recorder.gpus', notRecorded)] : []),
-    ...gpus.flatMap(({ ref, rows, gaps, summaryOf }): Gap[] => {
+    ...(status.store?.failing ? [notKept(status.store.detail)] : []),
+    ...gpus.flatMap((gpu): Gap[] => {
+      const { ref, rows, gaps, summaryOf } = gpu;
       const missing = gaps.reduce((sum, gap) => sum + gap.toMilliseconds - gap.fromMilliseconds, 0) / 1_000;
-      const reasons = [...new Set(gaps.map((gap) => gapReason(gap, status)))].join(', ');
+      const reasons = [...new Set(gaps.map((gap) => gapReason(gap, gpu, status)))].join(', ');
       const noSamples = `no samples in ${Math.round(missing)} of ${whole} s: ${reasons}`;
       const hasRows = rows !== undefined && rows.firstAtMilliseconds.length > 0;
       const unread = hasRows ? ids.filter((id) => !summaryOf(id)) : [];
@@ -39,11 +41,25 @@ export function recorderGaps(
   ];
 }
 
+const notKept = (detail = 'no reason was told'): Gap => ({
+  field: 'recorder.store',
+  reason: 'error',
+  detail: `what is recorded now does not outlive the process: ${detail}`,
+});
+
 /** What an answer says of the recorder. */
 export function recorderCoverage(status: RecorderStatus | undefined, detail: Detail) {
   if (!status) return { recording: false };
-  const { recording, from, to, intervalMilliseconds, sampleCount, memoryBytes } = status;
-  const short = { recording, from, to, intervalMilliseconds, sampleCount, memoryBytes };
+  const { recording, loading, from, to, intervalMilliseconds, sampleCount, memoryBytes } = status;
+  const short = {
+    recording,
+    ...(loading ? { loading } : {}),
+    from,
+    to,
+    intervalMilliseconds,
+    sampleCount,
+    memoryBytes,
+  };
   const { always, since, retentionMilliseconds, store } = status;
   return detail === 'full'
     ? { ...short, always, since, retentionMilliseconds, ...(store ? { store } : {}) }

@@ -12,6 +12,8 @@ export interface GpuRows {
   readonly ref: GpuRef;
   readonly rows: RecordedRows | undefined;
   readonly gaps: readonly RecordedGap[];
+  /** Of its oldest sample that is kept; Infinity when there is none. */
+  readonly firstAtMilliseconds: number;
   /** Null when nothing of the series was read. Reckoned once. */
   summaryOf(id: RecordedSeriesId): SeriesSummary | null;
 }
@@ -100,23 +102,35 @@ function changeEvents({ ref, rows }: GpuRows): readonly TimelineEvent[] {
 
 /** A gap of every GPU is one event without `gpu`. */
 function gapEvents(gpus: readonly GpuRows[], status: RecorderStatus): readonly TimelineEvent[] {
-  const groups = new Map<string, { readonly gap: RecordedGap; readonly holders: number[] }>();
-  for (const { ref, gaps } of gpus) {
-    for (const gap of gaps) {
-      const key = `${Math.round(gap.fromMilliseconds / 1_000)} ${Math.round(gap.toMilliseconds / 1_000)}`;
-      const group = groups.get(key);
-      if (group) group.holders.push(ref.index);
-      else groups.set(key, { gap, holders: [ref.index] });
+  interface Group {
+    readonly gap: RecordedGap;
+    readonly reason: string;
+    readonly holders: number[];
+  }
+  const groups: Group[] = [];
+  // GPUs are read one after another, each at its own pace: the same pause begins and ends a little apart for each.
+  const isSame = (a: number, b: number) => Math.abs(a - b) <= Math.max(1_000, status.intervalMilliseconds);
+  for (const gpu of gpus) {
+    for (const gap of gpu.gaps) {
+      const reason = gapReason(gap, gpu, status);
+      const group = groups.find(
+        (each) =>
+          each.reason === reason &&
+          isSame(each.gap.fromMilliseconds, gap.fromMilliseconds) &&
+          isSame(each.gap.toMilliseconds, gap.toMilliseconds),
+      );
+      if (group) group.holders.push(gpu.ref.index);
+      else groups.push({ gap, reason, holders: [gpu.ref.index] });
     }
   }
-  return [...groups.values()].flatMap(({ gap, holders }) => {
+  return groups.flatMap(({ gap, reason, holders }) => {
     const event = (gpu?: number): TimelineEvent => ({
       atMilliseconds: gap.fromMilliseconds,
       rank: 3,
       told: {
         kind: 'recorder-gap',
         seconds: Math.round((gap.toMilliseconds - gap.fromMilliseconds) / 1_000),
-        reason: gapReason(gap, status),
+        reason,
         ...(gpu === undefined ? {} : { gpu }),
       },
     });
@@ -125,8 +139,13 @@ function gapEvents(gpus: readonly GpuRows[], status: RecorderStatus): readonly T
 }
 
 /** What the recorder knows of why there are no samples. */
-export function gapReason(gap: RecordedGap, { from, gaps }: RecorderStatus): string {
-  if (from === null || gap.toMilliseconds <= Date.parse(from)) return 'not-recorded-yet';
+export function gapReason(
+  gap: RecordedGap,
+  { firstAtMilliseconds }: Pick<GpuRows, 'firstAtMilliseconds'>,
+  { gaps, loading }: RecorderStatus,
+): string {
+  if (loading) return 'loading';
+  if (gap.toMilliseconds <= firstAtMilliseconds) return 'not-recorded-yet';
   const overlap = (pause: RecordedGap) =>
     Math.min(pause.toMilliseconds, gap.toMilliseconds) -
     Math.max(pause.fromMilliseconds, gap.fromMilliseconds);

@@ -28,10 +28,9 @@ export function timelineSummary(
 ): string {
   if (!status) return 'This server has no flight recorder, so nothing but the kernel log tells of the past.';
   const happened = `${eventCount} event${eventCount === 1 ? '' : 's'}`;
-  if (status.from === null) {
-    const now = status.recording ? 'recording began with this call' : 'and nothing is being recorded';
-    return `Nothing has been recorded yet; ${now}. ${happened} in the time asked for.`;
-  }
+  if (status.loading) return `What was kept is still being read from its directory. ${happened} so far.`;
+  if (status.from === null)
+    return `Nothing has been recorded yet; ${whyNothing(status)}. ${happened} in the time asked for.`;
   if (!hasSamples) return `Nothing was recorded in the time asked for. ${happened} in it.`;
   const seconds = Math.round((span.toMilliseconds - span.fromMilliseconds) / 1_000);
   const count = gpus.filter(({ rows }) => (rows?.firstAtMilliseconds.length ?? 0) > 0).length;
@@ -49,6 +48,12 @@ export function timelineSummary(
     return [`${seriesOf(id).title} ${low === high ? low : `${low} to ${high}`} ${unit}`];
   });
   return `${[`${of} recorded over ${seconds} s`, ...ranges, happened].join(', ')}.`;
+}
+
+function whyNothing({ recording, always, detail }: RecorderStatus): string {
+  if (!recording) return 'and nothing is being recorded';
+  if (detail !== undefined) return 'the driver does not say which GPUs there are';
+  return always ? 'recording has just begun' : 'recording began with this call';
 }
 
 /** The largest difference of any GPU, as the sentence to begin with. */
@@ -84,6 +89,8 @@ export function timelineSteps(
     tool: 'get_gpu_telemetry',
   };
   if (!status) return [live];
+  if (status.loading)
+    return [{ action: 'none', reason: 'Ask again in 5 seconds.', tool: 'get_gpu_timeline' }, live];
   if (!hasSamples) {
     const again: NextStep = {
       action: 'none',
