@@ -555,7 +555,9 @@ describe('the store', () => {
   });
 
   test('is taken up in parts: whoever waits has a turn between them, and is told that it is not there yet', async () => {
-    const kept = Array.from({ length: 10_000 }, (_, index) => sampleAt(recordedStart - 1_000 * (10_000 - index)));
+    const kept = Array.from({ length: 10_000 }, (_, index) =>
+      sampleAt(recordedStart - 1_000 * (10_000 - index)),
+    );
     const { recorder, advance, rows } = rig({ gpuCount: 1, store: memoryStore(kept) });
     const started = recorder.start(true);
     await turn();
@@ -615,7 +617,7 @@ describe('the store', () => {
     }));
     const { recorder, advance } = rig({ store: memoryStore(hostile) });
     const started = recorder.start(false);
-    await advance(10);
+    await advance(10, 1);
     await started;
     const { store, gaps, memoryBytes } = recorder.status;
     expect((store?.loadedSampleCount ?? 0) + (store?.lostSampleCount ?? 0)).toBe(20_000);

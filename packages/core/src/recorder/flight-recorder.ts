@@ -16,6 +16,8 @@ export const wakeMilliseconds = 15 * 60_000;
 const readMilliseconds = 5_000;
 /** How often the driver is asked which GPUs there are. */
 const refreshMilliseconds = 30_000;
+/** The same while it cannot say: a driver that is being loaded, or is not there. */
+const retryMilliseconds = 10_000;
 const maximumPauses = 64;
 /** Taken up at a time from a store, in some 20 ms; then whoever waits for an answer has a turn. */
 const loadBatch = 4_096;
@@ -373,6 +375,7 @@ export class FlightRecorder {
       if (this.#is('stopped')) return;
       if (isGpuError(node)) {
         this.#describeDetail = `${node.code}: ${node.message}`;
+        this.#ticksToRefresh = Math.min(this.#ticksToRefresh, this.#ticksPer(retryMilliseconds));
         return;
       }
       this.#describeDetail = undefined;

@@ -7,6 +7,7 @@ import { GpuError } from '../errors.ts';
 import { GpuReader } from '../gpu-reader.ts';
 import { ReadingHistory } from '../health/baseline.ts';
 import type { GpuProvider } from '../ports/gpu-provider.ts';
+import type { RecorderStore } from '../ports/recorder-store.ts';
 import { silentLogger } from '../ports/runtime.ts';
 import { FlightRecorder } from '../recorder/flight-recorder.ts';
 import { recorderOptions } from '../recorder/options.ts';
@@ -22,6 +23,7 @@ interface Answer {
   readonly startAt: string;
   readonly seconds: number;
   readonly bucketSeconds?: number;
+  readonly pointsStartAt?: string;
   readonly gpus: readonly (Record<string, unknown> & {
     readonly series: Readonly<Record<string, Record<string, unknown> & { readonly points?: unknown[] }>>;
     readonly changedMost: readonly Record<string, unknown>[];
@@ -41,12 +43,20 @@ interface RigOptions {
   readonly seconds?: number;
   readonly gpuCount?: number;
   readonly hasRecorder?: boolean;
+  readonly store?: RecorderStore;
 }
 
 const at = (second: number) => new Date(Date.parse(startedAt) + second * 1_000).toISOString();
 
 /** A node that was recorded for some time, asked at the end of it. */
-async function rig({ tells, log = [], seconds = 600, gpuCount = 8, hasRecorder = true }: RigOptions = {}) {
+async function rig({
+  tells,
+  log = [],
+  seconds = 600,
+  gpuCount = 8,
+  hasRecorder = true,
+  store,
+}: RigOptions = {}) {
   const clock = fixedClock(startedAt);
   let isDown = false;
   let missing: number | undefined;
@@ -66,7 +76,7 @@ async function rig({ tells, log = [], seconds = 600, gpuCount = 8, hasRecorder =
     },
   };
   const reader = new GpuReader(provider, clock, silentLogger);
-  const recorder = new FlightRecorder(reader, clock, silentLogger, recorderOptions());
+  const recorder = new FlightRecorder(reader, clock, silentLogger, recorderOptions(), store ?? null);
   const toolkit: Toolkit = {
     nodeName: 'gpu-node-7',
     reader,
@@ -96,7 +106,10 @@ async function rig({ tells, log = [], seconds = 600, gpuCount = 8, hasRecorder =
   if (seconds > 0) {
     await recorder.start(true);
     await advance(seconds);
-  } else await recorder.start(false);
+  } else {
+    void recorder.start(false);
+    await turn();
+  }
   return {
     tool,
     clock,
@@ -196,6 +209,20 @@ describe('what was recorded', () => {
     expect(points).toHaveLength(10);
     expect(points?.[2]).toEqual([40, 40.98, 99]);
     expect(points?.filter((point) => point === 40)).toHaveLength(9);
+  });
+
+  test('curves begin with the first sample, so that what there is has all the points', async () => {
+    const { answer } = await rig({ tells: busy, gpuCount: 4, seconds: 20 });
+    const told = await answer();
+    expect(told).toMatchObject({ seconds: 600, bucketSeconds: 1, pointsStartAt: startedAt });
+    for (const { series } of told.gpus) {
+      const points = series['powerDrawWatts']?.points;
+      expect(points).toHaveLength(20);
+      expect(points).not.toContain(null);
+    }
+    // Of ten minutes that were recorded all along the points begin where the time asked for does.
+    const whole = await rig({ tells: busy, gpuCount: 1 });
+    expect(await whole.answer()).not.toHaveProperty('pointsStartAt');
   });
 
   test.each([1, 7, 200])('points: %d is the most there are', async (points) => {
@@ -378,6 +405,78 @@ describe('when there is nothing', () => {
     const later = await answer({ since: '1m' });
     expect(later.gpus).toHaveLength(8);
     expect(later.gpus[0]).toMatchObject({ sampleCount: 61 });
+  });
+
+  test('GPUs whose first reading took a little longer have no gap of their own for that', async () => {
+    const { answer, recorder, clock } = await rig({ seconds: 0, gpuCount: 3 });
+    const first = clock.now();
+    const series = recorder.series.bind(recorder);
+    // As a driver that takes 40 ms for each GPU would have it.
+    recorder.series = (gpu, ids, from, to) => {
+      const rows = series(gpu, ids, from, to);
+      return (
+        rows && {
+          ...rows,
+          firstAtMilliseconds: rows.firstAtMilliseconds.map((time) => time + 40 * gpu.index),
+        }
+      );
+    };
+    recorder.firstAtMilliseconds = (gpu) => first + 40 * gpu.index;
+    recorder.touch();
+    await turn();
+    clock.advance(1_000);
+    await turn();
+    const told = await answer();
+    expect(told.events).toEqual([
+      { atSeconds: 0, kind: 'recorder-gap', seconds: 599, reason: 'not-recorded-yet' },
+    ]);
+    expect(told.gaps).toMatchObject([
+      { field: 'recorder', detail: 'no samples in 599 of 600 s: not-recorded-yet' },
+    ]);
+  });
+
+  test('a store that is still being read is waited for, and then told', async () => {
+    const store = {
+      load: () => new Promise<never>(() => {}),
+      append: async () => {},
+      close: async () => {},
+    };
+    const { tool, clock, recorder } = await rig({ seconds: 0, store });
+    expect(recorder.status.loading).toBe(true);
+    const asked = tool.call({});
+    await turn();
+    clock.advance(3_000);
+    expect(await asked).toMatchObject({
+      structuredContent: {
+        summary: expect.stringContaining('still being read'),
+        coverage: { recorder: { loading: true, recording: false } },
+        nextSteps: [{ tool: 'get_gpu_timeline' }, { tool: 'get_gpu_telemetry' }],
+      },
+    });
+  });
+
+  test('a store that cannot be written is told, also in a summary', async () => {
+    const store = {
+      load: async () => ({ samples: [], lostSampleCount: 0 }),
+      append: () => Promise.reject(new GpuError('NO_PERMISSION', '/record cannot be written: EROFS')),
+      close: async () => {},
+    };
+    const { answer } = await rig({ seconds: 60, gpuCount: 1, store });
+    expect((await answer({ since: '1m' })).gaps).toEqual([
+      {
+        field: 'recorder.store',
+        reason: 'error',
+        detail: 'what is recorded now does not outlive the process: /record cannot be written: EROFS',
+      },
+    ]);
+  });
+
+  test('without a driver nothing is said to have begun', async () => {
+    const { answer, advance, breakDriver, recorder } = await rig({ seconds: 0 });
+    breakDriver();
+    recorder.touch();
+    await advance(5);
+    expect((await answer()).summary).toContain('the driver does not say which GPUs there are');
   });
 
   test('not in the time asked for', async () => {

@@ -367,6 +367,27 @@ describe('a file system that fails', () => {
     });
   });
 
+  it('below directories that are not there: they are made, for this user only', async () => {
+    const deep = join(directory, 'a', 'b');
+    await storeOf({ directory: deep }).append(interval());
+    expect(readdirSync(deep)).toHaveLength(2);
+    for (const made of [directory, join(directory, 'a'), deep])
+      expect(statSync(made).mode & 0o777).toBe(0o700);
+  });
+
+  it('below a directory that is there and takes none, as /proc: rejects, and does not try for ever', async () => {
+    mkdirSync(directory);
+    let tries = 0;
+    const mkdir = (async (path: string, options: object) => {
+      tries += 1;
+      if (path.startsWith(`${directory}/`)) throw failure('ENOENT');
+      return nodeFileSystem.mkdir(path, options);
+    }) as typeof nodeFileSystem.mkdir;
+    const store = storeOf({ directory: join(directory, 'a', 'b'), fileSystem: { ...nodeFileSystem, mkdir } });
+    await expect(store.append(interval())).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(tries).toBeLessThan(10);
+  });
+
   it('a file where the directory should be', async () => {
     writeFileSync(directory, '');
     await expect(storeOf().append(interval())).rejects.toMatchObject({ code: 'UNAVAILABLE' });

@@ -52,10 +52,12 @@ export async function timeline(
     let result = await tool.call({ ...asked, ...(since === undefined ? endOfRecord(to, beganAt) : {}) });
     if (from === null && !result.isError) {
       const why = recordDirectory === undefined ? '' : `${recordDirectory} has nothing; `;
+      const window = windowOrInterrupt(windowSeconds * 1_000, clock);
       note(`${why}recording for ${windowSeconds} s`);
-      await windowOrInterrupt(windowSeconds * 1_000, clock);
-      const sinceBegin = { since: new Date(Math.min(beganAt, clock.now() - 1_000)).toISOString() };
-      result = await tool.call({ ...sinceBegin, ...asked });
+      await window;
+      // An interrupt may have ended it early.
+      const seconds = Math.ceil((clock.now() - beganAt) / 1_000);
+      result = await tool.call({ since: `${seconds + 1}s`, ...asked });
     }
     if (result.isError) {
       note(result.text);

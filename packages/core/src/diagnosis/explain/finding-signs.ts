@@ -132,6 +132,7 @@ export const findingIndicators: readonly FindingIndicator[] = [
   { ruleIds: 'drift.', says: [['configuration', 26]] },
   { ruleIds: 'processes.', says: [['leftover-process', 30]] },
   { ruleIds: 'compare.stalled-collective', says: [['stalled-collective', 34]] },
+  { ruleIds: 'service.', says: [['gpu-service', 30]] },
   { ruleIds: 'diagnostic.', says: [['gpu-hardware', 30]] },
   { ruleIds: 'diagnostic.set-up-test', says: [['configuration', 26]] },
   { ruleIds: 'application.illegal-access', says: [['application-fault', 30]] },

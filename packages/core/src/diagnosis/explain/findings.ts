@@ -75,7 +75,7 @@ const driverFaults: Partial<
   Record<GpuErrorCode, Pick<Finding, 'ruleId' | 'verdict' | 'what' | 'action' | 'source' | 'confidence'>>
 > = {
   DRIVER_MISMATCH: {
-    ruleId: 'driver.version-mismatch',
+    ruleId: 'driver.unusable',
     verdict: 'critical',
     what: 'The library of the driver and its kernel module are of different versions, so no program here can use the GPUs.',
     action: 'update-software',
@@ -84,10 +84,10 @@ const driverFaults: Partial<
   },
   DRIVER_NOT_LOADED: {
     ruleId: 'driver.not-loaded',
-    verdict: 'warning',
-    what: 'The kernel module of the GPU driver is not loaded or could not start.',
+    verdict: 'critical',
+    what: 'The kernel module of the GPU driver is not loaded or could not start, so no program can use the GPUs.',
     action: 'restart-service',
-    source: 'NVML NVML_ERROR_DRIVER_NOT_LOADED',
+    source: 'NVML NVML_ERROR_DRIVER_NOT_LOADED; leptonai/gpud (NVML that cannot be initialised is unhealthy)',
     confidence: 'medium',
   },
   DRIVER_UNRESPONSIVE: {
@@ -118,6 +118,15 @@ const collectiveTimeout =
 const illegalAccess =
   /CUDA error: an illegal (?:memory access|instruction)|CUDA_ERROR_ILLEGAL_(?:ADDRESS|INSTRUCTION)|cudaErrorIllegal(?:Address|Instruction)|CUDA error: device-side assert|CUDA error: misaligned address/;
 
+interface ApplicationSign {
+  readonly ruleId: string;
+  readonly pattern: RegExp;
+  readonly what: string;
+  /** Default: `check-app`. */
+  readonly action?: Action;
+  readonly source: string;
+}
+
 const applicationSigns = [
   {
     ruleId: 'application.illegal-access',
@@ -137,7 +146,21 @@ const applicationSigns = [
     what: "A program's own log says that a collective operation did not end in time.",
     source: 'PyTorch, NCCL watchdog message texts',
   },
-] as const;
+  {
+    ruleId: 'service.not-ready',
+    pattern: /system not yet initialized|cudaErrorSystemNotReady|CUDA_ERROR_SYSTEM_NOT_READY/,
+    what: "A program's own log says that the GPU fabric was not ready (CUDA error 802): on an NVSwitch system Fabric Manager is not running or not done.",
+    action: 'restart-service',
+    source: 'CUDA error names (802, system not ready); NVIDIA Fabric Manager user guide DU-09883',
+  },
+  {
+    ruleId: 'driver.fabric-manager-mismatch',
+    pattern: /fabric manager NVIDIA GPU driver interface version/i,
+    what: 'Fabric Manager and the driver are of different releases, and it does not start: install the one that belongs to the driver.',
+    action: 'update-software',
+    source: 'NVIDIA Fabric Manager user guide DU-09883 (versions must match)',
+  },
+] as const satisfies readonly ApplicationSign[];
 
 /** Lines of a program's log are searched this far. */
 const maximumTextLength = 2_048;
@@ -149,7 +172,8 @@ export function findingsOfApplication(errors: readonly KernelEvent[]): readonly 
     error,
     text: `${error.detail.slice(0, maximumTextLength)}\n${error.raw.slice(0, maximumTextLength)}`,
   }));
-  return applicationSigns.flatMap(({ ruleId, pattern, what, source }): Finding[] => {
+  const signs: readonly ApplicationSign[] = applicationSigns;
+  return signs.flatMap(({ ruleId, pattern, what, action = 'check-app', source }): Finding[] => {
     const said = texts.filter(({ text }) => pattern.test(text)).map(({ error }) => error);
     if (said.length === 0) return [];
     const cited = said.find(({ file }) => file !== undefined);
@@ -166,7 +190,7 @@ export function findingsOfApplication(errors: readonly KernelEvent[]): readonly 
             ...(cited?.line === undefined ? {} : { line: cited.line }),
           },
         ],
-        action: 'check-app',
+        action,
         source,
         confidence: 'medium',
       },

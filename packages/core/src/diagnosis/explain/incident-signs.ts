@@ -27,11 +27,13 @@ const causeOfXid: Readonly<Record<number, Cause>> = {
   46: 'gpu-hardware', // stopped responding: reset, then support
   61: 'gpu-firmware', // PMU breakpoint, on old GPUs
   93: 'gpu-hardware', // InfoROM
+  121: 'gpu-hardware', // the link to the processor beside it (C2C)
   156: 'gpu-hardware', // a compute unit is retired
   157: 'gpu-hardware',
   158: 'gpu-hardware', // fatal timeout on the GPU
   163: 'power', // power smoothing
   167: 'pcie-link',
+  173: 'gpu-hardware', // C2C
   176: 'pcie-link',
 };
 

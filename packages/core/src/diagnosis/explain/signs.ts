@@ -68,13 +68,23 @@ function xidsOnSeveralDevices(incidents: readonly Incident[]): ReadonlySet<numbe
 
 const isBad = ({ severity }: Incident) => severity === 'fatal' || severity === 'critical';
 
+const partsOfGpu: ReadonlySet<Cause> = new Set(['gpu-memory', 'gpu-bus', 'gpu-firmware', 'nvlink']);
+
+const showsFaultOfGpu = (finding: Finding) =>
+  finding.verdict === 'critical' &&
+  !indicatorOf(finding.ruleId).advice &&
+  indicatorOf(finding.ruleId).says.some(([cause]) => partsOfGpu.has(cause));
+
 /**
- * What the driver asks for follows from what it met: beside an incident that is bad by itself it says nothing new of the cause. Alone it is
- * the driver's word that the GPU is at fault.
+ * What the driver asks for follows from what it met: beside an incident that is bad by itself, or a reading that shows which part of the GPU
+ * is at fault, it says nothing new of the cause. Alone it is the driver's word that the GPU is at fault.
  */
 function adviceSigns({ incidents }: Scope, findings: readonly Finding[]): readonly Sign[] {
   const met = incidents.filter((incident) => isPrimary(incident) && incident.xid !== 154);
-  const explained = new Set(met.filter(isBad).map((incident) => subjectKey(subjectOfIncident(incident))));
+  const explained = new Set([
+    ...met.filter(isBad).map((incident) => subjectKey(subjectOfIncident(incident))),
+    ...findings.filter(showsFaultOfGpu).map((finding) => subjectKey(subjectOfFinding(finding))),
+  ]);
   const ofReadings = findings
     .filter(({ ruleId }) => indicatorOf(ruleId).advice)
     .filter((finding) => !explained.has(subjectKey(subjectOfFinding(finding))))
