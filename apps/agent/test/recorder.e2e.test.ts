@@ -169,6 +169,15 @@ describe('the record directory', () => {
     expect(shown.gpus.map(({ sampleCount }) => sampleCount)).toEqual([1, 1, 1, 1]);
   });
 
+  it('planted fault: what an agent kept in memory only is not there afterwards', async () => {
+    const args = [...mock, '--record', '--record-interval', '60000'];
+    const agent = start(args);
+    const told = await agent.timelineWhere(({ gpus }) => gpus.length === 4);
+    await ended(agent, 'SIGTERM');
+    const { stdout } = await runAgent(['timeline', ...mock, '--record-directory', join(root, 'none'), '--window', '1', '--json']);
+    expect((JSON.parse(stdout) as Timeline).coverage.recorder.to).not.toBe(told.coverage.recorder.to);
+  });
+
   it.each([
     ['is a file', () => process.execPath],
     ['cannot be made', () => '/proc/k8s-gpu-mcp/record'],

@@ -150,7 +150,7 @@ const hostile: Readonly<Record<string, string>> = {
 describe('hostile files', () => {
   test.each(Object.keys(hostile))('%s', (name) => {
     const text = hostile[name] ?? '';
-    const started = performance.now();
+    // What is not linear takes minutes at this size, and the runner ends it.
     const lines = text.split('\n');
     for (const capture of [
       parseSmi(text, source),
@@ -161,8 +161,6 @@ describe('hostile files', () => {
     ]) {
       expect(complaints(capture)).toEqual([]);
     }
-    // What is not linear takes minutes at this size.
-    expect(performance.now() - started).toBeLessThan(15_000);
   });
 
   test('twice the file takes about twice the time', () => {

@@ -18,6 +18,7 @@ import type { Incident } from '../domain/incident.ts';
 import { confidences, type Evidence, type Finding } from '../domain/verdict.ts';
 import { GpuError } from '../errors.ts';
 import { gapReasonOf } from '../gpu-reader.ts';
+import { overridesInForce } from '../health/thresholds.ts';
 import { parseGpuSelector, resolveGpu } from '../selector.ts';
 import {
   answerSchema,
@@ -87,6 +88,7 @@ export function explainFailureTool(toolkit: Toolkit) {
       const shown = detail === 'full' ? findings : findings.slice(0, maximumFindings);
       const cited = citedIncidents(diagnosis, evidence.incidents);
       const { nodeError } = evidence;
+      const overridden = overridesInForce(toolkit.thresholds);
       return makeAnswer(toolkit, detail, {
         verdict,
         summary: diagnosis.summary,
@@ -99,6 +101,7 @@ export function explainFailureTool(toolkit: Toolkit) {
           hypotheses: presentHypotheses(diagnosis.hypotheses, detail),
           wouldChange: diagnosis.wouldChange,
           notSeen: diagnosis.notSeen,
+          ...(overridden.length > 0 ? { thresholds: overridden } : {}),
           incidents: cited.slice(0, maximumIncidents).map((incident) => presentIncident(incident, detail)),
         },
         findings: shown.map((finding) => presentFinding(finding, detail)),
