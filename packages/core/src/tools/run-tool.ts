@@ -93,8 +93,12 @@ function invalidArguments(definition: ToolDefinition, error: z.ZodError, input: 
     const field = issue.path.map(String).join('.') || 'arguments';
     return `${field} = ${show(valueAt(input, issue.path))}: ${issue.message}`;
   });
+  const isAboutProcess = error.issues.some(({ path }) => path[0] === 'pid');
+  const lookup = isAboutProcess
+    ? 'get_gpu_processes lists the processes that hold GPUs'
+    : 'get_gpu_inventory lists the GPUs of this node';
   return new GpuError('INVALID_INPUT', `${problems.join('; ')}.`, {
-    hint: 'Correct the argument and call again; get_gpu_inventory lists the GPUs of this node.',
+    hint: `Correct the argument and call again; ${lookup}.`,
   });
 }
 
