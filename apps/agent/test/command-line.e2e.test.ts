@@ -14,8 +14,11 @@ describe('health per mock scenario', () => {
     mig: 'ok',
     // Nothing is broken: another command has the news, see below.
     'vbios-drift': 'ok',
-    'memory-held-by-nobody': 'ok',
     straggler: 'ok',
+    // The fault was the program's, or is over.
+    'application-page-fault': 'ok',
+    'recovered-by-reset': 'ok',
+    'memory-held-by-nobody': 'warning',
     'fallen-off-bus': 'critical',
     'hung-driver': 'critical',
     'mixed-faults': 'critical',
@@ -51,6 +54,8 @@ describe('what has a command of its own', () => {
     [['processes'], 'memory-held-by-nobody', 'GPU 1', 1],
     [['call', 'compare_gpus'], 'straggler', 'GPU 5', 1],
     [['topology'], 'nvlink-down', 'GPU 4', 2],
+    [['diagnose'], 'fallen-off-bus', 'not your code', 2],
+    [['diagnose'], 'application-page-fault', 'your code', 1],
   ])('%j finds it in %s', async (command, scenario, gpu, expected) => {
     const { code, stdout } = await runAgent([...command, '--backend', 'mock', '--scenario', scenario]);
     expect(code).toBe(expected);
@@ -115,9 +120,10 @@ describe('commands', () => {
     [['health', '--backend', 'mock', '--gpu', 'x'], 'gpu = "x"'],
     [['health', '--backend', 'mock', '--scenario', 'sunny'], 'healthy-8xh100'],
     [['health', '--backend', 'rocm'], 'not built yet'],
-    [['timeline'], 'not built yet'],
     [['topology', '--since', '1h'], '--since'],
-    [['serve', '--record'], 'not built yet'],
+    [['serve', '--record-interval', '5'], '--record-interval'],
+    [['diagnose', '--gpu', '1', '--pid', '7'], 'exclude each other'],
+    [['health', '--backend', 'replay'], '--input'],
     [['--port', 'x'], '--port'],
     [['health', '--bogus'], '--bogus'],
     [['frobnicate'], 'frobnicate'],

@@ -21,12 +21,15 @@ const command = {
 };
 const tools = [
   'get_gpu_health',
+  'explain_failure',
   'get_gpu_inventory',
   'get_gpu_telemetry',
   'analyze_xid_errors',
   'get_gpu_topology',
   'get_gpu_processes',
   'compare_gpus',
+  'get_gpu_timeline',
+  'get_incident_report',
 ];
 
 let agent: RunningAgent | undefined;

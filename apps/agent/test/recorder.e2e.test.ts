@@ -174,7 +174,15 @@ describe('the record directory', () => {
     const agent = start(args);
     const told = await agent.timelineWhere(({ gpus }) => gpus.length === 4);
     await ended(agent, 'SIGTERM');
-    const { stdout } = await runAgent(['timeline', ...mock, '--record-directory', join(root, 'none'), '--window', '1', '--json']);
+    const { stdout } = await runAgent([
+      'timeline',
+      ...mock,
+      '--record-directory',
+      join(root, 'none'),
+      '--window',
+      '1',
+      '--json',
+    ]);
     expect((JSON.parse(stdout) as Timeline).coverage.recorder.to).not.toBe(told.coverage.recorder.to);
   });
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { exitCodeOfError } from './commands/call.ts';
-import { exitCodeOf } from './exit-codes.ts';
+import { exitCodeOf, exitCodeOfError } from './exit-codes.ts';
 
 describe('exit codes', () => {
   it.each([

@@ -1,4 +1,4 @@
-import type { Verdict } from '@k8s-gpu-mcp/core';
+import type { GpuErrorCode, Verdict } from '@k8s-gpu-mcp/core';
 
 /** Usage and internal failures follow sysexits.h (EX_USAGE, EX_SOFTWARE). */
 export const exitCodes = { success: 0, usage: 64, internal: 70 } as const;
@@ -11,4 +11,10 @@ export function exitCodeOf(answer: Readonly<Record<string, unknown>>): number {
   return typeof verdict === 'string' && verdict in codeByVerdict
     ? codeByVerdict[verdict as Verdict]
     : exitCodes.success;
+}
+
+/** What the caller asked wrongly is a usage error; what could not be had is unknown. */
+export function exitCodeOfError(code: GpuErrorCode): number {
+  if (code === 'INVALID_INPUT' || code === 'GPU_NOT_FOUND') return exitCodes.usage;
+  return code === 'INTERNAL' ? exitCodes.internal : exitCodeOf({ verdict: 'unknown' });
 }

@@ -51,10 +51,11 @@ async function checkDirectory(directory: string, hourBytes: number): Promise<Che
     return ok(name, isThere ? directory : `${directory}, made when the server starts`);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    return problem(
-      `cannot be read and written (${code})`,
-      `Give it to the user of the server (uid ${process.getuid?.() ?? 'unknown'} here), or name another with --record-directory.`,
-    );
+    const fix =
+      code === 'EROFS'
+        ? 'Its file system is read-only: name a directory on another with --record-directory (a volume, in a container).'
+        : `Give it to the user of the server (uid ${process.getuid?.() ?? 'unknown'} here), or name another with --record-directory.`;
+    return problem(`cannot be read and written (${code})`, fix);
   }
 }
 

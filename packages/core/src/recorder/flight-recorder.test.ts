@@ -389,7 +389,7 @@ describe('GPUs that do not answer', () => {
       detail: 'DRIVER_NOT_LOADED: no driver',
     });
     // At once, and then every ten seconds.
-    expect(calls.describe).toBe(12);
+    expect(calls.describe).toBe(13);
     await recorder.stop();
   });
 });

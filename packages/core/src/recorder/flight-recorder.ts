@@ -336,7 +336,7 @@ export class FlightRecorder {
     // What a hung GPU kept from being written with its interval.
     this.#writer?.flush();
     this.#ticksToRefresh -= 1;
-    if (this.#ticksToRefresh < 0 && !this.#refreshing) this.#refresh();
+    if (this.#ticksToRefresh <= 0 && !this.#refreshing) this.#refresh();
     this.#readAll();
   }
 

@@ -15,9 +15,8 @@ import { readRecords, type ScanOutcome } from '../../analyze/records.ts';
 import { readThresholds } from '../../thresholds.ts';
 import { UsageError } from '../../usage-error.ts';
 import type { CommandContext } from '../command.ts';
-import { exitCodeOf } from '../exit-codes.ts';
+import { exitCodeOf, exitCodeOfError } from '../exit-codes.ts';
 import { renderDiagnosis } from '../render/diagnosis.ts';
-import { exitCodeOfError } from './call.ts';
 
 /** Files on a laptop: no GPU, no MCP, nothing native. */
 export async function analyze(context: CommandContext): Promise<number> {

@@ -1,8 +1,7 @@
-import type { GpuErrorCode } from '@k8s-gpu-mcp/core';
 import { composeAgent } from '../../composition/compose-agent.ts';
 import { UsageError } from '../../usage-error.ts';
 import type { CommandContext } from '../command.ts';
-import { exitCodeOf, exitCodes } from '../exit-codes.ts';
+import { exitCodeOf, exitCodeOfError } from '../exit-codes.ts';
 
 /** `call TOOL ['{"json":1}']`: the structured result on stdout, or what was wrong on stderr. */
 export async function call({
@@ -40,10 +39,4 @@ function parseArguments(text: string): unknown {
     const why = error instanceof Error ? error.message.replaceAll(/\s+/g, ' ') : String(error);
     throw new UsageError(`the arguments are not JSON (${why}); write them like '{"gpu":0}'`);
   }
-}
-
-/** What the caller asked wrongly is a usage error; what could not be had is unknown. */
-export function exitCodeOfError(code: GpuErrorCode): number {
-  if (code === 'INVALID_INPUT' || code === 'GPU_NOT_FOUND') return exitCodes.usage;
-  return code === 'INTERNAL' ? exitCodes.internal : exitCodeOf({ verdict: 'unknown' });
 }

@@ -1,7 +1,7 @@
 import type { StructuredContent } from '@k8s-gpu-mcp/core';
 import { composeAgent } from '../../composition/compose-agent.ts';
 import type { CommandAction, CommandContext } from '../command.ts';
-import { exitCodeOf } from '../exit-codes.ts';
+import { exitCodeOf, exitCodeOfError } from '../exit-codes.ts';
 import { renderDiagnosis } from '../render/diagnosis.ts';
 import { renderHealth } from '../render/health.ts';
 import { renderIncidents } from '../render/incidents.ts';
@@ -9,7 +9,6 @@ import { renderInventory } from '../render/inventory.ts';
 import { renderProcesses } from '../render/processes.ts';
 import { renderTopology } from '../render/topology.ts';
 import type { Terminal } from '../terminal.ts';
-import { exitCodeOfError } from './call.ts';
 
 type Render = (answer: StructuredContent, terminal: Terminal) => string;
 

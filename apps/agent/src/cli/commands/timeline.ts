@@ -1,10 +1,9 @@
 import { type Clock, systemClock } from '@k8s-gpu-mcp/core';
 import { composeAgent } from '../../composition/compose-agent.ts';
 import type { CommandContext } from '../command.ts';
-import { exitCodeOf } from '../exit-codes.ts';
+import { exitCodeOf, exitCodeOfError } from '../exit-codes.ts';
 import { hasBlockCharacters } from '../render/sparkline.ts';
 import { curveWidth, renderTimeline } from '../render/timeline.ts';
-import { exitCodeOfError } from './call.ts';
 
 /** How much is shown of a record that ends before now. */
 const shownMilliseconds = 10 * 60_000;
