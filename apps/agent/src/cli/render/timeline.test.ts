@@ -131,6 +131,12 @@ describe('events', () => {
     expect(text).toContain('and 2 more: see --json');
   });
 
+  it('stand by the time at which the curves begin, where that is later than what was asked for', () => {
+    // 200 s of the 600 are before the curve: 300 s is a quarter of the rest, and 0 s is under no column of it.
+    const text = rendered({ pointsStartAt: '2026-03-01T00:03:20.000Z' });
+    expect(curve(text, 'events')).toBe('  b    c');
+  });
+
   it('of another GPU are not under this one', () => {
     const text = rendered({ events: [{ atSeconds: 300, kind: 'xid', xid: 31, gpu: 0, title: 'MMU fault' }] });
     expect(row(text, 'events')).toBe('');

@@ -25,6 +25,8 @@ interface EventView {
 
 interface TimelineAnswer extends Answer {
   readonly startAt: string;
+  /** Where the curves begin, when nothing is known of what was before. */
+  readonly pointsStartAt?: string;
   readonly seconds: number;
   readonly gpus: readonly {
     readonly index: number;
@@ -91,7 +93,7 @@ interface MarkedEvent {
 
 function renderGpu(
   { index, uuid, state, sampleCount, series = {}, increased = {} }: TimelineAnswer['gpus'][number],
-  { seconds }: TimelineAnswer,
+  { startAt, pointsStartAt = startAt, seconds }: TimelineAnswer,
   events: readonly MarkedEvent[],
   { terminal, hasBlocks }: { readonly terminal: Terminal; readonly hasBlocks: boolean },
 ): string {
@@ -106,7 +108,8 @@ function renderGpu(
   if (rows.length === 0) return `\n${head}\n`;
   const room = Number.isFinite(terminal.columns) ? terminal.columns : usualColumns;
   const { lines, nameWidth, curveColumns } = drawTable(rows, room, hasBlocks);
-  const marked = markLine(events, seconds, curveColumns);
+  const curveStart = Math.max(0, (Date.parse(pointsStartAt) - Date.parse(startAt)) / 1_000);
+  const marked = markLine(events, { fromSeconds: curveStart, toSeconds: seconds }, curveColumns);
   const marksOfEvents = `${'events'.padEnd(nameWidth)}${gap}${terminal.style('yellow', marked)}\n`;
   const grew = Object.entries(increased).map(([id, by]) => `${clean(id)} +${shortNumber(by)}`);
   return [
@@ -137,10 +140,21 @@ function drawTable(rows: readonly Row[], room: number, hasBlocks: boolean) {
 
 const fit = (text: string, room: number): string => (text.length > room ? text.slice(0, room) : text);
 
-function markLine(events: readonly MarkedEvent[], seconds: number, width: number): string {
+interface CurveSpan {
+  /** Since `startAt`. */
+  readonly fromSeconds: number;
+  readonly toSeconds: number;
+}
+
+function markLine(
+  events: readonly MarkedEvent[],
+  { fromSeconds, toSeconds }: CurveSpan,
+  width: number,
+): string {
   const line = Array.from({ length: width }, () => ' ');
   for (const { event, mark } of events) {
-    const column = Math.min(width - 1, Math.floor((event.atSeconds / seconds) * width));
+    const share = (event.atSeconds - fromSeconds) / (toSeconds - fromSeconds);
+    const column = Math.min(width - 1, Math.floor(share * width));
     if (column >= 0) line[column] = line[column] === ' ' ? mark : manyMark;
   }
   return line.join('').trimEnd();
