@@ -219,7 +219,13 @@ async function alternate() {
     // Every fiftieth fault ends the helper.
     const faults = call % 100 === 0 ? modeOf('segfault') : kinds[(call / 2) % kinds.length];
     node.configure(isOn ? faults : []);
-    const asked = isPlanted ? { answer: healthy, milliseconds: 1 } : await ask();
+    let asked = isPlanted ? { answer: healthy, milliseconds: 1 } : await ask();
+    // The flight recorder asks too: when both of them end the helper, the GPU is left alone for a moment.
+    const patience = performance.now() + recoveryLimitMilliseconds;
+    while (!isOn && !isWell(asked.answer) && performance.now() < patience) {
+      await sleep(100);
+      asked = await ask();
+    }
     const wrong = isOn
       ? judgeOne(asked)
       : isWell(asked.answer)
