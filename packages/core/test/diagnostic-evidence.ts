@@ -1,6 +1,7 @@
 import type { DiagnosticEvidence } from '../src/diagnosis/evidence.ts';
 import { type GpuHolder, joinHolders } from '../src/diagnosis/gpu-holders.ts';
 import { holderFindings } from '../src/diagnosis/holder-findings.ts';
+import type { KernelEvent } from '../src/domain/event.ts';
 import type { GpuReading } from '../src/domain/gpu.ts';
 import type { Incident } from '../src/domain/incident.ts';
 import type { Finding } from '../src/domain/verdict.ts';
@@ -113,3 +114,53 @@ export function kindIncident(
   const { xid: _, ...base } = xidIncident(79, gpu, changes);
   return { ...base, kind, id: `${kind}@${base.pciAddress}`, ...changes };
 }
+
+/** A process as the operating system shows it, to change. */
+export const hostProcess = (changes: Partial<HostProcess>): HostProcess => ({
+  pid: 4711,
+  startTicks: 1,
+  startedAt: null,
+  state: 'S',
+  userId: 1000,
+  userName: 'ada',
+  name: 'python3',
+  command: null,
+  parentPid: 1,
+  container: null,
+  podUid: null,
+  slurmJobId: null,
+  ...changes,
+});
+
+/** Readings of a GPU on which one process holds memory. */
+export const holding = (pid: number, memoryUsedBytes: number) => ({
+  memory: { usedBytes: memoryUsedBytes + 4 * 1024 ** 2 },
+  processes: {
+    running: [
+      {
+        pid,
+        kinds: ['compute'] as const,
+        memoryUsedBytes,
+        gpuInstanceId: null,
+        computeInstanceId: null,
+        smPercent: null,
+        memoryPercent: null,
+        encoderPercent: null,
+        decoderPercent: null,
+      },
+    ],
+  },
+});
+
+/** A line of a program's own log. */
+export const applicationError = (detail: string): KernelEvent => ({
+  kind: 'application-error',
+  pciAddress: null,
+  detail,
+  severity: 'warning',
+  action: 'check-app',
+  at: null,
+  uptimeSeconds: null,
+  trusted: false,
+  raw: detail,
+});

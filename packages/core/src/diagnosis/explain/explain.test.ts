@@ -1,59 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { nodeEvidence, observedAt, xidIncident } from '../../../test/diagnostic-evidence.ts';
+import {
+  applicationError,
+  holding,
+  hostProcess,
+  nodeEvidence,
+  observedAt,
+  xidIncident,
+} from '../../../test/diagnostic-evidence.ts';
 import { h100Reading, unsupported } from '../../../test/h100.ts';
-import type { KernelEvent } from '../../domain/event.ts';
 import { GpuError } from '../../errors.ts';
-import type { HostProcess } from '../../ports/host-processes.ts';
 import { explainFailure } from './explain.ts';
 
 const newest = { kind: 'newest' } as const;
-
-const process = (changes: Partial<HostProcess>): HostProcess => ({
-  pid: 4711,
-  startTicks: 1,
-  startedAt: null,
-  state: 'S',
-  userId: 1000,
-  userName: 'ada',
-  name: 'python3',
-  command: null,
-  parentPid: 1,
-  container: null,
-  podUid: null,
-  slurmJobId: null,
-  ...changes,
-});
-
-const holding = (pid: number, memoryUsedBytes: number) => ({
-  memory: { usedBytes: memoryUsedBytes + 4 * 1024 ** 2 },
-  processes: {
-    running: [
-      {
-        pid,
-        kinds: ['compute'] as const,
-        memoryUsedBytes,
-        gpuInstanceId: null,
-        computeInstanceId: null,
-        smPercent: null,
-        memoryPercent: null,
-        encoderPercent: null,
-        decoderPercent: null,
-      },
-    ],
-  },
-});
-
-const applicationError = (detail: string): KernelEvent => ({
-  kind: 'application-error',
-  pciAddress: null,
-  detail,
-  severity: 'warning',
-  action: 'check-app',
-  at: null,
-  uptimeSeconds: null,
-  trusted: false,
-  raw: detail,
-});
 
 const unreadable = (index: number) =>
   ({ gpu: h100Reading({}, [], index).gpu, gaps: [], state: 'unreadable', observedAt }) as const;
@@ -62,7 +20,7 @@ const nvmlUnreadable = { source: null, readable: false, from: null, to: null } a
 describe('what was asked', () => {
   const evidence = nodeEvidence({
     gpus: { 2: holding(4711, 1024 ** 3), 5: { rowRemap: { failureOccurred: true } } },
-    processes: [process({})],
+    processes: [hostProcess({})],
     incidents: [
       xidIncident(31, 2, { processes: [{ pid: 4711, name: 'python3' }] }),
       xidIncident(13, 2, { processes: [{ pid: 99, name: 'other' }] }),

@@ -2,6 +2,7 @@ import type { KernelEvent } from '../../domain/event.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { type Action, type Finding, isDisruptive, worstVerdict } from '../../domain/verdict.ts';
 import type { GpuError, GpuErrorCode } from '../../errors.ts';
+import { driverUnusable } from '../../health/node-rules.ts';
 import { findXid } from '../../xid/catalogue.ts';
 import { bucketActions } from '../../xid/vendor-buckets.ts';
 import { isVendorsWord } from './incident-signs.ts';
@@ -74,14 +75,7 @@ export function withIncidents(
 const driverFaults: Partial<
   Record<GpuErrorCode, Pick<Finding, 'ruleId' | 'verdict' | 'what' | 'action' | 'source' | 'confidence'>>
 > = {
-  DRIVER_MISMATCH: {
-    ruleId: 'driver.unusable',
-    verdict: 'critical',
-    what: 'The library of the driver and its kernel module are of different versions, so no program here can use the GPUs.',
-    action: 'update-software',
-    source: 'NVML NVML_ERROR_LIB_RM_VERSION_MISMATCH; NVIDIA/gpu-operator#898',
-    confidence: 'high',
-  },
+  DRIVER_MISMATCH: driverUnusable,
   DRIVER_NOT_LOADED: {
     ruleId: 'driver.not-loaded',
     verdict: 'critical',

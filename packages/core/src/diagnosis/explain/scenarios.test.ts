@@ -1,11 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { kindIncident, nodeEvidence, observedAt, xidIncident } from '../../../test/diagnostic-evidence.ts';
+import {
+  applicationError,
+  holding,
+  hostProcess,
+  kindIncident,
+  nodeEvidence,
+  observedAt,
+  xidIncident,
+} from '../../../test/diagnostic-evidence.ts';
 import { h100Reading } from '../../../test/h100.ts';
 import type { Cause, Diagnosis, NotYourCode } from '../../domain/diagnosis.ts';
-import type { KernelEvent } from '../../domain/event.ts';
 import type { Action, Finding, Verdict } from '../../domain/verdict.ts';
 import { GpuError } from '../../errors.ts';
-import type { HostProcess } from '../../ports/host-processes.ts';
 import type { DiagnosticEvidence } from '../evidence.ts';
 import { explainFailure } from './explain.ts';
 
@@ -24,53 +30,6 @@ interface Scenario {
   readonly neverCause?: readonly Cause[];
   readonly neverAction?: readonly Action[];
 }
-
-const process = (changes: Partial<HostProcess>): HostProcess => ({
-  pid: 4711,
-  startTicks: 1,
-  startedAt: null,
-  state: 'S',
-  userId: 1000,
-  userName: 'ada',
-  name: 'python3',
-  command: null,
-  parentPid: 1,
-  container: null,
-  podUid: null,
-  slurmJobId: null,
-  ...changes,
-});
-
-const holding = (pid: number, memoryUsedBytes: number) => ({
-  memory: { usedBytes: memoryUsedBytes + 4 * 1024 ** 2 },
-  processes: {
-    running: [
-      {
-        pid,
-        kinds: ['compute'] as const,
-        memoryUsedBytes,
-        gpuInstanceId: null,
-        computeInstanceId: null,
-        smPercent: null,
-        memoryPercent: null,
-        encoderPercent: null,
-        decoderPercent: null,
-      },
-    ],
-  },
-});
-
-const applicationError = (detail: string): KernelEvent => ({
-  kind: 'application-error',
-  pciAddress: null,
-  detail,
-  severity: 'warning',
-  action: 'check-app',
-  at: null,
-  uptimeSeconds: null,
-  trusted: false,
-  raw: detail,
-});
 
 const finding = (changes: Partial<Finding> & Pick<Finding, 'ruleId'>): Finding => ({
   verdict: 'warning',
@@ -130,7 +89,7 @@ const scenarios: readonly Scenario[] = [
         utilization: { gpuPercent: 100, memoryPercent: 70 },
         power: { drawWatts: 699 },
       }),
-      processes: [process({})],
+      processes: [hostProcess({})],
     }),
     verdict: 'ok',
     cause: 'none',
@@ -647,7 +606,7 @@ const scenarios: readonly Scenario[] = [
     title: 'a process stuck in the kernel, by the process list and by the log',
     evidence: nodeEvidence({
       gpus: { 0: holding(4711, 40 * 1024 ** 3) },
-      processes: [process({ state: 'D' })],
+      processes: [hostProcess({ state: 'D' })],
       incidents: [
         kindIncident('hung-task', null, { severity: 'warning', verdict: 'warning', action: 'monitor' }),
       ],
@@ -663,7 +622,7 @@ const scenarios: readonly Scenario[] = [
     title: 'a process stuck in the kernel, by the process list alone',
     evidence: nodeEvidence({
       gpus: { 0: holding(4711, 40 * 1024 ** 3) },
-      processes: [process({ state: 'D' })],
+      processes: [hostProcess({ state: 'D' })],
     }),
     verdict: 'warning',
     cause: 'leftover-process',
@@ -779,7 +738,7 @@ const scenarios: readonly Scenario[] = [
     title: 'a zombie holds memory',
     evidence: nodeEvidence({
       gpus: { 0: holding(4711, 40 * 1024 ** 3) },
-      processes: [process({ state: 'Z' })],
+      processes: [hostProcess({ state: 'Z' })],
     }),
     verdict: 'warning',
     cause: 'leftover-process',
