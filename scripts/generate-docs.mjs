@@ -24,7 +24,8 @@ import {
   stubProvider,
 } from '@k8s-gpu-mcp/core/testing';
 import { z } from 'zod';
-import { describeOptions } from '../apps/agent/dist/options.js';
+import { optionTable } from '../apps/agent/dist/options.js';
+import { describeOptions } from '../packages/command-line/dist/index.js';
 import { nvmlCoverage } from '../packages/nvml/dist/coverage/index.js';
 
 const root = resolve(import.meta.dirname, '..');
@@ -174,7 +175,7 @@ function healthRulePage() {
 const familyOf = ({ id }) => id.split('.')[0];
 
 function configurationPage() {
-  const rows = describeOptions().map((option) => [
+  const rows = describeOptions(optionTable).map((option) => [
     `\`${option.flag}\`${option.isRepeatable ? ', repeatable' : ''}`,
     option.environment ? `\`${option.environment}\`` : '',
     option.default,

@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { UsageError } from '@k8s-gpu-mcp/command-line';
 import type { AuditRecord } from '@k8s-gpu-mcp/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type AuditSink, createAuditLog } from './audit-log.ts';
-import { UsageError } from './usage-error.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'audit-'));
 const file = join(folder, 'audit.jsonl');

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { UsageError } from '@k8s-gpu-mcp/command-line';
 import type { AuditLog, AuditRecord } from '@k8s-gpu-mcp/core';
-import { UsageError } from './usage-error.ts';
 
 /** Where a record goes beside the file, as a stream takes it; a test passes its own. */
 export interface AuditSink {

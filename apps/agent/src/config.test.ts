@@ -1,15 +1,8 @@
 import { hostname } from 'node:os';
+import { describeOptions, environmentNameOf, UsageError } from '@k8s-gpu-mcp/command-line';
 import { describe, expect, it } from 'vitest';
 import { type GivenFlags, resolveConfig } from './config.ts';
-import {
-  type CommandName,
-  describeOptions,
-  environmentNameOf,
-  type OptionName,
-  optionEntries,
-  optionTable,
-} from './options.ts';
-import { UsageError } from './usage-error.ts';
+import { type CommandName, type OptionName, optionTable } from './options.ts';
 
 /** One valid value per option with a feature behind it, what else must be chosen, and what must come out. */
 interface Sample {
@@ -81,6 +74,7 @@ const samples: Partial<Record<OptionName, Sample>> = {
   events: { command: 'analyze', texts: ['true'], expected: true },
 };
 
+const optionEntries = Object.entries(optionTable) as [OptionName, (typeof optionTable)[OptionName]][];
 const working = optionEntries.filter(([name]) => name !== 'nvmlMode');
 const inEnvironment = (name: OptionName, texts: readonly string[]) => ({
   [environmentNameOf(optionTable[name]) ?? 'none']: texts.join(','),
@@ -258,7 +252,7 @@ describe('options together', () => {
 
 describe('describeOptions', () => {
   it('tells every working option once, with its variable and default', () => {
-    const described = describeOptions();
+    const described = describeOptions(optionTable);
     expect(new Set(described.map(({ flag }) => flag)).size).toBe(described.length);
     expect(described).toContainEqual(
       expect.objectContaining({

@@ -1,17 +1,17 @@
 import { hostname } from 'node:os';
-import { commaList } from './option-parsers.ts';
 import {
-  type CommandName,
-  environmentNameOf,
+  checkNeeds,
+  type Environment,
+  type GivenFlags as Flags,
   type LogLevel,
-  type OptionName,
-  type OptionSpec,
-  optionEntries,
-  type optionTable,
-} from './options.ts';
-import { UsageError } from './usage-error.ts';
+  type OptionOrigin,
+  type OptionValues,
+  resolveOptions,
+  UsageError,
+} from '@k8s-gpu-mcp/command-line';
+import { type CommandName, type OptionName, optionTable } from './options.ts';
 
-type Resolved = { readonly [Name in OptionName]: ReturnType<(typeof optionTable)[Name]['parse']> };
+type Resolved = OptionValues<typeof optionTable>;
 
 /** What the program was asked to do; every option has its value. */
 export interface AgentConfig extends Omit<Resolved, 'logLevel' | 'nvmlMode'> {
@@ -20,9 +20,8 @@ export interface AgentConfig extends Omit<Resolved, 'logLevel' | 'nvmlMode'> {
 }
 
 /** Texts as the command line gave them, by option name; a switch is `['true']`. */
-export type GivenFlags = Partial<Record<OptionName, readonly string[]>>;
-type Environment = Readonly<Record<string, string | undefined>>;
-type Origin = 'flag' | 'environment' | 'default';
+export type GivenFlags = Flags<OptionName>;
+type Origins = Readonly<Record<OptionName, OptionOrigin>>;
 
 /**
  * Flag, else environment, else default, each checked by the same parser.
@@ -33,16 +32,8 @@ export function resolveConfig(
   flags: GivenFlags,
   environment: Environment,
 ): AgentConfig {
-  const values: Partial<Record<OptionName, unknown>> = {};
-  const origins: Partial<Record<OptionName, Origin>> = {};
-  for (const [name, spec] of optionEntries) {
-    const { value, origin } = spec.commands.includes(command)
-      ? readOption(spec, flags[name], environment)
-      : { value: spec.fallback, origin: 'default' as const };
-    values[name] = value;
-    origins[name] = origin;
-  }
-  const { nvmlMode, logLevel, ...rest } = values as Resolved;
+  const { values, origins } = resolveOptions(optionTable, command, flags, environment);
+  const { nvmlMode, logLevel, ...rest } = values;
   const config: AgentConfig = {
     ...rest,
     command,
@@ -54,41 +45,12 @@ export function resolveConfig(
   return config;
 }
 
-function readOption(
-  spec: OptionSpec<unknown>,
-  given: readonly string[] | undefined,
-  environment: Environment,
-) {
-  const variable = environmentNameOf(spec);
-  // An empty variable is what a chart leaves behind for "not set".
-  const inherited = (variable === undefined ? undefined : environment[variable]) || undefined;
-  const texts = given ?? (inherited === undefined ? undefined : textsOf(spec, inherited));
-  if (texts === undefined) return { value: spec.fallback, origin: 'default' as const };
-  const shown = given ? `--${spec.flag}` : (variable ?? '');
-  try {
-    return { value: spec.parse(texts), origin: given ? ('flag' as const) : ('environment' as const) };
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    throw new UsageError(`${shown}${serviceLinkHint(inherited, given)}: ${error.message}`);
-  }
-}
-
-const textsOf = (spec: OptionSpec<unknown>, inherited: string) =>
-  spec.isRepeatable ? commaList(inherited) : [inherited];
-
-/** A Service named k8s-gpu-mcp makes Kubernetes set K8S_GPU_MCP_PORT to something like tcp://10.0.0.1:8080. */
-function serviceLinkHint(inherited: string | undefined, given: readonly string[] | undefined): string {
-  return given === undefined && inherited !== undefined && /^(?:tcp|udp|sctp):\/\//.test(inherited)
-    ? ' (set by Kubernetes for a Service; turn that off with enableServiceLinks: false)'
-    : '';
-}
-
-const originStrength: readonly (Origin | undefined)[] = ['default', 'environment', 'flag'];
+const originStrength: readonly OptionOrigin[] = ['default', 'environment', 'flag'];
 
 function backendOf(
   backend: AgentConfig['backend'],
   nvmlMode: Resolved['nvmlMode'],
-  origins: Partial<Record<OptionName, Origin>>,
+  origins: Origins,
 ): AgentConfig['backend'] {
   if (nvmlMode === undefined) return backend;
   const asked = nvmlMode === 'mock' ? 'mock' : 'nvml';
@@ -99,8 +61,7 @@ function backendOf(
   return difference >= 0 ? asked : backend;
 }
 
-/** A flag without effect is a mistake and is told; an inherited variable may be meant for other commands. */
-function checkTogether(config: AgentConfig, origins: Partial<Record<OptionName, Origin>>): void {
+function checkTogether(config: AgentConfig, origins: Origins): void {
   const isMet = {
     http: config.port > 0,
     stdio: config.port === 0,
@@ -119,10 +80,7 @@ function checkTogether(config: AgentConfig, origins: Partial<Record<OptionName, 
     operator: 'needs --mode operator',
     operatorHttp: 'needs --mode operator and --port N (MCP over HTTP)',
   };
-  for (const [name, { flag, needs }] of optionEntries) {
-    if (needs && !isMet[needs] && origins[name] === 'flag')
-      throw new UsageError(`--${flag} ${remedy[needs]}`);
-  }
+  checkNeeds(optionTable, origins, isMet, remedy);
   if (config.port > 0 && (config.tlsCertificateFile === undefined) !== (config.tlsKeyFile === undefined))
     throw new UsageError('--tls-cert and --tls-key go together');
   if (config.mode === 'operator') checkOperator(config);

@@ -1,13 +1,17 @@
 import {
   file,
+  httpOptions,
+  type LogLevel,
+  logLevels,
+  type OptionSpec as Option,
   oneOf,
+  portNumber,
   repeated,
   single,
-  type TextParser,
   text,
   toggle,
   wholeNumber,
-} from './option-parsers.ts';
+} from '@k8s-gpu-mcp/command-line';
 
 export const builtCommands = [
   'serve',
@@ -46,25 +50,8 @@ const recordingCommands: readonly CommandName[] = ['serve', 'timeline', 'doctor'
 const judgingCommands: readonly CommandName[] = ['serve', 'health', 'diagnose', 'analyze', 'call'];
 const serveOnly: readonly CommandName[] = ['serve'];
 
-/** One option: the command line, the environment, `--help` and the docs table are all made from it. */
-export interface OptionSpec<T> {
-  /** Without the dashes. The environment name follows from it (`K8S_GPU_MCP_LOG_LEVEL` for `log-level`). */
-  readonly flag: string;
-  /** Placeholder of the value; a switch has none. */
-  readonly value?: string;
-  readonly short?: string;
-  readonly parse: TextParser<T>;
-  readonly fallback: T;
-  /** The default in words, when the value alone does not tell. */
-  readonly fallbackText?: string;
-  readonly description: string;
-  readonly commands: readonly CommandName[];
-  readonly isRepeatable?: true;
-  /** False for what belongs to one question and not to an installation. */
-  readonly hasEnvironment?: false;
-  /** What must be chosen for this option to have any effect. */
-  readonly needs?: 'http' | 'stdio' | 'mock' | 'nvml' | 'replay' | 'operator' | 'operatorHttp';
-}
+type Need = 'http' | 'stdio' | 'mock' | 'nvml' | 'replay' | 'operator' | 'operatorHttp';
+type OptionSpec<T> = Option<T, CommandName, Need>;
 
 const option = <T>(spec: OptionSpec<T>): OptionSpec<T> => spec;
 const kernelLogSources = ['auto', 'kmsg', 'syslog', 'journal', 'none'] as const;
@@ -75,28 +62,17 @@ function kernelLogChoice(value: string): KernelLogChoice {
   return oneOf(kernelLogSources, { alsoValid: 'file:PATH' })(value);
 }
 
-export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
-export type LogLevel = (typeof logLevels)[number];
-
 export const optionTable = {
   port: option({
     flag: 'port',
     value: 'N',
-    parse: single(wholeNumber(0, 65_535)),
+    parse: portNumber,
     fallback: 0,
     fallbackText: '0: MCP over stdio',
     description: 'Serve MCP over HTTP on this port',
     commands: serveOnly,
   }),
-  address: option({
-    flag: 'addr',
-    value: 'ADDRESS',
-    parse: single(text()),
-    fallback: '127.0.0.1',
-    description: 'Address to listen on; others than loopback need a token file',
-    commands: serveOnly,
-    needs: 'http',
-  }),
+  ...httpOptions(serveOnly),
   mode: option<'read-only' | 'operator'>({
     flag: 'mode',
     value: 'MODE',
@@ -198,15 +174,6 @@ export const optionTable = {
     commands: serveOnly,
     needs: 'stdio',
   }),
-  authTokenFile: option<string | undefined>({
-    flag: 'auth-token-file',
-    value: 'FILE',
-    parse: single(file()),
-    fallback: undefined,
-    description: 'Bearer token that callers must present; re-read when it changes',
-    commands: serveOnly,
-    needs: 'http',
-  }),
   operatorTokenFile: option<string | undefined>({
     flag: 'operator-token-file',
     value: 'FILE',
@@ -233,52 +200,6 @@ export const optionTable = {
     description: 'Append a record of every attempt to change something, refused or done',
     commands: serveOnly,
     needs: 'operator',
-  }),
-  tlsCertificateFile: option<string | undefined>({
-    flag: 'tls-cert',
-    value: 'FILE',
-    parse: single(file()),
-    fallback: undefined,
-    description: 'Certificate chain (PEM); re-read when it changes',
-    commands: serveOnly,
-    needs: 'http',
-  }),
-  tlsKeyFile: option<string | undefined>({
-    flag: 'tls-key',
-    value: 'FILE',
-    parse: single(file()),
-    fallback: undefined,
-    description: 'Private key of the certificate (PEM)',
-    commands: serveOnly,
-    needs: 'http',
-  }),
-  allowedHosts: option<readonly string[]>({
-    flag: 'allowed-host',
-    value: 'HOST',
-    parse: repeated(text()),
-    fallback: [],
-    isRepeatable: true,
-    description: 'Further host name that callers may use',
-    commands: serveOnly,
-    needs: 'http',
-  }),
-  allowedOrigins: option<readonly string[]>({
-    flag: 'allowed-origin',
-    value: 'ORIGIN',
-    parse: repeated(text()),
-    fallback: [],
-    isRepeatable: true,
-    description: 'Further browser origin that may call',
-    commands: serveOnly,
-    needs: 'http',
-  }),
-  allowUnauthenticated: option({
-    flag: 'allow-unauthenticated',
-    parse: toggle,
-    fallback: false,
-    description: 'Let anyone who can reach the address call everything',
-    commands: serveOnly,
-    needs: 'http',
   }),
   gpu: option<string | undefined>({
     flag: 'gpu',
@@ -411,37 +332,3 @@ export const optionTable = {
 } as const satisfies Record<string, OptionSpec<unknown>>;
 
 export type OptionName = keyof typeof optionTable;
-
-export const environmentNameOf = (spec: OptionSpec<unknown>) =>
-  spec.hasEnvironment === false ? undefined : `K8S_GPU_MCP_${spec.flag.toUpperCase().replaceAll('-', '_')}`;
-
-export const optionEntries = Object.entries(optionTable) as [OptionName, OptionSpec<unknown>][];
-
-export interface OptionDescription {
-  readonly flag: string;
-  readonly environment: string | null;
-  readonly default: string;
-  readonly description: string;
-  readonly commands: readonly CommandName[];
-  readonly isRepeatable: boolean;
-}
-
-/** Every option that works, for `--help` and for generated documentation. */
-export function describeOptions(): readonly OptionDescription[] {
-  return optionEntries.map(([, spec]) => ({
-    flag: flagText(spec),
-    environment: environmentNameOf(spec) ?? null,
-    default: spec.fallbackText ?? fallbackText(spec.fallback),
-    description: spec.description,
-    commands: spec.commands,
-    isRepeatable: spec.isRepeatable ?? false,
-  }));
-}
-
-export const flagText = (spec: OptionSpec<unknown>) =>
-  `--${spec.flag}${spec.value === undefined ? '' : ` <${spec.value}>`}`;
-
-function fallbackText(value: unknown): string {
-  if (value === undefined || (Array.isArray(value) && value.length === 0)) return 'none';
-  return value === false ? 'off' : String(value);
-}

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { UsageError } from '@k8s-gpu-mcp/command-line';
 import { isGpuError, parseThresholds, type ThresholdOverrides } from '@k8s-gpu-mcp/core';
-import { UsageError } from './usage-error.ts';
 
 const maximumBytes = 1024 * 1024;
 

@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { UsageError } from '@k8s-gpu-mcp/command-line';
 import { readText } from '@k8s-gpu-mcp/host-linux';
-import { UsageError } from '../usage-error.ts';
 
 export const standardInput = '-';
 

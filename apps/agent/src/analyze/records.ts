@@ -1,6 +1,6 @@
+import { UsageError } from '@k8s-gpu-mcp/command-line';
 import { isGpuError, type KernelLogRecord } from '@k8s-gpu-mcp/core';
 import { scanKernelLog } from '@k8s-gpu-mcp/host-linux';
-import { UsageError } from '../usage-error.ts';
 import type { Input } from './inputs.ts';
 
 export interface ScanOutcome {

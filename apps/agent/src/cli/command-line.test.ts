@@ -1,6 +1,6 @@
+import { UsageError } from '@k8s-gpu-mcp/command-line';
 import { describe, expect, it } from 'vitest';
 import { builtCommands } from '../options.ts';
-import { UsageError } from '../usage-error.ts';
 import { parseCommandLine } from './command-line.ts';
 
 function commandOf(...argv: string[]) {

@@ -1,6 +1,6 @@
+import type { Terminal } from '@k8s-gpu-mcp/command-line';
 import type { Logger } from '@k8s-gpu-mcp/core';
 import type { AgentConfig } from '../config.ts';
-import type { Terminal } from './terminal.ts';
 
 /** The process as the program sees it, so that a test can bring its own. */
 export interface Host {

@@ -1,11 +1,9 @@
+import { createTerminal, exitCodes, OutputClosedError, UsageError } from '@k8s-gpu-mcp/command-line';
 import { type AgentConfig, resolveConfig } from '../config.ts';
 import type { CommandName } from '../options.ts';
-import { UsageError } from '../usage-error.ts';
 import { programName } from '../version.ts';
 import type { CommandAction, Host } from './command.ts';
 import { parseCommandLine } from './command-line.ts';
-import { exitCodes } from './exit-codes.ts';
-import { createTerminal, OutputClosedError } from './terminal.ts';
 
 /** Each command loads only what it needs: `analyze` no MCP, stdio no HTTP stack, nothing native anywhere. */
 const actions: Readonly<Record<CommandName, () => Promise<CommandAction>>> = {
@@ -30,7 +28,8 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   let config: AgentConfig | undefined;
   // A log that nobody reads any more must not end the program; without a listener it would be an uncaught exception.
   host.stderr.on('error', () => {});
-  const createLogger = async () => (await import('../logging.ts')).createLogger(config?.logLevel ?? 'error');
+  const createLogger = async () =>
+    (await import('@k8s-gpu-mcp/command-line/logging')).createLogger(config?.logLevel ?? 'error');
   // What the person typed, or a driver said, can hold escape sequences.
   const note = (line: string) =>
     host.stderr.write(`${programName}: ${line.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')}\n`);

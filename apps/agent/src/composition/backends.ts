@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { UsageError } from '@k8s-gpu-mcp/command-line';
 import {
   FlightRecorder,
   type GpuControl,
@@ -22,7 +23,6 @@ import {
 import type { MockScenarioName } from '@k8s-gpu-mcp/nvml-mock';
 import type { Recordings } from '@k8s-gpu-mcp/replay';
 import type { AgentConfig } from '../config.ts';
-import { UsageError } from '../usage-error.ts';
 
 const defaultScenario: MockScenarioName = 'healthy-8xh100';
 

@@ -1,8 +1,8 @@
+import { UsageError } from '@k8s-gpu-mcp/command-line';
 import { silentLogger } from '@k8s-gpu-mcp/core';
 import { type Container, ContainerModule } from 'inversify';
 import { describe, expect, it } from 'vitest';
 import { type AgentConfig, resolveConfig } from '../config.ts';
-import { UsageError } from '../usage-error.ts';
 import { composeAgent, createOperatorContainer, createReadOnlyContainer } from './compose-agent.ts';
 import { operatorTokens, tokens } from './tokens.ts';
 

@@ -1,3 +1,4 @@
+import { exitCodeOf, exitCodeOfError, UsageError } from '@k8s-gpu-mcp/command-line';
 import {
   isContext,
   isGpuError,
@@ -13,9 +14,7 @@ import { eventLine } from '../../analyze/event-lines.ts';
 import { checkInputs, countLines, type Input } from '../../analyze/inputs.ts';
 import { readRecords, type ScanOutcome } from '../../analyze/records.ts';
 import { readThresholds } from '../../thresholds.ts';
-import { UsageError } from '../../usage-error.ts';
 import type { CommandContext } from '../command.ts';
-import { exitCodeOf, exitCodeOfError } from '../exit-codes.ts';
 import { renderDiagnosis } from '../render/diagnosis.ts';
 
 /** Files on a laptop: no GPU, no MCP, nothing native. */

@@ -1,7 +1,6 @@
+import { exitCodeOf, exitCodeOfError, UsageError } from '@k8s-gpu-mcp/command-line';
 import { composeAgent } from '../../composition/compose-agent.ts';
-import { UsageError } from '../../usage-error.ts';
 import type { CommandContext } from '../command.ts';
-import { exitCodeOf, exitCodeOfError } from '../exit-codes.ts';
 
 /** `call TOOL ['{"json":1}']`: the structured result on stdout, or what was wrong on stderr. */
 export async function call({

@@ -1,3 +1,4 @@
+import { exitCodeOf, type Style, type Terminal } from '@k8s-gpu-mcp/command-line';
 import { composeDoctor } from '../../composition/compose-doctor.ts';
 import { checkBackend, checkKernelLogs, checkLibraries } from '../../doctor/backend-checks.ts';
 import type { Check, CheckStatus } from '../../doctor/check.ts';
@@ -6,9 +7,7 @@ import { readHostFacts } from '../../doctor/host-facts.ts';
 import { checkRecorder } from '../../doctor/recorder-check.ts';
 import { agentVersion } from '../../version.ts';
 import type { CommandContext } from '../command.ts';
-import { exitCodeOf } from '../exit-codes.ts';
 import { clean, wrap } from '../render/layout.ts';
-import type { Style, Terminal } from '../terminal.ts';
 
 /** What this machine lets the agent see, one line a check, and what to do about what is missing. */
 export async function doctor({ config, host, terminal, createLogger }: CommandContext): Promise<number> {

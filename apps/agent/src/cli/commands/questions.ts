@@ -1,14 +1,13 @@
+import { exitCodeOf, exitCodeOfError, type Terminal } from '@k8s-gpu-mcp/command-line';
 import type { StructuredContent } from '@k8s-gpu-mcp/core';
 import { composeAgent } from '../../composition/compose-agent.ts';
 import type { CommandAction, CommandContext } from '../command.ts';
-import { exitCodeOf, exitCodeOfError } from '../exit-codes.ts';
 import { renderDiagnosis } from '../render/diagnosis.ts';
 import { renderHealth } from '../render/health.ts';
 import { renderIncidents } from '../render/incidents.ts';
 import { renderInventory } from '../render/inventory.ts';
 import { renderProcesses } from '../render/processes.ts';
 import { renderTopology } from '../render/topology.ts';
-import type { Terminal } from '../terminal.ts';
 
 type Render = (answer: StructuredContent, terminal: Terminal) => string;
 

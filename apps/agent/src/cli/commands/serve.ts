@@ -1,13 +1,17 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
+import {
+  checkedTokenFiles,
+  listenError,
+  type Shutdown,
+  UsageError,
+  watchForShutdown,
+} from '@k8s-gpu-mcp/command-line';
 import type { Logger } from '@k8s-gpu-mcp/core';
 import type { McpServerFactory } from '@modelcontextprotocol/server';
 import { type Agent, composeAgent } from '../../composition/compose-agent.ts';
 import type { AgentConfig } from '../../config.ts';
 import { operationLimitMilliseconds, trackOperations } from '../../operations.ts';
 import { createReadiness, createServerFactory, principals } from '../../server.ts';
-import { type Shutdown, watchForShutdown } from '../../shutdown.ts';
-import { UsageError } from '../../usage-error.ts';
 import { agentVersion, programName } from '../../version.ts';
 import type { CommandContext } from '../command.ts';
 
@@ -64,7 +68,7 @@ async function overHttp(
 ): Promise<void> {
   const { HttpConfigurationError, serveHttp } = await import('@k8s-gpu-mcp/transport-http');
   const { tlsCertificateFile: cert, tlsKeyFile: key } = config;
-  const tokenFiles = checkedTokenFiles(config);
+  const tokenFiles = tokenFilesOf(config);
   const serving = await serveHttp(factory, {
     logger,
     port: config.port,
@@ -99,40 +103,12 @@ async function overHttp(
  */
 const operatorRequestMilliseconds = 330_000;
 
-/** @throws UsageError for a file that cannot be read, and for one token in both. */
-function checkedTokenFiles({ mode, authTokenFile, operatorTokenFile }: AgentConfig) {
-  const files = [
-    { flag: '--auth-token-file', principal: principals.reader, file: authTokenFile },
+const tokenFilesOf = ({ mode, authTokenFile, operatorTokenFile }: AgentConfig) =>
+  checkedTokenFiles([
     {
       flag: '--operator-token-file',
       principal: principals.operator,
       file: mode === 'operator' ? operatorTokenFile : undefined,
     },
-  ].flatMap(({ flag, principal, file }) => (file === undefined ? [] : [{ flag, principal, file }]));
-  const contents = files.map(({ flag, file }) => readToken(flag, file));
-  if (contents.length === 2 && contents[0] === contents[1])
-    throw new UsageError('--operator-token-file and --auth-token-file hold the same token');
-  return files.map(({ principal, file }) => ({ principal, file }));
-}
-
-function readToken(flag: string, file: string): string {
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new UsageError(`${flag}: ${file} cannot be read (${code})`);
-  }
-}
-
-const listenProblems: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'is already in use',
-  EACCES: 'may not be used without more privileges',
-  EADDRNOTAVAIL: 'is not an address of this machine',
-  ENOTFOUND: 'cannot be resolved',
-};
-
-function listenError(error: unknown, { address, port }: AgentConfig): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const problem = listenProblems[code];
-  return problem === undefined ? error : new UsageError(`${address} port ${port} ${problem} (${code})`);
-}
+    { flag: '--auth-token-file', principal: principals.reader, file: authTokenFile },
+  ]);

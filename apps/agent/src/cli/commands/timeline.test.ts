@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { createTerminal } from '@k8s-gpu-mcp/command-line';
 import { recordedSeries, silentLogger } from '@k8s-gpu-mcp/core';
 import { createRecorderStore } from '@k8s-gpu-mcp/host-linux';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type GivenFlags, resolveConfig } from '../../config.ts';
 import type { CommandContext } from '../command.ts';
-import { createTerminal } from '../terminal.ts';
 import { timeline } from './timeline.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'timeline-command-'));

@@ -1,7 +1,7 @@
+import { exitCodeOf, exitCodeOfError } from '@k8s-gpu-mcp/command-line';
 import { type Clock, systemClock } from '@k8s-gpu-mcp/core';
 import { composeAgent } from '../../composition/compose-agent.ts';
 import type { CommandContext } from '../command.ts';
-import { exitCodeOf, exitCodeOfError } from '../exit-codes.ts';
 import { hasBlockCharacters } from '../render/sparkline.ts';
 import { curveWidth, renderTimeline } from '../render/timeline.ts';
 

@@ -1,3 +1,4 @@
+import { UsageError } from '@k8s-gpu-mcp/command-line';
 import {
   GpuReader,
   type GpuRef,
@@ -9,7 +10,6 @@ import {
   systemClock,
 } from '@k8s-gpu-mcp/core';
 import { composeEvents } from '../../composition/compose-agent.ts';
-import { UsageError } from '../../usage-error.ts';
 import type { CommandContext } from '../command.ts';
 import { renderEvent, renderNotice } from '../render/event.ts';
 

@@ -1,5 +1,5 @@
+import type { Style, Terminal } from '@k8s-gpu-mcp/command-line';
 import type { Finding, Gap, KernelLogCoverage, StructuredContent, Verdict } from '@k8s-gpu-mcp/core';
-import type { Style, Terminal } from '../terminal.ts';
 import { clean, wrap } from './layout.ts';
 
 /** What every answer holds, as the terminal shows it. */

@@ -1,10 +1,10 @@
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
+import { createTerminal, type Terminal } from '@k8s-gpu-mcp/command-line';
 import { causes, silentLogger } from '@k8s-gpu-mcp/core';
 import { describe, expect, it, test } from 'vitest';
 import { composeAgent } from '../../composition/compose-agent.ts';
 import { resolveConfig } from '../../config.ts';
-import { createTerminal, type Terminal } from '../terminal.ts';
 import { faultOf, renderDiagnosis } from './diagnosis.ts';
 
 const terminalOf = (columns: number, environment: Record<string, string> = { NO_COLOR: '1' }): Terminal =>

@@ -1,3 +1,4 @@
+import type { Terminal } from '@k8s-gpu-mcp/command-line';
 import type {
   Cause,
   Confidence,
@@ -7,7 +8,6 @@ import type {
   NotYourCode,
   StructuredContent,
 } from '@k8s-gpu-mcp/core';
-import type { Terminal } from '../terminal.ts';
 import { type Answer, renderCoverage, verdictWord, viewOf } from './answer.ts';
 import { clean, wrap } from './layout.ts';
 

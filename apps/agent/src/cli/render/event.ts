@@ -1,5 +1,5 @@
+import type { Style, Terminal } from '@k8s-gpu-mcp/command-line';
 import type { GpuNodeEvent, WatchNotice } from '@k8s-gpu-mcp/core';
-import type { Style, Terminal } from '../terminal.ts';
 import { clean } from './layout.ts';
 
 const styleBySeverity: Readonly<Record<GpuNodeEvent['severity'], Style>> = {

@@ -1,5 +1,5 @@
+import type { Terminal } from '@k8s-gpu-mcp/command-line';
 import type { Action, StructuredContent, Verdict } from '@k8s-gpu-mcp/core';
-import type { Terminal } from '../terminal.ts';
 import { type Answer, paintVerdict, renderCoverage, renderHead, renderNextSteps, viewOf } from './answer.ts';
 import { clean, wrap } from './layout.ts';
 

@@ -1,5 +1,5 @@
+import type { Terminal } from '@k8s-gpu-mcp/command-line';
 import type { StructuredContent } from '@k8s-gpu-mcp/core';
-import type { Terminal } from '../terminal.ts';
 import {
   type Answer,
   renderCoverage,

@@ -1,10 +1,10 @@
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
+import { createTerminal, type Terminal } from '@k8s-gpu-mcp/command-line';
 import { type GpuNodeEvent, silentLogger, type WatchNotice } from '@k8s-gpu-mcp/core';
 import { describe, expect, it, test } from 'vitest';
 import { composeAgent } from '../../composition/compose-agent.ts';
 import { resolveConfig } from '../../config.ts';
-import { createTerminal, type Terminal } from '../terminal.ts';
 import { renderEvent, renderNotice } from './event.ts';
 import { renderHealth } from './health.ts';
 import { renderIncidents } from './incidents.ts';

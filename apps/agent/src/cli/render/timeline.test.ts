@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
+import { createTerminal, type Terminal } from '@k8s-gpu-mcp/command-line';
 import { describe, expect, it } from 'vitest';
-import { createTerminal, type Terminal } from '../terminal.ts';
 import { curveWidth, renderTimeline } from './timeline.ts';
 
 const terminalOf = (columns: number, environment: Record<string, string> = { NO_COLOR: '1' }): Terminal =>

@@ -1,6 +1,6 @@
 import type { Logger } from '@k8s-gpu-mcp/core';
 import { destination, pino, stdSerializers, stdTimeFunctions } from 'pino';
-import type { LogLevel } from './options.ts';
+import type { LogLevel } from './log-levels.ts';
 
 /** Where log lines go; a test passes its own. */
 export interface LogSink {

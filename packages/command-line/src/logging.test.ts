@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { logLevels } from './log-levels.ts';
 import { createLogger } from './logging.ts';
-import type { logLevels } from './options.ts';
 
 function linesOf(level: (typeof logLevels)[number]): Record<string, unknown>[] {
   const lines: Record<string, unknown>[] = [];

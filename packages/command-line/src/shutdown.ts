@@ -1,5 +1,3 @@
-import type { Operations } from './operations.ts';
-
 const shutdownSignals = ['SIGTERM', 'SIGINT'] as const;
 
 export interface Shutdown {
@@ -12,7 +10,7 @@ export interface Shutdown {
 
 /** Signals, and the end of `input`, tell the operations to come to an end; the transport, which sees the same, waits for them. */
 export function watchForShutdown(
-  operations: Pick<Operations, 'stop'>,
+  operations: { stop(): void },
   input: NodeJS.ReadableStream | undefined,
 ): Shutdown {
   let ask: (signal: NodeJS.Signals) => void = () => {};
