@@ -25,6 +25,7 @@ import {
 } from '@k8s-gpu-mcp/core/testing';
 import { z } from 'zod';
 import { optionTable } from '../apps/agent/dist/options.js';
+import { optionTable as gatewayOptionTable } from '../apps/gateway/dist/options.js';
 import { describeOptions } from '../packages/command-line/dist/index.js';
 import { nvmlCoverage } from '../packages/nvml/dist/coverage/index.js';
 
@@ -175,20 +176,28 @@ function healthRulePage() {
 const familyOf = ({ id }) => id.split('.')[0];
 
 function configurationPage() {
-  const rows = describeOptions(optionTable).map((option) => [
-    `\`${option.flag}\`${option.isRepeatable ? ', repeatable' : ''}`,
-    option.environment ? `\`${option.environment}\`` : '',
-    option.default,
-    option.description,
-    option.commands.join(', '),
-  ]);
   return [
     '# Configuration',
     generated,
     'A flag wins over its environment variable, which wins over the default. A bad value is one line on stderr and exit code 64.',
-    table(['flag', 'environment', 'default', 'meaning', 'commands'], rows),
+    '## k8s-gpu-mcp-server (agent)',
+    optionsTable(optionTable),
+    '## k8s-gpu-mcp-gateway',
+    optionsTable(gatewayOptionTable),
   ].join('\n\n');
 }
+
+const optionsTable = (options) =>
+  table(
+    ['flag', 'environment', 'default', 'meaning', 'commands'],
+    describeOptions(options).map((option) => [
+      `\`${option.flag}\`${option.isRepeatable ? ', repeatable' : ''}`,
+      option.environment ? `\`${option.environment}\`` : '',
+      option.default,
+      option.description,
+      option.commands.join(', '),
+    ]),
+  );
 
 function nvmlCoveragePage() {
   const code = (call) => `\`${call}\``;

@@ -1,5 +1,20 @@
 // The public API, grouped. Nothing else is importable from outside.
 
+// Cluster
+export { type AgentInventory, type AgentXid, marksUnhealthy } from './cluster/agent-inventory.ts';
+export {
+  type AllocatableExplanation,
+  allocatableLayers,
+  explainAllocatable,
+} from './cluster/allocatable.ts';
+export type { AllocatableInput } from './cluster/allocatable-facts.ts';
+export { clusterRules } from './cluster/allocatable-rules.ts';
+export { type Allocation, allocationOf, type DeviceShare, type PodAllocation } from './cluster/allocation.ts';
+export { type DevicePluginFacts, devicePluginFacts } from './cluster/device-plugin.ts';
+export { type OwnerLookup, ownerOf } from './cluster/owner.ts';
+export { podDemand } from './cluster/pod-demand.ts';
+export { type PodOfProcess, podOfProcess } from './cluster/process-pod.ts';
+export { type TerminationCause, type TerminationFact, terminationCause } from './cluster/termination.ts';
 // Diagnosis
 export { type CapabilityTier, capabilityTiers } from './diagnosis/capability-tier.ts';
 export { type ComparisonMetric, comparisonMetrics } from './diagnosis/comparison-metrics.ts';
@@ -17,6 +32,7 @@ export {
 } from './diagnosis/outliers.ts';
 // Domain
 export * from './domain/citation.ts';
+export * from './domain/cluster.ts';
 export * from './domain/diagnosis.ts';
 export * from './domain/event.ts';
 export * from './domain/gap.ts';
@@ -67,6 +83,7 @@ export {
 } from './health/thresholds.ts';
 // Ports
 export type * from './ports/audit-log.ts';
+export type * from './ports/cluster.ts';
 export type * from './ports/gpu-control.ts';
 export type * from './ports/gpu-event-source.ts';
 export type * from './ports/gpu-provider.ts';
@@ -88,8 +105,20 @@ export { type McpResourceServer, type ResourceHost, registerGpuResources } from 
 // Writing an adapter
 export { gpuSectionLeaves, makeSample, type PartialReadings } from './sample.ts';
 export { type GpuSelector, parseGpuSelector, resolveGpu } from './selector.ts';
+export type { AgentSaid, AskAgent } from './tools/cluster/cluster-toolkit.ts';
+export {
+  type ClusterToolOptions,
+  type ClusterToolPorts,
+  createClusterTools,
+} from './tools/cluster/create-cluster-tools.ts';
+export {
+  createNodeAllocationTool,
+  type NodeAllocationOptions,
+  type NodeAllocationPorts,
+} from './tools/cluster/node-device-allocation.ts';
 // Tools, resources and prompts
 export { createGpuTools, type GpuToolOptions, type GpuToolPorts } from './tools/create-gpu-tools.ts';
+export { describeGpuTools, type GpuToolDescription } from './tools/describe-gpu-tools.ts';
 export {
   createOperatorTools,
   type OperatorOptions,
@@ -97,14 +126,17 @@ export {
 } from './tools/operator/create-operator-tools.ts';
 export { presentNodeEvent } from './tools/present-node-event.ts';
 export { type McpToolServer, type RegisterOptions, registerGpuTools } from './tools/register.ts';
-export type {
-  Confirmation,
-  ConfirmationRequest,
-  GpuTool,
-  StructuredContent,
-  ToolAnnotations,
-  ToolContext,
-  ToolResult,
+export { makeTool, type RunOptions } from './tools/run-tool.ts';
+export {
+  type Confirmation,
+  type ConfirmationRequest,
+  callMetaKeys,
+  type GpuTool,
+  type StructuredContent,
+  type ToolAnnotations,
+  type ToolContext,
+  type ToolDefinition,
+  type ToolResult,
 } from './tools/tool.ts';
 export { quarantine } from './tools/untrusted-text.ts';
 // Kernel log

@@ -3,6 +3,16 @@ import type { Logger } from './options.ts';
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'DELETE', 'PUT', 'PATCH', 'OPTIONS']);
 
+/** Upper bounds of every duration histogram here: from a cached answer to the longest call that is let run. */
+export const durationBucketsSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** Gauges of prom-client that are named like counters, which promtool refuses. Each is the sum of a metric without `_total`. */
+const misnamedProcessMetrics = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
 /** The Prometheus metrics of one app, in a registry of its own. Labels come from closed sets, never from callers. */
 export class HttpMetrics {
   readonly #registry = new Registry();
@@ -21,7 +31,10 @@ export class HttpMetrics {
     const registers = [this.#registry];
     this.#logger = options.logger;
     this.#collectFurther = options.collectFurther;
-    if (options.processMetrics) collectDefaultMetrics({ register: this.#registry });
+    if (options.processMetrics) {
+      collectDefaultMetrics({ register: this.#registry });
+      for (const name of misnamedProcessMetrics) this.#registry.removeSingleMetric(name);
+    }
     this.#requests = new Counter({
       name: 'mcp_http_requests_total',
       help: 'HTTP requests answered.',
@@ -32,7 +45,7 @@ export class HttpMetrics {
       name: 'mcp_http_request_duration_seconds',
       help: 'Time from request to the end of its response, streams included.',
       labelNames: ['route', 'method'],
-      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+      buckets: durationBucketsSeconds,
       registers,
     });
     this.#inFlight = new Gauge({

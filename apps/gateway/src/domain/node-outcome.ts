@@ -1,4 +1,5 @@
 import type { StructuredContent } from '@k8s-gpu-mcp/core';
+import type { AgentFailureKind } from '../ports/agent-client.ts';
 
 /** `stale`: the directory cannot tell any more whether the node is there, and it did not answer. `error` includes a tool's own error. */
 export const nodeStatuses = ['ok', 'error', 'timeout', 'circuit-open', 'not-ready', 'stale'] as const;
@@ -6,14 +7,22 @@ export type NodeStatus = (typeof nodeStatuses)[number];
 
 /** How one node fared with one question. */
 export type NodeOutcome =
-  | { readonly node: string; readonly status: 'ok'; readonly content: StructuredContent }
+  | {
+      readonly node: string;
+      readonly status: 'ok';
+      readonly content: StructuredContent;
+      /** Nothing is done yet: the agent's question travels with the caller's result. `content` is empty. */
+      readonly isPending?: true;
+    }
   | {
       readonly node: string;
       readonly status: Exclude<NodeStatus, 'ok'>;
       /** A sentence of ours. Never text of the agent. */
       readonly reason: string;
-      /** What the agent's tool said, for `error`. Untrusted, capped. */
+      /** What the agent or its tool said, for `error`. Untrusted, capped. */
       readonly said?: string;
+      /** What kind of failure it was; absent when the agent was not asked, or its tool gave the error. */
+      readonly failure?: AgentFailureKind;
     };
 
 /** All nodes that one question was meant for, by name. */

@@ -158,9 +158,10 @@ function classifyLoad(members: readonly Member[]): void {
 }
 
 function unlikeLoads(members: readonly Member[]): NotCompared[] {
+  const counts = new Map<Member['load'], number>();
+  for (const { load } of members) counts.set(load, (counts.get(load) ?? 0) + 1);
   return members.flatMap(({ gpu, load, utilization }) => {
-    const alike = members.filter((member) => member.load === load).length;
-    if ((load === 'idle' || load === 'busy') && alike >= minimumCohort) return [];
+    if ((load === 'idle' || load === 'busy') && (counts.get(load) ?? 0) >= minimumCohort) return [];
     const reason =
       load === 'unknown'
         ? 'its utilization could not be read'
@@ -183,6 +184,7 @@ function compareCohort(members: readonly Member[], metrics: readonly ComparisonM
     medians[metric.name] = round(centre);
     const limit = Math.max(metric.floor(centre), (modifiedZScoreLimit * spread) / consistency);
     const usual = median(values.flatMap(({ utilization }) => utilization ?? []));
+    const cohort = values.map(({ gpu }) => gpu);
     for (const { gpu, value, utilization } of values) {
       const deviation = value - centre;
       const isWorse = metric.worse === 'either' || (metric.worse === 'low') === deviation < 0;
@@ -195,7 +197,7 @@ function compareCohort(members: readonly Member[], metrics: readonly ComparisonM
         median: round(centre),
         deviation: round(deviation),
         modifiedZScore: spread === 0 ? null : round((consistency * deviation) / spread),
-        cohort: values.map((each) => each.gpu),
+        cohort,
         why: metric.why,
         tool: metric.tool,
       });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bindElicitation, type ElicitationHost, type ElicitingServer } from './elicitation.ts';
-import type { GpuTool, ToolContext } from './tool.ts';
+import { callMetaKeys, type GpuTool, type ToolContext } from './tool.ts';
 
 /**
  * Any MCP server object of the official SDK, v1 (`@modelcontextprotocol/sdk`) or current (`@modelcontextprotocol/server`). Structural, so
@@ -27,7 +27,7 @@ interface HostContext extends ElicitationHost {
 }
 /** Of an authenticated caller; a transport puts its name here. */
 type AuthInfo = { readonly clientId?: string };
-type HostMeta = { readonly progressToken?: string | number };
+type HostMeta = { readonly progressToken?: string | number } & Readonly<Record<string, unknown>>;
 type Notify = (notification: {
   readonly method: 'notifications/progress';
   readonly params: { progressToken: string | number; progress: number; total: number; message?: string };
@@ -84,7 +84,8 @@ function advertised(schema: z.ZodObject): z.ZodObject {
 /** What a tool gets of its host: who calls, cancellation, and progress when the caller asked for it. */
 function toolContext(host: HostContext | undefined): ToolContext {
   const signal = host?.mcpReq?.signal ?? host?.signal;
-  const token = (host?.mcpReq?._meta ?? host?._meta)?.progressToken;
+  const meta = host?.mcpReq?._meta ?? host?._meta;
+  const token = meta?.progressToken;
   const notify = host?.mcpReq?.notify ?? host?.sendNotification;
   const progress: ToolContext['progress'] =
     token === undefined || notify === undefined
@@ -104,5 +105,29 @@ function toolContext(host: HostContext | undefined): ToolContext {
     ...(signal ? { signal } : {}),
     ...(progress ? { progress } : {}),
     ...(caller ? { caller } : {}),
+    ...(meta ? callerTerms(meta) : {}),
+  };
+}
+
+const shortestDeadlineMilliseconds = 100;
+const correlationIdPattern = /^[\da-f]{16}$/;
+/** Version `ff` and ids of zeros are invalid. Source: W3C Trace Context, section 3.2. */
+const traceparentPattern = /^(?!ff)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/;
+
+/** Deadline and trace of the caller. What is not as it should be is ignored: it must not cost the answer. */
+function callerTerms(
+  meta: HostMeta,
+): Pick<ToolContext, 'deadlineMilliseconds' | 'correlationId' | 'traceparent'> {
+  const deadline = meta[callMetaKeys.deadlineMilliseconds];
+  const correlationId = meta[callMetaKeys.correlationId];
+  const traceparent = meta[callMetaKeys.traceparent];
+  return {
+    ...(Number.isSafeInteger(deadline)
+      ? { deadlineMilliseconds: Math.max(Number(deadline), shortestDeadlineMilliseconds) }
+      : {}),
+    ...(typeof correlationId === 'string' && correlationIdPattern.test(correlationId)
+      ? { correlationId }
+      : {}),
+    ...(typeof traceparent === 'string' && traceparentPattern.test(traceparent) ? { traceparent } : {}),
   };
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { silentLogger } from '../ports/runtime.ts';
+import { type Logger, silentLogger } from '../ports/runtime.ts';
 import { fixedClock } from '../testing.ts';
 import { makeTool } from './run-tool.ts';
 import {
@@ -10,7 +10,7 @@ import {
   type ToolDefinition,
 } from './tool.ts';
 
-function rig(changes: Partial<ToolDefinition> = {}) {
+function rig(changes: Partial<ToolDefinition> = {}, logger: Logger = silentLogger) {
   const clock = fixedClock();
   const seen: { signal: AbortSignal; context: ToolContext }[] = [];
   const definition: ToolDefinition = {
@@ -26,7 +26,7 @@ function rig(changes: Partial<ToolDefinition> = {}) {
     },
     ...changes,
   };
-  const tool = makeTool(definition, { clock, logger: silentLogger, deadlineMilliseconds: 10_000 });
+  const tool = makeTool(definition, { clock, logger, deadlineMilliseconds: 10_000 });
   return { clock, seen, tool };
 }
 
@@ -69,4 +69,53 @@ test('who calls and how to ask reach the tool', async () => {
   expect(seen[0]?.context).toBe(context);
   clock.advance(10_000);
   await call;
+});
+
+test.each([
+  ['shorter', 4_000, 3_500],
+  ['longer', 60_000, 9_500],
+  ['very short', 100, 50],
+])(
+  'a %s deadline of the caller (%d ms): the shorter one counts, with its margin',
+  async (_, deadlineMilliseconds, expected) => {
+    const { clock, seen, tool } = rig();
+    const call = tool.call({}, { deadlineMilliseconds });
+    clock.advance(expected - 1);
+    expect(seen[0]?.signal.aborted).toBe(false);
+    clock.advance(1);
+    expect(seen[0]?.signal.aborted).toBe(true);
+    await call;
+  },
+);
+
+const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
+const ids: ToolContext = {
+  correlationId: '0123456789abcdef',
+  traceparent: `00-${trace}-00f067aa0ba902b7-01`,
+};
+
+test.each([
+  ['ok', {}, async () => ({})],
+  ['INVALID_INPUT', { nonsense: 1 }, async () => ({})],
+  [
+    'INTERNAL',
+    {},
+    async () => {
+      throw new Error('a defect');
+    },
+  ],
+])('every call leaves one line with its ids: %s', async (outcome, input, handle) => {
+  const lines: unknown[] = [];
+  const write =
+    (level: string): Logger['debug'] =>
+    (_, fields) => {
+      lines.push({ level, ...fields });
+    };
+  const logger: Logger = { ...silentLogger, debug: write('debug'), error: write('error') };
+  await rig({ handle }, logger).tool.call(input, ids);
+  const common = { tool: 'probe', correlationId: ids.correlationId, traceId: trace };
+  expect(lines).toEqual([
+    ...(outcome === 'INTERNAL' ? [{ level: 'error', ...common, error: new Error('a defect') }] : []),
+    { level: 'debug', ...common, outcome },
+  ]);
 });

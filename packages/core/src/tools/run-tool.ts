@@ -1,7 +1,13 @@
 import type { z } from 'zod';
 import { GpuError, isGpuError } from '../errors.ts';
 import type { Clock, Logger } from '../ports/runtime.ts';
-import { type GpuTool, readOnlyAnnotations, type ToolDefinition, type ToolResult } from './tool.ts';
+import {
+  type GpuTool,
+  readOnlyAnnotations,
+  type ToolContext,
+  type ToolDefinition,
+  type ToolResult,
+} from './tool.ts';
 import { quarantine } from './untrusted-text.ts';
 
 /** Kept back from the deadline so that the answer is on its way when it passes. */
@@ -28,23 +34,44 @@ export function makeTool<Input extends z.ZodObject>(
     outputSchema,
     annotations: definition.annotations ?? readOnlyAnnotations,
     async call(input, context = {}) {
-      const parsed = inputSchema.safeParse(input ?? {});
-      if (!parsed.success) return errorResult(name, invalidArguments(definition, parsed.error, input));
-      const deadlineMilliseconds = definition.deadlineMilliseconds ?? options.deadlineMilliseconds;
-      const deadline = startDeadline(options.clock, deadlineMilliseconds, context.signal);
-      try {
-        const { signal } = deadline;
-        const structuredContent = await definition.handle(parsed.data, signal, context.progress, context);
-        return { isError: false, structuredContent, text: JSON.stringify(structuredContent) };
-      } catch (error) {
-        if (isGpuError(error)) return errorResult(name, error);
-        options.logger.error('a tool failed', { tool: name, error });
-        return errorResult(name, new GpuError('INTERNAL', `${name} failed unexpectedly.`));
-      } finally {
-        deadline.stop();
-      }
+      const ids = { tool: name, ...callIds(context) };
+      const result = await run(definition, options, input, context, ids);
+      options.logger.debug('tool call', { ...ids, outcome: result.isError ? result.code : 'ok' });
+      return result;
     },
   };
+}
+
+async function run<Input extends z.ZodObject>(
+  definition: ToolDefinition<Input>,
+  options: RunOptions,
+  input: unknown,
+  context: ToolContext,
+  ids: Readonly<Record<string, string>>,
+): Promise<ToolResult> {
+  const { name } = definition;
+  const parsed = definition.inputSchema.safeParse(input ?? {});
+  if (!parsed.success) return errorResult(name, invalidArguments(definition, parsed.error, input));
+  const own = definition.deadlineMilliseconds ?? options.deadlineMilliseconds;
+  const deadlineMilliseconds = Math.min(own, context.deadlineMilliseconds ?? own);
+  const deadline = startDeadline(options.clock, deadlineMilliseconds, context.signal);
+  try {
+    const { signal } = deadline;
+    const structuredContent = await definition.handle(parsed.data, signal, context.progress, context);
+    return { isError: false, structuredContent, text: JSON.stringify(structuredContent) };
+  } catch (error) {
+    if (isGpuError(error)) return errorResult(name, error);
+    options.logger.error('a tool failed', { ...ids, error });
+    return errorResult(name, new GpuError('INTERNAL', `${name} failed unexpectedly.`));
+  } finally {
+    deadline.stop();
+  }
+}
+
+/** What joins the log lines of one question, here and at whoever passed it on. */
+function callIds({ correlationId, traceparent }: ToolContext): Readonly<Record<string, string>> {
+  const traceId = traceparent?.split('-')[1];
+  return { ...(correlationId ? { correlationId } : {}), ...(traceId ? { traceId } : {}) };
 }
 
 /** What happened and what to do, naming the tool that takes the corrected argument. */

@@ -24,6 +24,19 @@ export const destructiveAnnotations: ToolAnnotations = {
   openWorldHint: false,
 };
 
+/**
+ * Keys in `_meta` of `tools/call` with which a caller passes its deadline and trace on. `traceparent` is the name that MCP's trace context
+ * convention reserves.
+ */
+export const callMetaKeys = {
+  /** Whole number. The shorter of this and the tool's own deadline counts. */
+  deadlineMilliseconds: 'io.github.k8s-gpu-mcp/deadline-milliseconds',
+  /** Sixteen hexadecimal digits, the same for every call that one question made. */
+  correlationId: 'io.github.k8s-gpu-mcp/correlation-id',
+  /** W3C Trace Context. */
+  traceparent: 'traceparent',
+} as const;
+
 /** A question to the person at the client: do it or not. */
 export interface ConfirmationRequest {
   /** Not to be guessed. A client that answers by calling again (2026-07-28) sends it back with the answer. */
@@ -52,6 +65,12 @@ export interface ToolContext {
   readonly confirm?: (question: ConfirmationRequest) => Promise<Confirmation>;
   /** Id of the question whose answer this call brings. Untrusted: it counts only when it is the id of a question that was asked. */
   readonly answeredQuestion?: string;
+  /** When the caller stops waiting, counted from now. The tool's own deadline holds too; the shorter one counts. At least 100. */
+  readonly deadlineMilliseconds?: number;
+  /** Sixteen hexadecimal digits that the caller logs too. */
+  readonly correlationId?: string;
+  /** W3C trace context of the caller. */
+  readonly traceparent?: string;
 }
 
 export type StructuredContent = Readonly<Record<string, unknown>>;

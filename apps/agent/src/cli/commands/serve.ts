@@ -6,7 +6,7 @@ import {
   UsageError,
   watchForShutdown,
 } from '@k8s-gpu-mcp/command-line';
-import type { Logger } from '@k8s-gpu-mcp/core';
+import type { GpuTool, Logger } from '@k8s-gpu-mcp/core';
 import type { McpServerFactory } from '@modelcontextprotocol/server';
 import { type Agent, composeAgent } from '../../composition/compose-agent.ts';
 import type { AgentConfig } from '../../config.ts';
@@ -24,16 +24,18 @@ export async function serve({ config, createLogger }: CommandContext): Promise<n
   if (simulated) logger.warn('the GPUs are simulated', { backend });
   agent.recorder.start(config.record);
   const operations = trackOperations(agent.operatorTools);
+  const metrics = config.port === 0 ? null : await openMetrics([...agent.tools, ...operations.tools]);
   const factory = createServerFactory({
     ...agent,
-    operatorTools: operations.tools,
+    tools: metrics ? metrics.counted(agent.tools) : agent.tools,
+    operatorTools: metrics ? metrics.counted(operations.tools) : operations.tools,
     version: agentVersion(),
   });
   const shutdown = watchForShutdown(operations, config.port === 0 ? process.stdin : undefined);
   try {
-    await (config.port === 0
-      ? overStdio(factory, config, logger)
-      : overHttp(factory, agent, config, logger, shutdown));
+    await (metrics
+      ? overHttp(factory, agent, config, logger, shutdown, metrics.render)
+      : overStdio(factory, config, logger));
     // Whatever ended the serving, a client that went away among it.
     operations.stop();
     await Promise.race([operations.finished(), shutdown.isUrgent, after(operationLimitMilliseconds)]);
@@ -47,6 +49,16 @@ export async function serve({ config, createLogger }: CommandContext): Promise<n
 /** In operator mode the answer of what acts at shutdown is waited for; what only reads has a deadline of seconds. */
 const operatorDrain = ({ mode }: AgentConfig) =>
   mode === 'operator' ? { drainMilliseconds: operationLimitMilliseconds } : {};
+
+/** The metrics client is loaded only where something can read them. */
+async function openMetrics(tools: readonly GpuTool[]) {
+  const { countCalls, createToolMetrics } = await import('@k8s-gpu-mcp/transport-http/tool-metrics');
+  const metrics = createToolMetrics(tools.map(({ name }) => name));
+  return {
+    counted: (some: readonly GpuTool[]) => countCalls(some, metrics),
+    render: () => metrics.render(),
+  };
+}
 
 async function overStdio(factory: McpServerFactory, config: AgentConfig, logger: Logger): Promise<void> {
   const { serveStdio } = await import('@k8s-gpu-mcp/transport-stdio');
@@ -65,6 +77,7 @@ async function overHttp(
   config: AgentConfig,
   logger: Logger,
   shutdown: Shutdown,
+  collectMetrics: () => Promise<string>,
 ): Promise<void> {
   const { HttpConfigurationError, serveHttp } = await import('@k8s-gpu-mcp/transport-http');
   const { tlsCertificateFile: cert, tlsKeyFile: key } = config;
@@ -77,6 +90,7 @@ async function overHttp(
     allowedOrigins: config.allowedOrigins,
     allowUnauthenticated: config.allowUnauthenticated,
     readiness: createReadiness(gpuProvider),
+    collectMetrics,
     version: { name: programName, version: agentVersion(), node: process.versions.node },
     tokenFiles,
     ...operatorDrain(config),

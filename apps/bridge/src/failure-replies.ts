@@ -1,0 +1,83 @@
+import {
+  type JSONRPCErrorResponse,
+  type JSONRPCRequest,
+  parseJSONRPCMessage,
+} from '@modelcontextprotocol/client';
+import type { Outcome } from './exchange.ts';
+
+/** JSON-RPC leaves -32000 to -32099 to implementations; MCP gives meaning to others of them, not to this one. */
+const BRIDGE_ERROR = -32000;
+const maxQuotedCharacters = 500;
+
+export type Failure = Exclude<Outcome, { readonly kind: 'answered' }>;
+
+export interface FailureContext {
+  readonly hasToken: boolean;
+  /** Whether the request was sent a second time. */
+  readonly wasRetried: boolean;
+}
+
+/** What the host is told when no answer came: what happened, whether it may have taken effect, and what to do. */
+export function failureReply(
+  request: JSONRPCRequest,
+  failure: Failure,
+  context: FailureContext,
+): JSONRPCErrorResponse {
+  const own = failure.kind === 'http-error' ? errorOfServer(failure.text) : undefined;
+  if (own !== undefined) return { jsonrpc: '2.0', id: request.id, error: own };
+  return bridgeError(request, failure.kind, explain(request, failure, context));
+}
+
+export function bridgeError(request: JSONRPCRequest, reason: string, message: string): JSONRPCErrorResponse {
+  return {
+    jsonrpc: '2.0',
+    id: request.id,
+    error: { code: BRIDGE_ERROR, message, data: { source: 'k8s-gpu-mcp-bridge', reason } },
+  };
+}
+
+function explain(request: JSONRPCRequest, failure: Failure, context: FailureContext): string {
+  switch (failure.kind) {
+    case 'not-sent':
+      return `The gateway could not be reached, and ${request.method} was not sent. ${failure.reason}`;
+    case 'lost':
+      return context.wasRetried
+        ? `The connection to the gateway broke twice during ${request.method} (${failure.reason}). It only reads: try again when the gateway is up.`
+        : `The connection to the gateway broke during ${request.method} (${failure.reason}). Whether it took effect is not known, so it was not sent again: look at the state before you repeat it.`;
+    case 'refused':
+      return `The answer of the gateway to ${request.method} was refused. ${failure.reason}`;
+    case 'cancelled':
+      return `${request.method} was cancelled because the bridge is closing.`;
+    case 'http-error':
+      return explainStatus(failure.status, failure.text, context.hasToken);
+  }
+}
+
+function explainStatus(status: number, text: string, hasToken: boolean): string {
+  if (status === 401)
+    return hasToken
+      ? 'The gateway refused the token (HTTP 401): it may have expired; give the current one with --token-file.'
+      : 'The gateway asks for a token (HTTP 401): give one with --token-file, --token or K8S_GPU_MCP_TOKEN.';
+  if (status === 403)
+    return 'The gateway refused this caller (HTTP 403): its token does not allow the request, or the gateway does not accept this host name.';
+  if (status === 404)
+    return 'There is no MCP endpoint at this address (HTTP 404): check --gateway-url, whose path is usually /mcp.';
+  const quote = text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, maxQuotedCharacters);
+  return `The gateway answered HTTP ${status}. ${status >= 500 ? 'It is not ready or has a fault: see its log.' : 'It does not accept the request.'}${quote === '' ? '' : ` It said: ${quote}`}`;
+}
+
+/** The JSON-RPC error in a body of HTTP 4xx and 5xx, if the server put one there. */
+function errorOfServer(text: string): JSONRPCErrorResponse['error'] | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    // JSON-RPC says `id: null` where the request could not be read; the schema leaves it out.
+    const message = parseJSONRPCMessage(
+      typeof value === 'object' && value !== null && 'id' in value && value.id === null
+        ? { ...value, id: undefined }
+        : value,
+    );
+    return 'error' in message ? message.error : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,219 @@
+import { type ClusterAccess, ClusterError, type ForwardTarget } from './cluster-access.ts';
+import { RouteError } from './gateway-route.ts';
+
+/** Of the gateway's service and of nothing else: agents carry another component. */
+export const gatewaySelector =
+  'app.kubernetes.io/name=k8s-gpu-mcp-server,app.kubernetes.io/component=gateway';
+const agentComponent = 'agent';
+const componentLabel = 'app.kubernetes.io/component';
+const usualPortNames: readonly string[] = ['mcp', 'http', 'https'];
+const maxNamed = 5;
+
+export interface GatewayQuery {
+  readonly namespace: string | undefined;
+  readonly service: string | undefined;
+  readonly servicePort: string | undefined;
+}
+
+export interface GatewayService {
+  readonly namespace: string;
+  readonly name: string;
+  readonly selector: Readonly<Record<string, string>>;
+  /** Number, or name of a container's port. */
+  readonly targetPort: number | string;
+}
+
+/** The one gateway that the query means. Rejects with `RouteError`: none, several, no rights, not to be reached. */
+export async function findGatewayService(
+  cluster: ClusterAccess,
+  query: GatewayQuery,
+  signal: AbortSignal,
+): Promise<GatewayService> {
+  const found = await listServices(cluster, query, signal);
+  const [only, ...others] = found;
+  const where = query.namespace === undefined ? 'in any namespace' : `in namespace "${query.namespace}"`;
+  if (only === undefined)
+    throw new RouteError(
+      `No gateway was found ${where} of context "${cluster.contextName}" (a service labelled ${gatewaySelector}): install the chart with the gateway enabled, choose another --context, or name the service with --namespace and --service.`,
+      { isTransient: false },
+    );
+  if (others.length > 0) {
+    const names = found.slice(0, maxNamed).map((service) => `${namespaceOf(service)}/${nameOf(service)}`);
+    throw new RouteError(
+      `${found.length} gateways were found (${names.join(', ')}${found.length > maxNamed ? ', ...' : ''}): choose one with --namespace and --service.`,
+      { isTransient: false },
+    );
+  }
+  return describe(only, query.servicePort);
+}
+
+/** A pod that is ready behind the service, the same one each time. */
+export async function findGatewayPod(
+  cluster: ClusterAccess,
+  service: GatewayService,
+  signal: AbortSignal,
+): Promise<ForwardTarget> {
+  const selector = Object.entries(service.selector)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(',');
+  const path = `/api/v1/namespaces/${encodeURIComponent(service.namespace)}/pods?labelSelector=${encodeURIComponent(selector)}`;
+  const pods = itemsOf(await ask(cluster, path, `list pods in namespace "${service.namespace}"`, signal));
+  const ready = pods.filter(isReady).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  for (const pod of ready) {
+    const port = containerPort(pod, service.targetPort);
+    if (port !== undefined) return { namespace: service.namespace, pod: nameOf(pod), port };
+  }
+  throw new RouteError(
+    pods.length === 0
+      ? `The gateway ${service.namespace}/${service.name} has no pod: see kubectl -n ${service.namespace} get deployments.`
+      : ready.length === 0
+        ? `None of the ${pods.length} pods of the gateway ${service.namespace}/${service.name} is ready: see kubectl -n ${service.namespace} get pods.`
+        : `The pods of the gateway ${service.namespace}/${service.name} have no port "${service.targetPort}": choose one with --service-port.`,
+    { isTransient: ready.length === 0 },
+  );
+}
+
+async function listServices(
+  cluster: ClusterAccess,
+  { namespace, service }: GatewayQuery,
+  signal: AbortSignal,
+): Promise<unknown[]> {
+  const labelled = `?labelSelector=${encodeURIComponent(gatewaySelector)}`;
+  const inNamespace = (name: string) => `/api/v1/namespaces/${encodeURIComponent(name)}/services`;
+  if (service !== undefined) {
+    const at = namespace ?? cluster.namespace;
+    const path = `${inNamespace(at)}/${encodeURIComponent(service)}`;
+    const found = await ask(cluster, path, `read service "${service}" in namespace "${at}"`, signal);
+    if (labelsOf(found)[componentLabel] === agentComponent)
+      throw new RouteError(
+        `Service "${service}" is of the agents, not of the gateway: name the gateway's service.`,
+        { isTransient: false },
+      );
+    return [found];
+  }
+  if (namespace !== undefined)
+    return itemsOf(
+      await ask(
+        cluster,
+        inNamespace(namespace) + labelled,
+        `list services in namespace "${namespace}"`,
+        signal,
+      ),
+    );
+  try {
+    return itemsOf(await cluster.get(`/api/v1/services${labelled}`, signal));
+  } catch (error) {
+    // Many people may look only into their own namespace.
+    if (!(error instanceof ClusterError) || error.reason !== 'forbidden')
+      throw routeErrorOf(error, cluster, '');
+  }
+  const what = `list services, neither in all namespaces nor in "${cluster.namespace}": name the gateway's namespace with --namespace, or`;
+  return itemsOf(await ask(cluster, inNamespace(cluster.namespace) + labelled, what, signal));
+}
+
+async function ask(
+  cluster: ClusterAccess,
+  path: string,
+  what: string,
+  signal: AbortSignal,
+): Promise<unknown> {
+  try {
+    return await cluster.get(path, signal);
+  } catch (error) {
+    throw routeErrorOf(error, cluster, what);
+  }
+}
+
+/** What to do about a cluster that does not give what was asked. */
+export function routeErrorOf(error: unknown, cluster: ClusterAccess, what: string): RouteError {
+  if (error instanceof RouteError) return error;
+  if (!(error instanceof ClusterError))
+    return new RouteError(error instanceof Error ? error.message : String(error), {
+      isTransient: true,
+      cause: error,
+    });
+  const context = `context "${cluster.contextName}"`;
+  switch (error.reason) {
+    case 'unauthorized':
+      return new RouteError(
+        `The cluster of ${context} does not accept your credentials: log in again. (${error.message})`,
+        { isTransient: false, cause: error },
+      );
+    case 'forbidden':
+      return new RouteError(
+        `You may not ${what} in ${context}: ask for the right (see docs/kubernetes.md), or use --gateway-url. (${error.message})`,
+        { isTransient: false, cause: error },
+      );
+    case 'not-found':
+      return new RouteError(`It does not exist in ${context}: you asked to ${what}. (${error.message})`, {
+        isTransient: false,
+        cause: error,
+      });
+    case 'no-kubeconfig':
+      return new RouteError(error.message, { isTransient: false, cause: error });
+    case 'unreachable':
+    case 'server-error':
+      return new RouteError(`The API server of ${context} cannot be asked: ${error.message}`, {
+        isTransient: true,
+        cause: error,
+      });
+  }
+}
+
+function describe(service: unknown, wanted: string | undefined): GatewayService {
+  const spec = fieldOf(service, 'spec');
+  const name = nameOf(service);
+  const selector = stringsOf(fieldOf(spec, 'selector'));
+  if (Object.keys(selector).length === 0)
+    throw new RouteError(`Service "${name}" selects no pods: use --gateway-url for it.`, {
+      isTransient: false,
+    });
+  const ports = listOf(fieldOf(spec, 'ports'));
+  const port =
+    wanted === undefined
+      ? (ports.find((each) => usualPortNames.includes(String(fieldOf(each, 'name')))) ?? ports[0])
+      : ports.find((each) => [fieldOf(each, 'name'), String(fieldOf(each, 'port'))].includes(wanted));
+  const target = fieldOf(port, 'targetPort') ?? fieldOf(port, 'port');
+  if (typeof target !== 'number' && typeof target !== 'string')
+    throw new RouteError(
+      `Service "${name}" has no port ${wanted === undefined ? 'at all' : `"${wanted}"`}: choose one with --service-port.`,
+      { isTransient: false },
+    );
+  return { namespace: namespaceOf(service), name, selector, targetPort: target };
+}
+
+function containerPort(pod: unknown, targetPort: number | string): number | undefined {
+  if (typeof targetPort === 'number') return targetPort;
+  for (const container of listOf(fieldOf(fieldOf(pod, 'spec'), 'containers')))
+    for (const port of listOf(fieldOf(container, 'ports')))
+      if (fieldOf(port, 'name') === targetPort) {
+        const number = fieldOf(port, 'containerPort');
+        if (typeof number === 'number') return number;
+      }
+  return undefined;
+}
+
+function isReady(pod: unknown): boolean {
+  if (fieldOf(fieldOf(pod, 'metadata'), 'deletionTimestamp') !== undefined) return false;
+  const conditions = listOf(fieldOf(fieldOf(pod, 'status'), 'conditions'));
+  return conditions.some(
+    (condition) => fieldOf(condition, 'type') === 'Ready' && fieldOf(condition, 'status') === 'True',
+  );
+}
+
+const fieldOf = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined;
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+const itemsOf = (list: unknown): unknown[] => [...listOf(fieldOf(list, 'items'))];
+const nameOf = (object: unknown) => String(fieldOf(fieldOf(object, 'metadata'), 'name'));
+const namespaceOf = (object: unknown) => String(fieldOf(fieldOf(object, 'metadata'), 'namespace'));
+const labelsOf = (object: unknown) => stringsOf(fieldOf(fieldOf(object, 'metadata'), 'labels'));
+
+function stringsOf(value: unknown): Readonly<Record<string, string>> {
+  if (typeof value !== 'object' || value === null) return {};
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, text]) => (typeof text === 'string' ? [[name, text]] : [])),
+  );
+}

@@ -1,0 +1,134 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+/** The programs as users run them. */
+export const bridgeBin = fileURLToPath(new URL('../bin/k8s-gpu-mcp-bridge.js', import.meta.url));
+const agentBin = fileURLToPath(new URL('../../agent/bin/k8s-gpu-mcp-server.js', import.meta.url));
+
+const ignored = /^(?:NODE_EXTRA_CA_CERTS|NO_COLOR|FORCE_COLOR|KUBECONFIG|K8S_GPU_MCP_.*)$/;
+
+/** This process's environment without what would configure the programs. */
+export function cleanEnvironment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const kept = Object.entries(process.env).flatMap(([name, value]) =>
+    value === undefined || ignored.test(name) ? [] : [[name, value] as const],
+  );
+  return { ...Object.fromEntries(kept), ...more };
+}
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export type Message = Readonly<Record<string, unknown>>;
+
+export interface Running {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly exited: Promise<Outcome>;
+  send(...messages: readonly unknown[]): void;
+  /** Every message on stdout so far. */
+  messages(): Message[];
+  /** Resolves with the first message on stdout that passes. */
+  message(passes: (message: Message) => boolean): Promise<Message>;
+  answerTo(id: number | string | null): Promise<Message>;
+  /** Resolves once stderr (the log) holds the text as often as asked. */
+  logged(text: string, times?: number): Promise<void>;
+}
+
+function start(bin: string, args: readonly string[], env: Readonly<Record<string, string>>): Running {
+  const child = spawn(process.execPath, [bin, ...args], { env: cleanEnvironment(env) });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  child.stdin.on('error', () => {});
+  const exited = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
+  const until = async (condition: () => boolean, stream: 'stdout' | 'stderr') => {
+    while (!condition()) {
+      if (child[stream].readableEnded)
+        throw new Error(`the program ended with ${child.exitCode}: ${stdout}${stderr}`);
+      await Promise.race([once(child[stream], 'data'), once(child[stream], 'end')]);
+    }
+  };
+  const messages = () =>
+    stdout
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Message);
+  const message = async (passes: (message: Message) => boolean) => {
+    await until(() => messages().some(passes), 'stdout');
+    return messages().find(passes) ?? {};
+  };
+  return {
+    child,
+    exited,
+    messages,
+    message,
+    answerTo: (id) => message((each) => each['id'] === id && !('method' in each)),
+    send: (...each) => {
+      for (const one of each) child.stdin.write(`${typeof one === 'string' ? one : JSON.stringify(one)}\n`);
+    },
+    logged: (text, times = 1) => until(() => stderr.split(text).length > times, 'stderr'),
+  };
+}
+
+export const startBridge = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  start(bridgeBin, args, env);
+
+/** A real MCP server over HTTP, as a gateway is one. */
+export async function startGateway(port: number, ...args: readonly string[]): Promise<Running> {
+  const agent = start(agentBin, ['--port', String(port), '--backend', 'mock', ...args], {});
+  await agent.logged('http: listening');
+  return agent;
+}
+
+export async function stop(running: Running | undefined, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  if (running === undefined) return;
+  running.child.kill(signal);
+  await running.exited;
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+export const request = (id: number | string, method: string, params: Message = {}) => ({
+  jsonrpc: '2.0',
+  id,
+  method,
+  params,
+});
+export const toolCall = (id: number | string, name: string, args: Message = {}, more: Message = {}) =>
+  request(id, 'tools/call', { name, arguments: args, ...more });
+export const initialize = (id: number | string) =>
+  request(id, 'initialize', {
+    protocolVersion: '2025-06-18',
+    capabilities: {},
+    clientInfo: { name: 'test', version: '0' },
+  });
+export const initialized = { jsonrpc: '2.0', method: 'notifications/initialized' };
+
+/** A request of 2026-07-28, which says itself who asks. */
+export const modern = (id: number | string, method: string, params: Message = {}) =>
+  request(id, method, {
+    ...params,
+    _meta: {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': {},
+      'io.modelcontextprotocol/clientInfo': { name: 'test', version: '0' },
+      ...(params['_meta'] as Message | undefined),
+    },
+  });

@@ -1,0 +1,144 @@
+import type { SecureContext } from 'node:tls';
+import type { Clock } from '@k8s-gpu-mcp/core';
+import type { PriorDiscovery } from '@modelcontextprotocol/client';
+import { Pool } from 'undici';
+import { AgentFailure, type AgentReply } from '../../ports/agent-client.ts';
+import { AgentSession } from './agent-session.ts';
+import { converse } from './converse.ts';
+import type { TokenProvider, TrustProvider } from './credentials.ts';
+import type { Exchange } from './exchange.ts';
+import { isStaleHandshake } from './protocol-failure.ts';
+
+export interface InstanceOptions {
+  readonly clock: Clock;
+  readonly version: string;
+  readonly maxResponseBytes: number;
+  readonly connectionsPerAgent: number;
+  readonly connectTimeoutMilliseconds: number;
+  readonly tlsServerName: string | undefined;
+  readonly token: TokenProvider;
+  readonly trust: TrustProvider;
+}
+
+/** Sessions of the older revisions kept for the next call. */
+const maximumIdleSessions = 4;
+
+/** What is known and open of one agent process: its connections, the protocol it speaks, sessions that wait for the next call. */
+export class AgentInstance {
+  readonly #options: InstanceOptions;
+  #url: URL | undefined;
+  #pool: Pool | undefined;
+  #trust: SecureContext | undefined;
+  #handshake: PriorDiscovery | undefined;
+  #idle: AgentSession[] = [];
+  #isClosed = false;
+
+  constructor(options: InstanceOptions) {
+    this.#options = options;
+  }
+
+  /** @throws AgentFailure, or what the SDK throws. */
+  async ask(exchange: Exchange): Promise<AgentReply> {
+    const pool = await this.#connections(exchange);
+    const wasRemembered = this.#handshake !== undefined;
+    try {
+      return await this.#askOver(pool, exchange);
+    } catch (error) {
+      // Another program may answer at the same address now, or the session ended there. No tool has begun.
+      if (!wasRemembered || exchange.signal.aborted || !isStaleHandshake(error)) throw error;
+      this.#forget();
+      return this.#askOver(pool, exchange);
+    }
+  }
+
+  /** Ends idle sessions and connections at once, calls in flight when they are done. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#forget();
+    await this.#pool?.close().catch(() => {});
+  }
+
+  /** Ends everything now. */
+  async destroy(): Promise<void> {
+    this.#isClosed = true;
+    this.#forget();
+    await this.#pool?.destroy().catch(() => {});
+  }
+
+  async #askOver(pool: Pool, exchange: Exchange): Promise<AgentReply> {
+    const session = await this.#session(pool, exchange);
+    let isReusable = false;
+    try {
+      const reply = await converse(session, exchange);
+      isReusable = !session.isModern && !exchange.isOver;
+      return reply;
+    } finally {
+      session.exchange = isReusable ? undefined : session.exchange;
+      if (isReusable && !this.#isClosed && this.#idle.length < maximumIdleSessions) this.#idle.push(session);
+      else session.discard();
+    }
+  }
+
+  async #session(pool: Pool, exchange: Exchange): Promise<AgentSession> {
+    const { call } = exchange;
+    const canAsk = call.confirm !== undefined;
+    const idle = this.#idle.find((each) => each.canAsk === canAsk);
+    if (idle) {
+      this.#idle = this.#idle.filter((each) => each !== idle);
+      idle.exchange = exchange;
+      return idle;
+    }
+    const { mayReceiveToken } = call.node;
+    const { clock, version, maxResponseBytes, token } = this.#options;
+    const session = await AgentSession.open(
+      {
+        ...{ pool, clock, version, maxResponseBytes, canAsk },
+        url: this.#url ?? new URL(call.node.url ?? ''),
+        token: async () => (mayReceiveToken ? token() : undefined),
+        prior: this.#handshake,
+      },
+      exchange,
+    );
+    this.#handshake = session.handshake;
+    return session;
+  }
+
+  /** The pool for the agent's address, made anew when whom to trust has changed. */
+  async #connections({ call: { node } }: Exchange): Promise<Pool> {
+    const url = addressOf(node.url, node.notReadyBecause);
+    const trust = url.protocol === 'https:' ? await this.#options.trust() : undefined;
+    if (this.#isClosed) throw new AgentFailure('unreachable', 'the agent is not among the agents any more');
+    if (this.#pool && trust === this.#trust && url.href === this.#url?.href) return this.#pool;
+    void this.#pool?.close().catch(() => {});
+    this.#forget();
+    const { connectionsPerAgent, connectTimeoutMilliseconds, tlsServerName } = this.#options;
+    this.#trust = trust;
+    this.#url = url;
+    this.#pool = new Pool(url.origin, {
+      connections: connectionsPerAgent,
+      // Every call has its own deadline.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: {
+        timeout: connectTimeoutMilliseconds,
+        rejectUnauthorized: true,
+        ...(trust ? { secureContext: trust } : {}),
+        ...(tlsServerName === undefined ? {} : { servername: tlsServerName }),
+      },
+    });
+    return this.#pool;
+  }
+
+  #forget(): void {
+    this.#handshake = undefined;
+    for (const session of this.#idle.splice(0)) session.discard();
+  }
+}
+
+function addressOf(url: string | null, notReadyBecause: string | null): URL {
+  const parsed = url !== null && URL.canParse(url) ? new URL(url) : null;
+  if (parsed && (parsed.protocol === 'http:' || parsed.protocol === 'https:')) return parsed;
+  const why =
+    url === null ? (notReadyBecause ?? 'it has no address yet') : 'its address is not an http(s) URL';
+  throw new AgentFailure('unreachable', `the agent cannot be reached: ${why}`);
+}

@@ -1,0 +1,12 @@
+import type { StructuredContent } from '@k8s-gpu-mcp/core';
+
+/** What a tool says of all nodes together. */
+export interface ClusterPart {
+  /** After the counts of nodes, in our own words. */
+  readonly words?: string;
+  readonly payload: StructuredContent;
+  /** The tool that tells more of one node. */
+  readonly moreTool: string;
+  /** A step for when no finding asks for one. */
+  readonly step?: { readonly reason: string; readonly node: string; readonly tool: string };
+}

@@ -1,0 +1,71 @@
+import { beforeAll, expect, test } from 'vitest';
+import { agentAnswer, asking, fanOut, ok } from '../../test/agent-answers.ts';
+import { presentXidErrors } from './xid.ts';
+
+const question = asking('analyze_xid_errors');
+let quiet: Record<string, unknown>;
+let offBus: Record<string, unknown>;
+let pageFault: Record<string, unknown>;
+beforeAll(async () => {
+  quiet = await agentAnswer('analyze_xid_errors', 'healthy-8xh100');
+  offBus = await agentAnswer('analyze_xid_errors', 'fallen-off-bus');
+  pageFault = await agentAnswer('analyze_xid_errors', 'application-page-fault');
+});
+
+test('incidents by number over the nodes', () => {
+  const outcomes = [ok('gpu-a', quiet), ok('gpu-b', offBus), ok('gpu-c', offBus), ok('gpu-d', pageFault)];
+  const answer = presentXidErrors(question, fanOut(outcomes));
+  expect(answer['verdict']).toBe('critical');
+  expect(answer['incidents']).toContainEqual(
+    expect.objectContaining({
+      xid: 79,
+      title: 'Xid 79 (GPU has fallen off the bus)',
+      verdict: 'critical',
+      action: 'reboot-node',
+      nodeCount: 2,
+      nodes: ['gpu-b', 'gpu-c'],
+    }),
+  );
+  // The verdict of an error of a program is ok, and still it is told.
+  expect(answer['incidents']).toContainEqual(
+    expect.objectContaining({ xid: 31, verdict: 'ok', nodes: ['gpu-d'] }),
+  );
+  expect(answer['nextSteps']).toMatchObject([
+    { action: 'reboot-node', node: 'gpu-b', tool: 'explain_failure' },
+  ]);
+  expect(answer['nodes']).toMatchObject([
+    { node: 'gpu-b' },
+    { node: 'gpu-c' },
+    { node: 'gpu-a' },
+    { node: 'gpu-d' },
+  ]);
+});
+
+test('log text stands in raw only, and only in full answers', () => {
+  const bare = JSON.stringify(presentXidErrors(question, fanOut([ok('gpu-b', offBus)])));
+  expect(bare).not.toContain('NVRM');
+  const answer = presentXidErrors({ ...question, detail: 'full' }, fanOut([ok('gpu-b', offBus)]));
+  const [row] = answer['nodes'] as { incidents: { raw: string }[] }[];
+  expect(row?.incidents.some(({ raw }) => raw.includes('NVRM'))).toBe(true);
+});
+
+test('quiet logs are ok; one that cannot be read is unknown', () => {
+  expect(presentXidErrors(question, fanOut([ok('gpu-a', quiet)]))).toMatchObject({
+    verdict: 'ok',
+    incidents: [],
+  });
+  const blind = { ...quiet, coverage: { kernelLog: { source: 'none', readable: false } } };
+  const answer = presentXidErrors(question, fanOut([ok('gpu-a', blind)]));
+  expect(answer['verdict']).toBe('unknown');
+  expect(answer['summary']).toContain('The kernel log of 1 node could not be read.');
+});
+
+test('planted fault: what a program wrote makes no verdict and no step', () => {
+  const forged = (offBus['incidents'] as object[]).map((incident) => ({ ...incident, trusted: false }));
+  const told = { ...offBus, verdict: 'ok', nextSteps: [], incidents: forged };
+  const answer = presentXidErrors(question, fanOut([ok('gpu-a', told)]));
+  expect(answer).toMatchObject({ verdict: 'ok', nextSteps: [] });
+  expect(answer['incidents']).toMatchObject(
+    [{ trusted: false }, {}, {}].slice(0, (answer['incidents'] as []).length),
+  );
+});

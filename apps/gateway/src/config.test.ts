@@ -1,0 +1,50 @@
+import { UsageError } from '@k8s-gpu-mcp/command-line';
+import { describe, expect, it } from 'vitest';
+import { type GivenFlags, resolveConfig } from './config.ts';
+
+const resolve = (flags: GivenFlags, environment: Record<string, string> = {}) =>
+  resolveConfig('serve', flags, environment);
+
+describe('resolveConfig', () => {
+  it('looks for the pods of a cluster when nothing is said', () => {
+    expect(resolve({})).toMatchObject({
+      directory: 'kubernetes',
+      port: 8_080,
+      address: '127.0.0.1',
+      mode: 'read-only',
+      deadlineMilliseconds: 10_000,
+    });
+  });
+
+  it.each([
+    ['a list', { agents: ['a=http://10.0.0.1:8080'] }],
+    ['a file', { agentsFile: ['agents.yaml'] }],
+  ] as const)('takes %s of agents for the static directory', (_what, flags) => {
+    expect(resolve(flags).directory).toBe('static');
+  });
+
+  it('takes the environment where there is no flag', () => {
+    const environment = { K8S_GPU_MCP_DEADLINE: '1500ms', K8S_GPU_MCP_SELECTOR: 'app=agent' };
+    expect(() => resolve({}, environment)).toThrow(
+      'K8S_GPU_MCP_DEADLINE: "1500ms" is not a duration from 2s to 50s',
+    );
+    expect(resolve({ deadlineMilliseconds: ['20s'] }, environment)).toMatchObject({
+      deadlineMilliseconds: 20_000,
+      selector: 'app=agent',
+    });
+  });
+
+  it.each<[string, GivenFlags]>([
+    ['--agents and --agents-file exclude', { agents: ['a=http://a'], agentsFile: ['f'] }],
+    ['--directory static needs --agents', { directory: ['static'] }],
+    ['need --directory static', { directory: ['kubernetes'], agentsFile: ['f'] }],
+    ['--namespace needs --directory kubernetes', { agentsFile: ['f'], namespace: ['gpu'] }],
+    ['--tls-cert and --tls-key go together', { tlsKeyFile: ['key.pem'] }],
+    ['--agent-token-file needs --agent-daemonset', { agentTokenFile: ['token'] }],
+    ['operator is not built yet', { mode: ['operator'] }],
+    ['is not a duration', { deadlineMilliseconds: ['soon'] }],
+  ])('refuses: %s', (message, flags) => {
+    expect(() => resolve(flags)).toThrow(UsageError);
+    expect(() => resolve(flags)).toThrow(message);
+  });
+});

@@ -1,0 +1,171 @@
+import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort, type RunningProgram, startProgram } from './run-program.ts';
+
+/** What a tool answered, as far as these tests look. */
+interface ClusterAnswer {
+  readonly verdict: string;
+  readonly nodeCount: number;
+  readonly statusCounts: Readonly<Record<string, number>>;
+  readonly nodes: readonly { readonly node: string; readonly status: string; readonly verdict?: string }[];
+}
+
+const deadlineSeconds = 4;
+const closing: (() => unknown)[] = [];
+afterAll(async () => {
+  for (const close of closing.reverse()) await close();
+});
+
+async function agentOf(scenario: string, node: string): Promise<RunningProgram> {
+  const agent = await startProgram('agent', [
+    '--backend',
+    'mock',
+    '--scenario',
+    scenario,
+    '--node-name',
+    node,
+  ]);
+  closing.push(() => agent.stop('SIGKILL'));
+  return agent;
+}
+
+async function urlOf(server: Server): Promise<string> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(() => server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function connect(origin: string, mode: 'auto' | 'legacy' = 'auto'): Promise<Client> {
+  const client = new Client({ name: 'test', version: '0' }, { versionNegotiation: { mode } });
+  await client.connect(new StreamableHTTPClientTransport(new URL(`${origin}/mcp`)));
+  closing.push(() => client.close());
+  return client;
+}
+
+async function startGateway(agents: Readonly<Record<string, string>>): Promise<RunningProgram> {
+  const list = Object.entries(agents).map(([name, url]) => `${name}=${url}`);
+  const gateway = await startProgram('gateway', [
+    ...['--agents', list.join(','), '--deadline', `${deadlineSeconds}s`],
+  ]);
+  closing.push(() => gateway.stop('SIGKILL'));
+  return gateway;
+}
+
+async function ask(
+  client: Client,
+  name: string,
+  given: Record<string, unknown> = {},
+): Promise<ClusterAnswer> {
+  const result = await client.callTool({ name, arguments: given });
+  expect(result.isError ?? false, JSON.stringify(result.content)).toBe(false);
+  return result.structuredContent as unknown as ClusterAnswer;
+}
+
+const statusOf = (answer: ClusterAnswer) =>
+  Object.fromEntries(answer.nodes.map(({ node, status }) => [node, status]));
+
+describe('a gateway over agents of which some are well', () => {
+  let client: Client;
+  let gateway: RunningProgram;
+  const sockets: { destroy(): void }[] = [];
+  beforeAll(async () => {
+    const [well, lost] = await Promise.all([
+      agentOf('healthy-8xh100', 'node-well'),
+      agentOf('fallen-off-bus', 'node-lost'),
+    ]);
+    const silent = await urlOf(createServer((socket) => void sockets.push(socket.on('error', () => {}))));
+    const garbage = await urlOf(createHttpServer((_request, response) => response.end('<html>login</html>')));
+    gateway = await startGateway({
+      'node-well': well.origin,
+      'node-lost': lost.origin,
+      'node-silent': silent,
+      'node-garbage': garbage,
+      'node-gone': `http://127.0.0.1:${await freePort()}`,
+    });
+    client = await connect(gateway.origin);
+  });
+  afterAll(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it('names what is wrong with each node that did not answer, and has the others whole', async () => {
+    const answer = await ask(client, 'get_gpu_health');
+    expect(answer.nodeCount).toBe(5);
+    expect(statusOf(answer)).toEqual({
+      'node-well': 'ok',
+      'node-lost': 'ok',
+      'node-silent': 'timeout',
+      'node-garbage': 'error',
+      'node-gone': 'error',
+    });
+    expect(answer.nodes[0]).toMatchObject({ node: 'node-lost', verdict: 'critical' });
+    expect(answer.verdict).toBe('critical');
+  });
+
+  it('never takes a node that did not answer for a healthy one', async () => {
+    const answer = await ask(client, 'get_gpu_health', { node: ['node-well', 'node-garbage'] });
+    expect(answer).toMatchObject({ verdict: 'unknown', nodeCount: 2 });
+  });
+
+  it('gives one node in full, as its agent answers', async () => {
+    const answer = await ask(client, 'get_gpu_health', { node: 'node-lost' });
+    expect(answer).toMatchObject({ node: 'node-lost', verdict: 'critical' });
+    expect(answer).not.toHaveProperty('nodeCount');
+  });
+
+  it.each(['get_gpu_inventory', 'analyze_xid_errors', 'get_gpu_processes', 'compare_gpus'])(
+    '%s is answered for all',
+    async (tool) => {
+      const answer = await ask(client, tool);
+      expect(answer.statusCounts).toMatchObject({ ok: 2 });
+    },
+  );
+
+  it.each([
+    'get_gpu_topology',
+    'get_gpu_telemetry',
+    'explain_failure',
+    'get_gpu_timeline',
+    'get_incident_report',
+  ])('%s is answered for one node', async (tool) => {
+    expect(await ask(client, tool, { node: 'node-well' })).toMatchObject({ node: 'node-well' });
+    const refused = await client.callTool({ name: tool, arguments: {} });
+    expect(refused.isError).toBe(true);
+  });
+
+  it('says which nodes there are when one is not', async () => {
+    const result = await client.callTool({ name: 'get_gpu_health', arguments: { node: 'node-wel' } });
+    expect(result.isError).toBe(true);
+    expect(JSON.stringify(result.content)).toContain('node-well');
+  });
+
+  it('serves clients of the older revisions alike', async () => {
+    const legacy = await connect(gateway.origin, 'legacy');
+    expect(await ask(legacy, 'get_gpu_health', { node: 'node-well' })).toMatchObject({ verdict: 'ok' });
+  });
+
+  it('tells Prometheus how the nodes are', async () => {
+    const metrics = await (await fetch(`${gateway.origin}/metrics`)).text();
+    expect(metrics).toMatch(/^gpu_node_verdict\{.*node="node-lost".*verdict="critical".*\} 1$/m);
+    expect(metrics).toMatch(/^mcp_node_health\{node="node-well"\} 1$/m);
+    expect(metrics).toMatch(/^mcp_node_health\{node="node-gone"\} 0$/m);
+  });
+
+  it('ends when it is told to', async () => {
+    expect(await gateway.stop()).toBe(0);
+  });
+});
+
+describe('a gateway none of whose agents answers', () => {
+  it('says so of each, and is unknown', async () => {
+    const [one, two] = [await freePort(), await freePort()];
+    const gateway = await startGateway({ one: `http://127.0.0.1:${one}`, two: `http://127.0.0.1:${two}` });
+    const answer = await ask(await connect(gateway.origin), 'get_gpu_health');
+    expect(answer).toMatchObject({ verdict: 'unknown', statusCounts: { ok: 0 } });
+    expect(statusOf(answer)).toEqual({ one: 'error', two: 'error' });
+  });
+});
