@@ -49,6 +49,8 @@ function start(bin: string, args: readonly string[], env: Readonly<Record<string
     stderr += chunk;
   });
   child.stdin.on('error', () => {});
+  // As many waits at once as a test likes.
+  for (const stream of [child.stdout, child.stderr]) stream.setMaxListeners(0);
   const exited = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
   const until = async (condition: () => boolean, stream: 'stdout' | 'stderr') => {
     while (!condition()) {

@@ -63,7 +63,7 @@ const lies: readonly (readonly [string, Answer, object])[] = [
   [
     '429 with seconds',
     (_, r) => void r.writeHead(429, { 'retry-after': '7' }).end(),
-    { kind: 'overloaded', isRetryable: true, retryAfterMilliseconds: 7_000 },
+    { kind: 'overloaded', isRetryable: false, retryAfterMilliseconds: 7_000 },
   ],
   [
     '503 with a date long past',

@@ -125,6 +125,7 @@ describe('loadKubeConfig', () => {
     ['a context without its user', two, 'nobody', 'a user that the kubeconfig lacks'],
     ['what is not a kubeconfig', ': : :\n\t- [', undefined, 'not a kubeconfig'],
     ['an empty file', '', undefined, 'not a kubeconfig'],
+    ['a tokenFile', two.replace('token: secret', 'tokenFile: /run/token'), undefined, 'which is not read'],
     [
       'a server that is no address',
       two.replace('https://east.example:6443', 'file:///etc'),

@@ -43,7 +43,8 @@ export const clusterModule = () =>
   new ContainerModule(({ bind }) => {
     bind(tokens.circuits)
       .toResolvedValue(openCircuits, [tokens.directory, tokens.client, tokens.metrics])
-      .inSingletonScope();
+      .inSingletonScope()
+      .onDeactivation((circuits) => circuits.close());
     bind(tokens.fanOut)
       .toResolvedValue(
         (directory, client, circuits, logger) =>

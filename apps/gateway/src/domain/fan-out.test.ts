@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { type AgentCall, type AgentClient, AgentFailure, type AgentReply } from '../ports/agent-client.ts';
 import type { AgentNode, NodeDirectory, NodeDirectorySnapshot } from '../ports/node-directory.ts';
 import { Circuits } from './circuit.ts';
-import { FanOut, type FanOutOptions, type NodeEnd, type OperatorQuestion, type Question } from './fan-out.ts';
+import { FanOut } from './fan-out.ts';
+import type { FanOutOptions, NodeEnd, OperatorQuestion, Question } from './question.ts';
 
 type Behaviour = (call: AgentCall) => Promise<AgentReply>;
 
@@ -299,6 +300,21 @@ describe('circuits', () => {
     expect(circuits.statuses()).toMatchObject([{ state: 'open', consecutiveFailures: 4 }]);
   });
 
+  test('a probe is one call, also where another call would be tried again', async () => {
+    const { ask, advance, calls, setNode } = setUp({ a: fails('garbage') });
+    for (const asked of [ask(), ask(), ask()]) {
+      await advance(10);
+      await asked;
+    }
+    await advance(30_000);
+    calls.length = 0;
+    setNode(nodeOf('a'), resets);
+    const probe = ask();
+    await advance(2_000);
+    expect((await probe).outcomes).toMatchObject([{ status: 'error', failure: 'unreachable' }]);
+    expect(calls).toHaveLength(1);
+  });
+
   test('a cancelled probe gives its place back', async () => {
     const { ask, advance, circuits, setNode } = setUp({ a: fails('garbage') });
     for (const asked of [ask(), ask(), ask()]) {
@@ -390,6 +406,29 @@ describe('a node that restarts', () => {
       { node: 'a', status: 'ok', content: { from: 'a-second' } },
       { node: 'b', status: 'ok' },
     ]);
+  });
+
+  test('the same instance may come back, as after a crash of its container', async () => {
+    const { ask, advance, setNode } = setUp({ a: resets });
+    const asked = ask();
+    await advance(500);
+    setNode(nodeOf('a', { notReadyBecause: 'the agent pod is not ready' }));
+    await advance(2_000);
+    setNode(nodeOf('a'), answers);
+    await advance(10);
+    expect((await asked).outcomes).toMatchObject([{ status: 'ok' }]);
+  });
+
+  test('one that does not come back is waited for five seconds', async () => {
+    const { ask, advance, change, clock } = setUp({ a: resets });
+    const begun = clock.now();
+    const asked = ask().then((result) => ({ result, took: clock.now() - begun }));
+    await settle();
+    change({ nodes: [] });
+    await advance(7_000);
+    const { result, took } = await asked;
+    expect(result.outcomes).toMatchObject([{ status: 'error', failure: 'unreachable' }]);
+    expect(Math.abs(took - 5_000)).toBeLessThan(200);
   });
 
   test('planted: without a new instance the failure stands, and soon', async () => {

@@ -3,7 +3,6 @@ import { AgentFailure } from '../ports/agent-client.ts';
 import type { AgentNode } from '../ports/node-directory.ts';
 import { type CircuitPermit, circuitEffectOf } from './circuit.ts';
 import { DirectoryView } from './directory-view.ts';
-import type { FanOutOptions, FanOutParts, OperatorQuestion, Question } from './fan-out.ts';
 import type { FanOutResult, NodeOutcome } from './node-outcome.ts';
 import {
   circuitOpenOutcome,
@@ -14,6 +13,7 @@ import {
   toolErrorOutcome,
 } from './outcome-words.ts';
 import { ProgressNotes } from './progress-notes.ts';
+import type { FanOutOptions, FanOutParts, OperatorQuestion, Question } from './question.ts';
 import { callWithRetry } from './retry.ts';
 import type { Slots } from './slots.ts';
 

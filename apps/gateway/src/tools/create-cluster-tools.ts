@@ -14,9 +14,10 @@ import { presentComparison } from '../answers/compare.ts';
 import { presentOneNode } from '../answers/one-node.ts';
 import { clusterTools, comparisonQuestions } from '../answers/present-cluster.ts';
 import type { ClusterQuestion } from '../answers/question.ts';
-import type { FanOut, Question } from '../domain/fan-out.ts';
+import type { FanOut } from '../domain/fan-out.ts';
 import type { FanOutResult } from '../domain/node-outcome.ts';
 import { type NodeArgument, selectNodes, selectOneNode } from '../domain/node-selection.ts';
+import type { Question } from '../domain/question.ts';
 import type { AgentNode, NodeDirectory } from '../ports/node-directory.ts';
 
 export interface ClusterToolParts {

@@ -82,7 +82,8 @@ export function statusFailure(
   if (!overloaded.has(status)) return undefined;
   const retryAfterMilliseconds = retryAfter(headers['retry-after'], now);
   return new AgentFailure('overloaded', `the agent is overloaded or on its way out (HTTP ${status})`, {
-    isRetryable: true,
+    // A 4xx is about the request: to send it again is what a 429 asks not to do.
+    isRetryable: status >= 500,
     ...(retryAfterMilliseconds === undefined ? {} : { retryAfterMilliseconds }),
   });
 }
