@@ -42,7 +42,7 @@ module.exports = {
     {
       name: 'core-reasoning-below-tools',
       severity: 'error',
-      from: { path: coreRoom('xid|health|diagnosis|events|recorder'), pathNot: tests },
+      from: { path: coreRoom('xid|health|diagnosis|events|recorder|cluster'), pathNot: tests },
       to: { path: coreRoom('tools|resources|prompts') },
     },
     {
