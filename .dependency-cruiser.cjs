@@ -2,7 +2,7 @@
  * Who may import whom (docs/architecture.md). Run by scripts/check-layers.mjs, which also asserts how many modules were seen: with
  * TypeScript 7 a parser other than swc sees none and calls that a pass.
  */
-const adapters = '^packages/(nvml|nvml-mock|host-linux|replay|kubernetes|command-line)/';
+const adapters = '^packages/(nvml|nvml-mock|host-linux|replay|kubernetes|kubelet|command-line)/';
 const transports = '^packages/(transport-stdio|transport-http)/';
 const coreRoom = (rooms) => `^packages/core/src/(${rooms})/`;
 const tests = '\\.test\\.ts$';
