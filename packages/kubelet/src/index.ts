@@ -1,0 +1,1 @@
+export { createPodResources, defaultPodResourcesSocket, type PodResourcesOptions } from './pod-resources.ts';
