@@ -7,6 +7,7 @@ import {
   Server,
   ServerCredentials,
   type ServiceDefinition,
+  type StatusObject,
   status,
 } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
