@@ -1,14 +1,7 @@
 import { z } from 'zod';
 import type { Gap } from '../domain/gap.ts';
 import type { GpuReading } from '../domain/gpu.ts';
-import {
-  type Action,
-  actions,
-  type Finding,
-  type Verdict,
-  verdicts,
-  worstVerdict,
-} from '../domain/verdict.ts';
+import { type Action, type Finding, type Verdict, verdicts, worstVerdict } from '../domain/verdict.ts';
 import type { GpuError } from '../errors.ts';
 import { gapReasonOf } from '../gpu-reader.ts';
 import type { KernelLogCoverage } from '../ports/kernel-log.ts';
@@ -212,14 +205,9 @@ export function roundedProbe(reading: GpuReading | undefined): number | null {
 
 const looseRow = z.looseObject({});
 
-/** For the payload of a tool that judges. */
+/** For the payload of a tool that judges. The closed list of actions is in the schema of explain_failure: repeated, it would cost a client its tokens. */
 export const findingsSchema = z.array(
-  z.looseObject({
-    ruleId: z.string(),
-    verdict: z.enum(verdicts),
-    what: z.string(),
-    action: z.enum(actions),
-  }),
+  z.looseObject({ ruleId: z.string(), verdict: z.enum(verdicts), what: z.string(), action: z.string() }),
 );
 
 /** The output schema of a tool: the envelope and the names of its payload. */

@@ -15,7 +15,7 @@ import { placeName } from '../diagnosis/explain/summary.ts';
 import { causes, type Diagnosis, type DiagnosisQuestion, type Hypothesis } from '../domain/diagnosis.ts';
 import type { Gap } from '../domain/gap.ts';
 import type { Incident } from '../domain/incident.ts';
-import { confidences, type Evidence, type Finding } from '../domain/verdict.ts';
+import { actions, confidences, type Evidence, type Finding } from '../domain/verdict.ts';
 import { GpuError } from '../errors.ts';
 import { gapReasonOf } from '../gpu-reader.ts';
 import { overridesInForce } from '../health/thresholds.ts';
@@ -66,6 +66,7 @@ export function explainFailureTool(toolkit: Toolkit) {
       notYourCode: z.union([z.boolean(), z.literal('undecided')]),
       cause: z.enum(causes),
       confidence: z.enum(confidences),
+      action: z.enum(actions),
       hypotheses: z.array(z.looseObject({ cause: z.string(), likelihoodPercent: z.number() })),
       findings: findingsSchema,
       wouldChange: z.array(z.string()),
