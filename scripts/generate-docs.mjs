@@ -6,6 +6,7 @@ import {
   bucketActions,
   conformanceRows,
   createGpuTools,
+  createNodeAllocationTool,
   createOperatorTools,
   FlightRecorder,
   GpuReader,
@@ -48,6 +49,9 @@ const ports = {
 };
 const tools = createGpuTools(ports, { nodeName: 'node' });
 const operatorTools = createOperatorTools(ports, { nodeName: 'node' });
+const podResources = { list: async () => ({ containers: null, allocatable: null, gaps: [] }) };
+/** Where the agent sees the kubelet's socket. */
+const kubeletTools = [createNodeAllocationTool({ podResources }, { nodeName: 'node' })];
 
 function toolPage() {
   const section = (tool) => {
@@ -76,6 +80,9 @@ function toolPage() {
     generated,
     'Every answer has the envelope described in [mcp-usage.md](mcp-usage.md). Unknown arguments are errors.',
     ...tools.map(section),
+    '# With the kubelet',
+    'Present where the pod-resources socket of the kubelet is mounted (`--pod-resources`).',
+    ...kubeletTools.map(section),
     '# Operator mode',
     'These tools exist only with `--mode operator`: see [operator-mode.md](operator-mode.md).',
     ...operatorTools.map(section),
@@ -110,6 +117,8 @@ const familyTitles = {
   mig: 'MIG',
   processes: 'Holders',
   drift: 'Differences between siblings',
+  cluster: 'What the cluster gives out',
+  workload: 'How a workload ended',
   diagnostic: "The vendor's diagnostic",
 };
 
@@ -229,6 +238,7 @@ function withToolTable(readme) {
   const [start, end] = ['<!-- tools:start -->', '<!-- tools:end -->'];
   const rows = [
     ...tools.map((tool) => [`\`${tool.name}\``, tool.description]),
+    ...kubeletTools.map((tool) => [`\`${tool.name}\` (with the kubelet's socket)`, tool.description]),
     ...operatorTools.map((tool) => [`\`${tool.name}\` (operator mode only)`, tool.description]),
   ];
   const [before, rest = ''] = readme.split(start);

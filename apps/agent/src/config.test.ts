@@ -20,6 +20,7 @@ const samples: Partial<Record<OptionName, Sample>> = {
   backend: { command: 'health', texts: ['nvml'], expected: 'nvml' },
   scenario: { command: 'health', texts: ['mig'], expected: 'mig', context: { backend: ['mock'] } },
   kernelLog: { command: 'xid', texts: ['file:/var/log/kern.log'], expected: 'file:/var/log/kern.log' },
+  podResources: { command: 'call', texts: ['/k.sock'], expected: '/k.sock' },
   nvmlLibrary: { command: 'doctor', texts: ['/opt/x.so'], expected: '/opt/x.so' },
   nvmlIdleExitSeconds: { command: 'serve', texts: ['60'], expected: 60 },
   nodeName: { command: 'serve', texts: ['gpu-7'], expected: 'gpu-7' },

@@ -126,6 +126,15 @@ export const optionTable = {
     description: 'Kernel log: auto, kmsg, syslog, journal, file:PATH or none',
     commands: backendCommands,
   }),
+  podResources: option<string | undefined>({
+    flag: 'pod-resources',
+    value: 'FILE',
+    parse: single(file()),
+    fallback: undefined,
+    fallbackText: "the kubelet's socket, where there is one",
+    description: 'Pod-resources socket of the kubelet, for get_pod_gpu_allocation; none for no such tool',
+    commands: ['serve', 'call', 'tools'],
+  }),
   nvmlLibrary: option<string | undefined>({
     flag: 'nvml-library',
     value: 'FILE',

@@ -1,4 +1,4 @@
-import { GpuError, type GpuTool, silentLogger } from '@k8s-gpu-mcp/core';
+import { GpuError, type GpuTool, type ResourceChanges, silentLogger } from '@k8s-gpu-mcp/core';
 import { stubProvider } from '@k8s-gpu-mcp/core/testing';
 import { Client } from '@modelcontextprotocol/client';
 import { type AuthInfo, InMemoryTransport } from '@modelcontextprotocol/server';
@@ -78,6 +78,58 @@ describe('the tools by principal', () => {
     await client.callTool({ name: 'reset_gpu', arguments: { gpu: 0 } });
     expect(callers).toEqual([caller]);
     callers.length = 0;
+  });
+});
+
+describe('changes of resources', () => {
+  /** A session with an agent whose changes a test makes by hand. */
+  async function session() {
+    const listened: string[] = [];
+    let change: (uri: string) => void = () => {};
+    const parts = await composeAgent(
+      resolveConfig('serve', { backend: ['mock'], nodeName: ['node-a'] }, {}),
+      silentLogger,
+    );
+    const resourceChanges: ResourceChanges = {
+      onChange(listener, uris = []) {
+        change = listener;
+        listened.push(...uris);
+        return () => void listened.splice(0);
+      },
+    };
+    const server = await createServerFactory({ ...parts, resourceChanges, version: '0' })({ era: 'legacy' });
+    const [near, far] = InMemoryTransport.createLinkedPair();
+    await server.connect(far);
+    const client = new Client({ name: 'test', version: '0' });
+    const heard: string[] = [];
+    client.setNotificationHandler('notifications/resources/updated', ({ params }) => {
+      heard.push(params.uri);
+    });
+    await client.connect(near);
+    await parts.close();
+    return { client, heard, listened, change: (uri: string) => change(uri) };
+  }
+  const events = 'gpu://node-a/events';
+
+  it('are told to the session that subscribed, until it unsubscribes or ends', async () => {
+    const { client, heard, listened, change } = await session();
+    expect(listened).toEqual([]);
+    await client.subscribeResource({ uri: events });
+    expect(listened).toEqual([events]);
+    change(events);
+    await client.ping();
+    expect(heard).toEqual([events]);
+    await client.unsubscribeResource({ uri: events });
+    expect(listened).toEqual([]);
+    await client.subscribeResource({ uri: events });
+    await client.close();
+    expect(listened).toEqual([]);
+  });
+
+  it('cannot be subscribed to where there is no resource', async () => {
+    const { client, listened } = await session();
+    await expect(client.subscribeResource({ uri: 'gpu://node-b/events' })).rejects.toThrow(/no resource/);
+    expect(listened).toEqual([]);
   });
 });
 

@@ -4,9 +4,11 @@ import {
   type GpuResource,
   type GpuTool,
   isGpuError,
+  type ResourceChanges,
   registerGpuPrompts,
   registerGpuResources,
   registerGpuTools,
+  registerResourceSubscriptions,
 } from '@k8s-gpu-mcp/core';
 import {
   McpServer,
@@ -34,6 +36,8 @@ export interface ServerParts {
   /** Registered only for callers that may change something. */
   readonly operatorTools: readonly GpuTool[];
   readonly resources: readonly GpuResource[];
+  /** When a resource has changed. */
+  readonly resourceChanges: ResourceChanges;
   readonly prompts: readonly GpuPrompt[];
   readonly version: string;
 }
@@ -43,6 +47,7 @@ export function createServerFactory({
   tools,
   operatorTools,
   resources,
+  resourceChanges,
   prompts,
   version,
 }: ServerParts): McpServerFactory {
@@ -57,6 +62,7 @@ export function createServerFactory({
     const server = new McpServer({ name: programName, title: 'GPU diagnostics', version }, { instructions });
     registerGpuTools(server, mayOperate ? [...tools, ...operatorTools] : tools, { caller });
     registerGpuResources(server, resources, host);
+    registerResourceSubscriptions(server.server, resources, resourceChanges, host);
     registerGpuPrompts(server, prompts);
     return server;
   };

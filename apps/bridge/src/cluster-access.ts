@@ -4,30 +4,15 @@ import type { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import { PortForward } from '@kubernetes/client-node/dist/portforward.js';
+import { ClusterError } from './cluster-error.ts';
+import { type ExecConnection, type ExecEvents, type ExecTarget, execIn } from './cluster-exec.ts';
+import { errorOfUpgrade, keepAlive, reasonOf } from './web-socket.ts';
+
+export { ClusterError, type ClusterErrorReason } from './cluster-error.ts';
 
 const requestTimeoutMilliseconds = 10_000;
 const maxAnswerBytes = 16 * 1024 * 1024;
-/** A forward through a network that fell silent is given up after two of these. */
-const pingMilliseconds = 15_000;
 const normalClosures: readonly number[] = [1000, 1001, 1005];
-
-export type ClusterErrorReason =
-  | 'no-kubeconfig'
-  | 'unauthorized'
-  | 'forbidden'
-  | 'not-found'
-  | 'unreachable'
-  | 'server-error';
-
-export class ClusterError extends Error {
-  override readonly name = 'ClusterError';
-  readonly reason: ClusterErrorReason;
-
-  constructor(reason: ClusterErrorReason, message: string, cause?: unknown) {
-    super(message, { cause });
-    this.reason = reason;
-  }
-}
 
 export interface ForwardTarget {
   readonly namespace: string;
@@ -48,15 +33,8 @@ export interface ClusterAccess {
    * `onFault` hears of a connection that broke instead of being closed.
    */
   forward(target: ForwardTarget, socket: Socket, onFault: (reason: string) => void): Promise<void>;
-}
-
-/** What is used of a WebSocket of the `ws` package, which has no types of its own. */
-interface ForwardSocket {
-  on(event: 'close', listener: (code: number) => void): unknown;
-  on(event: 'error' | 'pong', listener: () => void): unknown;
-  ping(): void;
-  close(): void;
-  terminate(): void;
+  /** Starts a program in a container, without a terminal. */
+  exec(target: ExecTarget, events: ExecEvents): Promise<ExecConnection>;
 }
 
 /** The cluster of a kubeconfig, with everything kubectl understands in one: exec plugins, tokens, certificates, proxies. */
@@ -64,7 +42,44 @@ export function openCluster(options: {
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
 }): ClusterAccess {
-  const config = loadConfig(options);
+  let config = loadConfig(options);
+  const { server, contextName, namespace } = describe(config);
+  /** The library keeps what a login once gave; when the cluster refuses it, one new login may help. */
+  const withLogin = async <T>(work: (config: KubeConfig) => Promise<T>): Promise<T> => {
+    const used = config;
+    try {
+      return await work(used);
+    } catch (error) {
+      if (!(error instanceof ClusterError) || error.reason !== 'unauthorized') throw error;
+      // Calls that are refused together log in once.
+      if (config === used) config = loadConfig(options);
+      return work(config);
+    }
+  };
+  return {
+    contextName,
+    namespace,
+    server,
+    get: (path, signal) =>
+      withLogin(async (current) => {
+        const requestOptions: RequestOptions = { signal };
+        await authenticate(current, requestOptions);
+        return getJson(new URL(path.replace(/^\//, ''), server.replace(/\/*$/, '/')), requestOptions);
+      }),
+    forward: (target, socket, onFault) => withLogin((current) => forward(current, target, socket, onFault)),
+    exec: (target, events) => withLogin((current) => execIn(current, target, events)),
+  };
+}
+
+async function authenticate(config: KubeConfig, options: RequestOptions): Promise<void> {
+  try {
+    await config.applyToHTTPSOptions(options);
+  } catch (error) {
+    throw new ClusterError('unauthorized', `The credentials cannot be had: ${reasonOf(error)}`, error);
+  }
+}
+
+function describe(config: KubeConfig): Pick<ClusterAccess, 'contextName' | 'namespace' | 'server'> {
   const cluster = config.getCurrentCluster();
   const contextName = config.getCurrentContext();
   if (cluster === null)
@@ -78,21 +93,17 @@ export function openCluster(options: {
             .map(({ name }) => `"${name}"`)
             .join(', ')} with --context.`,
     );
-  const request = async (path: string, signal: AbortSignal) => {
-    const requestOptions: RequestOptions = { signal };
-    try {
-      await config.applyToHTTPSOptions(requestOptions);
-    } catch (error) {
-      throw new ClusterError('unauthorized', `The credentials cannot be had: ${reasonOf(error)}`, error);
-    }
-    return getJson(new URL(path, cluster.server.replace(/\/*$/, '/')), requestOptions);
-  };
+  const { server } = cluster;
+  // The library refuses this too, in words about its own settings.
+  if (/^http:/i.test(server) && !cluster.skipTLSVerify)
+    throw new ClusterError(
+      'no-kubeconfig',
+      `The API server of context "${contextName}" is given as ${server}: https expected. Correct it in the kubeconfig; for a proxy on this machine that speaks plain HTTP, set insecure-skip-tls-verify for the cluster.`,
+    );
   return {
     contextName,
     namespace: config.getContextObject(contextName)?.namespace ?? 'default',
-    server: cluster.server,
-    get: (path, signal) => request(path.replace(/^\//, ''), signal),
-    forward: (target, socket, onFault) => forward(config, target, socket, onFault),
+    server,
   };
 }
 
@@ -126,7 +137,7 @@ function getJson(url: URL, options: RequestOptions): Promise<unknown> {
       reject(
         error instanceof ClusterError
           ? error
-          : new ClusterError('unreachable', `${url.origin} does not answer: ${reasonOf(error)}`, error),
+          : new ClusterError('unreachable', `${url.origin} does not answer: ${explain(error, url)}`, error),
       );
     const get = url.protocol === 'https:' ? httpsGet : httpGet;
     const request = get(url, { ...options, headers: { ...headersOf(options), accept: 'application/json' } });
@@ -147,9 +158,10 @@ function getJson(url: URL, options: RequestOptions): Promise<unknown> {
       response.on('error', fail);
       response.on('end', () => {
         const status = response.statusCode ?? 0;
-        if (status < 200 || status > 299) return fail(errorOfStatus(status, url));
+        const text = Buffer.concat(chunks).toString('utf8');
+        if (status < 200 || status > 299) return fail(errorOfStatus(status, url, text));
         try {
-          resolve(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+          resolve(JSON.parse(text));
         } catch (error) {
           fail(new ClusterError('server-error', `${url.origin} did not answer with JSON`, error));
         }
@@ -160,7 +172,12 @@ function getJson(url: URL, options: RequestOptions): Promise<unknown> {
 
 const headersOf = ({ headers }: RequestOptions) => (Array.isArray(headers) ? {} : headers);
 
-function errorOfStatus(status: number, url: URL): ClusterError {
+function errorOfStatus(status: number, url: URL, text: string): ClusterError {
+  if (status === 400 && /HTTP request to an HTTPS server/i.test(text))
+    return new ClusterError(
+      'no-kubeconfig',
+      `${url.origin} speaks TLS: https expected instead of http in the kubeconfig.`,
+    );
   const what = `GET ${url.pathname} gave HTTP ${status}`;
   if (status === 401) return new ClusterError('unauthorized', what);
   if (status === 403) return new ClusterError('forbidden', what);
@@ -182,42 +199,12 @@ async function forward(
       done();
     },
   });
-  let webSocket: ForwardSocket;
-  try {
-    const opened: unknown = await new PortForward(config).portForward(
-      namespace,
-      pod,
-      [port],
-      socket,
-      complaints,
-      socket,
-    );
-    webSocket = opened as ForwardSocket;
-  } catch (error) {
-    const reason = reasonOf(error);
-    const status = Number(/response: (\d{3})/.exec(reason)?.[1]);
-    const name =
-      status === 401
-        ? 'unauthorized'
-        : status === 403
-          ? 'forbidden'
-          : status === 404
-            ? 'not-found'
-            : 'unreachable';
-    throw new ClusterError(name, `The port-forward to pod ${namespace}/${pod} failed: ${reason}`, error);
-  }
-  let isAlive = true;
-  const ping = setInterval(() => {
-    if (!isAlive) return webSocket.terminate();
-    isAlive = false;
-    webSocket.ping();
-  }, pingMilliseconds);
-  webSocket.on('pong', () => {
-    isAlive = true;
-  });
-  webSocket.on('error', () => {});
-  webSocket.on('close', (code) => {
-    clearInterval(ping);
+  const opened: unknown = await new PortForward(config)
+    .portForward(namespace, pod, [port], socket, complaints, socket)
+    .catch((error: unknown) => {
+      throw errorOfUpgrade(error, `The port-forward to pod ${namespace}/${pod} failed`);
+    });
+  const webSocket = keepAlive(opened, (code) => {
     if (!socket.destroyed && !normalClosures.includes(code))
       onFault(`the connection to the API server broke (${code})`);
     socket.destroy();
@@ -227,9 +214,13 @@ async function forward(
   else socket.once('close', close);
 }
 
-/** The `ws` package rejects with an event, which has a message but is no Error. */
-function reasonOf(error: unknown): string {
-  if (typeof error === 'object' && error !== null && 'message' in error && error.message !== '')
-    return String(error.message);
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error);
+/** What answers to TLS with something else is most often plain HTTP, and the other way round. */
+function explain(error: unknown, url: URL): string {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  const reason = reasonOf(error);
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') return `it does not speak TLS, http expected? (${code})`;
+  // A TLS server that gets plain HTTP hangs up, or sends an alert.
+  if (url.protocol === 'http:' && (code === 'ECONNRESET' || code.startsWith('HPE_')))
+    return `${reason}; https expected instead of http in the kubeconfig?`;
+  return reason;
 }

@@ -3,7 +3,6 @@ import {
   isJSONRPCResponse,
   type JSONRPCMessage,
   type JSONRPCRequest,
-  type JSONRPCResponse,
   SdkHttpError,
   StreamableHTTPClientTransport,
   type StreamableHTTPReconnectionOptions,
@@ -11,24 +10,7 @@ import {
 import { TooLargeError } from './bounded-body.ts';
 import { type GatewayLink, GatewayRefusedError } from './gateway-link.ts';
 import { RouteError } from './gateway-route.ts';
-
-/** How one request to the gateway ended. */
-export type Outcome =
-  | { readonly kind: 'answered'; readonly response: JSONRPCResponse; readonly sessionId: string | undefined }
-  /** Nothing reached the gateway. */
-  | { readonly kind: 'not-sent'; readonly reason: string; readonly isTransient: boolean }
-  /** The gateway may have acted on it, but its answer did not come. */
-  | { readonly kind: 'lost'; readonly reason: string }
-  | { readonly kind: 'http-error'; readonly status: number; readonly text: string }
-  /** An answer that asking again would not make better. */
-  | { readonly kind: 'refused'; readonly reason: string }
-  | { readonly kind: 'cancelled' };
-
-/** What the legacy era's headers say; both undefined in the era without sessions, whose requests speak for themselves. */
-export interface SessionHeaders {
-  readonly sessionId?: string | undefined;
-  readonly protocolVersion?: string | undefined;
-}
+import type { Outcome, PostOutcome, SessionHeaders } from './link.ts';
 
 export interface GatewayTransportOptions {
   readonly link: GatewayLink;
@@ -129,7 +111,7 @@ export async function exchange(request: JSONRPCRequest, options: ExchangeOptions
 export async function post(
   message: JSONRPCMessage,
   options: Omit<ExchangeOptions, 'onMessage'>,
-): Promise<Outcome | { readonly kind: 'accepted' }> {
+): Promise<PostOutcome> {
   const transport = createGatewayTransport({ ...options, reconnection: resumeSoon });
   const close = () => void transport.close().catch(() => {});
   options.signal.addEventListener('abort', close, { once: true });
@@ -146,9 +128,8 @@ export async function post(
   }
 }
 
-function outcomeOf(error: unknown): Outcome {
-  if (error instanceof RouteError)
-    return { kind: 'not-sent', reason: error.message, isTransient: error.isTransient };
+function outcomeOf(error: unknown): Exclude<Outcome, { readonly kind: 'answered' }> {
+  if (error instanceof RouteError) return { kind: 'not-sent', reason: error.message, ...transienceOf(error) };
   if (error instanceof GatewayRefusedError || error instanceof TooLargeError)
     return { kind: 'refused', reason: error.message };
   if (error instanceof SdkHttpError) {
@@ -160,3 +141,5 @@ function outcomeOf(error: unknown): Outcome {
   if (reason.includes('TooLargeError')) return { kind: 'refused', reason };
   return { kind: 'lost', reason };
 }
+
+const transienceOf = ({ isTransient, isRefused }: RouteError) => ({ isTransient, isRefused });

@@ -1,5 +1,17 @@
-import { type ClusterAccess, ClusterError, type ForwardTarget } from './cluster-access.ts';
+import type { ClusterAccess, ForwardTarget } from './cluster-access.ts';
+import { ClusterError } from './cluster-error.ts';
 import { RouteError } from './gateway-route.ts';
+import {
+  annotationsOf,
+  fieldOf,
+  isReadyPod,
+  itemsOf,
+  labelsOf,
+  listOf,
+  nameOf,
+  namespaceOf,
+  stringsOf,
+} from './kubernetes-object.ts';
 
 /** Of the gateway's service and of nothing else: agents carry another component. */
 export const gatewaySelector =
@@ -7,6 +19,8 @@ export const gatewaySelector =
 const agentComponent = 'agent';
 const componentLabel = 'app.kubernetes.io/component';
 const usualPortNames: readonly string[] = ['mcp', 'http', 'https'];
+/** On the gateway's Service: where its bearer token is. */
+export const tokenSecretAnnotation = 'k8s-gpu-mcp/token-secret';
 const maxNamed = 5;
 
 export interface GatewayQuery {
@@ -21,6 +35,10 @@ export interface GatewayService {
   readonly selector: Readonly<Record<string, string>>;
   /** Number, or name of a container's port. */
   readonly targetPort: number | string;
+  /** What the port says of itself (`appProtocol`, or its name), as Kubernetes documents it for Services. */
+  readonly isHttps: boolean;
+  /** `NAME` or `NAME/KEY`, as the release has written it down. */
+  readonly tokenSecret: string | undefined;
 }
 
 /** The one gateway that the query means. Rejects with `RouteError`: none, several, no rights, not to be reached. */
@@ -58,7 +76,7 @@ export async function findGatewayPod(
     .join(',');
   const path = `/api/v1/namespaces/${encodeURIComponent(service.namespace)}/pods?labelSelector=${encodeURIComponent(selector)}`;
   const pods = itemsOf(await ask(cluster, path, `list pods in namespace "${service.namespace}"`, signal));
-  const ready = pods.filter(isReady).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  const ready = pods.filter(isReadyPod).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
   for (const pod of ready) {
     const port = containerPort(pod, service.targetPort);
     if (port !== undefined) return { namespace: service.namespace, pod: nameOf(pod), port };
@@ -111,7 +129,7 @@ async function listServices(
   return itemsOf(await ask(cluster, inNamespace(cluster.namespace) + labelled, what, signal));
 }
 
-async function ask(
+export async function ask(
   cluster: ClusterAccess,
   path: string,
   what: string,
@@ -155,6 +173,7 @@ export function routeErrorOf(error: unknown, cluster: ClusterAccess, what: strin
     case 'server-error':
       return new RouteError(`The API server of ${context} cannot be asked: ${error.message}`, {
         isTransient: true,
+        isRefused: error.reason === 'unreachable',
         cause: error,
       });
   }
@@ -179,7 +198,16 @@ function describe(service: unknown, wanted: string | undefined): GatewayService 
       `Service "${name}" has no port ${wanted === undefined ? 'at all' : `"${wanted}"`}: choose one with --service-port.`,
       { isTransient: false },
     );
-  return { namespace: namespaceOf(service), name, selector, targetPort: target };
+  return {
+    namespace: namespaceOf(service),
+    name,
+    selector,
+    targetPort: target,
+    isHttps: [fieldOf(port, 'appProtocol'), fieldOf(port, 'name')].some(
+      (each) => typeof each === 'string' && /^(?:https|mcp-https)$/i.test(each),
+    ),
+    tokenSecret: annotationsOf(service)[tokenSecretAnnotation],
+  };
 }
 
 function containerPort(pod: unknown, targetPort: number | string): number | undefined {
@@ -191,29 +219,4 @@ function containerPort(pod: unknown, targetPort: number | string): number | unde
         if (typeof number === 'number') return number;
       }
   return undefined;
-}
-
-function isReady(pod: unknown): boolean {
-  if (fieldOf(fieldOf(pod, 'metadata'), 'deletionTimestamp') !== undefined) return false;
-  const conditions = listOf(fieldOf(fieldOf(pod, 'status'), 'conditions'));
-  return conditions.some(
-    (condition) => fieldOf(condition, 'type') === 'Ready' && fieldOf(condition, 'status') === 'True',
-  );
-}
-
-const fieldOf = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null && Object.hasOwn(value, name)
-    ? (value as Readonly<Record<string, unknown>>)[name]
-    : undefined;
-const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-const itemsOf = (list: unknown): unknown[] => [...listOf(fieldOf(list, 'items'))];
-const nameOf = (object: unknown) => String(fieldOf(fieldOf(object, 'metadata'), 'name'));
-const namespaceOf = (object: unknown) => String(fieldOf(fieldOf(object, 'metadata'), 'namespace'));
-const labelsOf = (object: unknown) => stringsOf(fieldOf(fieldOf(object, 'metadata'), 'labels'));
-
-function stringsOf(value: unknown): Readonly<Record<string, string>> {
-  if (typeof value !== 'object' || value === null) return {};
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([name, text]) => (typeof text === 'string' ? [[name, text]] : [])),
-  );
 }

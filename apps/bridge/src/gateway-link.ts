@@ -1,6 +1,9 @@
 import type { Clock, Logger } from '@k8s-gpu-mcp/core';
+import { Backoff, unlessAborted } from './backoff.ts';
 import { boundedBody } from './bounded-body.ts';
 import { type GatewayRoute, type OpenRoute, RouteError } from './gateway-route.ts';
+import { createSecureFetch, type Fetch } from './secure-fetch.ts';
+import { codeOf, explainTls } from './tls-errors.ts';
 
 /** Node's codes for a connection that was never made, so that no byte of the request was sent. */
 const neverConnected: ReadonlySet<unknown> = new Set([
@@ -11,8 +14,6 @@ const neverConnected: ReadonlySet<unknown> = new Set([
   'ENETUNREACH',
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
-const firstPauseMilliseconds = 100;
-const longestPauseMilliseconds = 2_000;
 
 /** The gateway answered, but with something that must not be followed or read on. */
 export class GatewayRefusedError extends Error {
@@ -37,11 +38,30 @@ export class GatewayLink {
   readonly #options: GatewayLinkOptions;
   readonly #closing = new AbortController();
   #route: Promise<OpenRoute> | undefined;
-  #failures = 0;
-  #failedAt = 0;
+  readonly #backoff: Backoff;
+  #fetch: { fetch: Fetch; close(): void } | undefined;
+  #tokenProblem: string | undefined;
+  #hasRouteToken = false;
+  #hasWorked = false;
 
   constructor(options: GatewayLinkOptions) {
     this.#options = options;
+    this.#backoff = new Backoff(options.clock);
+  }
+
+  /** Whether the gateway has ever answered anything. */
+  get hasWorked(): boolean {
+    return this.#hasWorked;
+  }
+
+  /** Whether the way that was last open brought a token of its own. */
+  get hasRouteToken(): boolean {
+    return this.#hasRouteToken;
+  }
+
+  /** Why the way that was last open could bring no token. */
+  get tokenProblem(): string | undefined {
+    return this.#tokenProblem;
   }
 
   /**
@@ -49,27 +69,24 @@ export class GatewayLink {
    * redirect, and with fetch's own error when the connection broke.
    */
   async fetch(init: RequestInit): Promise<Response> {
-    await this.#pause(init.signal);
-    const { url } = await unlessAborted(this.#open(), init.signal);
-    const headers = this.#withToken(init.headers);
-    let response: Response;
-    try {
-      response = await fetch(url, { ...init, headers, redirect: 'manual' });
-    } catch (error) {
-      if (init.signal?.aborted !== true && isNeverConnected(error)) {
-        this.#noteFailure();
-        throw new RouteError(`Nothing answers at ${url.origin} (${codeOf(error)})`, {
-          isTransient: true,
-          cause: error,
-        });
-      }
-      throw error;
+    await this.#backoff.pause(init.signal);
+    const route = await unlessAborted(this.#open(), init.signal);
+    let response = await this.#send(route, init);
+    const own = this.#ownToken() === undefined ? route.token : undefined;
+    // The gateway has done nothing, so that the same may be sent again once.
+    if (response.status === 401 && own !== undefined && (await own.renew())) {
+      await response.body?.cancel();
+      response = await this.#send(route, init);
     }
-    this.#failures = 0;
+    this.#hasRouteToken = own?.current() !== undefined;
+    this.#tokenProblem = own?.problem();
+    this.#backoff.noteSuccess();
+    this.#hasWorked = true;
+    const { origin } = route.url;
     if (response.status >= 300 && response.status < 400) {
       await response.body?.cancel();
       throw new GatewayRefusedError(
-        `${url.origin} redirects (HTTP ${response.status}), which is not followed: give the gateway's own URL`,
+        `${origin} redirects (HTTP ${response.status}), which is not followed: give the gateway's own URL`,
       );
     }
     const isEventStream = response.headers.get('content-type')?.startsWith('text/event-stream') === true;
@@ -83,20 +100,42 @@ export class GatewayLink {
 
   async close(): Promise<void> {
     this.#closing.abort(new Error('The bridge is closing'));
+    this.#fetch?.close();
     await this.#options.route.close();
   }
 
-  #withToken(given: RequestInit['headers']): Headers {
-    const headers = new Headers(given);
+  async #send(route: OpenRoute, init: RequestInit): Promise<Response> {
+    const { url } = route;
+    const token = this.#ownToken() ?? route.token?.current();
+    const headers = new Headers(init.headers);
     headers.delete('authorization');
+    if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+    const send = this.#fetch?.fetch ?? fetch;
     try {
-      const token = this.#options.token();
-      if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+      return await send(url, { ...init, headers, redirect: 'manual' });
+    } catch (error) {
+      if (init.signal?.aborted === true) throw error;
+      if (neverConnected.has(codeOf(error))) {
+        this.#backoff.noteFailure();
+        throw new RouteError(`Nothing answers at ${url.origin} (${codeOf(error)})`, {
+          isTransient: true,
+          isRefused: true,
+          cause: error,
+        });
+      }
+      const tlsProblem = explainTls(error, url, route.tls?.serverName);
+      if (tlsProblem !== undefined) throw new RouteError(tlsProblem, { isTransient: false, cause: error });
+      throw error;
+    }
+  }
+
+  #ownToken(): string | undefined {
+    try {
+      return this.#options.token();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new RouteError(`The token cannot be read: ${reason}`, { isTransient: false, cause: error });
     }
-    return headers;
   }
 
   #open(): Promise<OpenRoute> {
@@ -107,68 +146,21 @@ export class GatewayLink {
       if (this.#route === opening) this.#route = undefined;
     };
     opening.then(
-      ({ url, closed }) => {
+      ({ url, closed, tls }) => {
+        this.#fetch?.close();
+        this.#fetch = tls === undefined ? undefined : createSecureFetch(tls);
         this.#options.logger.info('the way to the gateway is open', { url: url.href });
         closed.then((reason) => {
           forget();
-          this.#noteFailure();
+          this.#backoff.noteFailure();
           this.#options.logger.warn('the way to the gateway is closed', { reason });
         }, forget);
       },
       (error: unknown) => {
         forget();
-        if (error instanceof RouteError && error.isTransient) this.#noteFailure();
+        if (error instanceof RouteError && error.isTransient) this.#backoff.noteFailure();
       },
     );
     return opening;
   }
-
-  /** Requests that fail together count once. */
-  #noteFailure(): void {
-    if (this.#remainingPause() > 0) return;
-    this.#failures += 1;
-    this.#failedAt = this.#options.clock.now();
-  }
-
-  #remainingPause(): number {
-    if (this.#failures === 0) return 0;
-    const pause = Math.min(longestPauseMilliseconds, firstPauseMilliseconds * 2 ** (this.#failures - 1));
-    return this.#failedAt + pause - this.#options.clock.now();
-  }
-
-  #pause(signal: AbortSignal | null | undefined): Promise<void> {
-    const remaining = this.#remainingPause();
-    if (remaining <= 0) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const stop = () => {
-        cancel();
-        reject(signal?.reason ?? new Error('aborted'));
-      };
-      const cancel = this.#options.clock.after(remaining, () => {
-        signal?.removeEventListener('abort', stop);
-        resolve();
-      });
-      if (signal?.aborted === true) stop();
-      else signal?.addEventListener('abort', stop, { once: true });
-    });
-  }
 }
-
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | null | undefined): Promise<T> {
-  if (signal === null || signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
-}
-
-function codeOf(error: unknown): unknown {
-  const cause = error instanceof Error ? error.cause : undefined;
-  if (typeof cause !== 'object' || cause === null) return undefined;
-  // A name with several addresses fails with an AggregateError that carries the code of the first.
-  return 'code' in cause ? cause.code : undefined;
-}
-
-const isNeverConnected = (error: unknown) => neverConnected.has(codeOf(error));

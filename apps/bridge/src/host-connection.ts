@@ -6,10 +6,10 @@ import {
   parseJSONRPCMessage,
   type RequestId,
 } from '@modelcontextprotocol/client';
+import { LineSplitter } from './line-splitter.ts';
 
 const PARSE_ERROR = -32700;
 const INVALID_REQUEST = -32600;
-const NEWLINE = 0x0a;
 
 export interface HostConnectionOptions {
   readonly input: Readable;
@@ -32,21 +32,26 @@ export class HostConnection {
 
   readonly #options: HostConnectionOptions;
   readonly #decoder = new TextDecoder('utf-8', { fatal: true });
-  #held: Buffer[] = [];
-  #heldBytes = 0;
-  #isDiscarding = false;
+  readonly #lines: LineSplitter;
   #isEnded = false;
   #isDropping = false;
 
   constructor(options: HostConnectionOptions) {
     this.#options = options;
+    const { maxMessageBytes } = options;
+    this.#lines = new LineSplitter({
+      maxLineBytes: maxMessageBytes,
+      onLine: (line) => this.#take(line),
+      onTooLong: () =>
+        this.#refuse(null, INVALID_REQUEST, `Message exceeds the limit of ${maxMessageBytes} bytes`),
+    });
   }
 
   start(): void {
     const { input, output } = this.#options;
-    input.on('data', (chunk: Buffer) => this.#receive(chunk));
+    input.on('data', (chunk: Buffer) => this.#lines.push(chunk));
     input.on('end', () => {
-      this.#finishLine();
+      this.#lines.end();
       this.#end();
     });
     input.on('close', () => this.#end());
@@ -85,41 +90,7 @@ export class HostConnection {
     this.onend();
   }
 
-  #receive(chunk: Buffer): void {
-    let start = 0;
-    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
-      this.#hold(chunk.subarray(start, end));
-      this.#finishLine();
-      start = end + 1;
-    }
-    if (start < chunk.length) this.#hold(chunk.subarray(start));
-  }
-
-  #hold(part: Buffer): void {
-    if (this.#isDiscarding) return;
-    if (this.#heldBytes + part.length > this.#options.maxMessageBytes) {
-      this.#isDiscarding = true;
-      this.#held = [];
-      this.#heldBytes = 0;
-      this.#refuse(
-        null,
-        INVALID_REQUEST,
-        `Message exceeds the limit of ${this.#options.maxMessageBytes} bytes`,
-      );
-      return;
-    }
-    this.#held.push(part);
-    this.#heldBytes += part.length;
-  }
-
-  #finishLine(): void {
-    if (this.#isDiscarding) {
-      this.#isDiscarding = false;
-      return;
-    }
-    const bytes = Buffer.concat(this.#held, this.#heldBytes);
-    this.#held = [];
-    this.#heldBytes = 0;
+  #take(bytes: Buffer): void {
     let value: unknown;
     try {
       const text = this.#decoder.decode(bytes).trim();

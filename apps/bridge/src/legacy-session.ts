@@ -6,10 +6,11 @@ import type {
   StreamableHTTPClientTransport,
   StreamableHTTPReconnectionOptions,
 } from '@modelcontextprotocol/client';
-import { createGatewayTransport, type SessionHeaders } from './exchange.ts';
+import { createGatewayTransport } from './exchange.ts';
 import type { GatewayLink } from './gateway-link.ts';
+import type { Session, SessionHeaders } from './link.ts';
+import { initialized, SessionState } from './session-state.ts';
 
-const maxSubscriptions = 1_000;
 /** The stream for notifications is kept up for as long as the session lives. */
 const keepUp: StreamableHTTPReconnectionOptions = {
   initialReconnectionDelay: 500,
@@ -17,7 +18,6 @@ const keepUp: StreamableHTTPReconnectionOptions = {
   reconnectionDelayGrowFactor: 2,
   maxRetries: Number.POSITIVE_INFINITY,
 };
-const initialized: JSONRPCMessage = { jsonrpc: '2.0', method: 'notifications/initialized' };
 
 export interface LegacySessionOptions {
   readonly link: GatewayLink;
@@ -30,13 +30,12 @@ export interface LegacySessionOptions {
   readonly logger: Logger;
 }
 
-/** A session of the era of `initialize`: its headers, its stream of notifications, and what must be told to a new one. */
-export class LegacySession {
+/** A session over HTTP: its headers, and its stream of notifications. */
+export class LegacySession implements Session {
   readonly initialize: JSONRPCRequest;
   readonly headers: SessionHeaders;
   readonly #options: LegacySessionOptions;
-  /** Requests whose effect lives in the session, by what a later one replaces. */
-  readonly #state = new Map<string, JSONRPCRequest>();
+  readonly #state = new SessionState();
   #stream: StreamableHTTPClientTransport | undefined;
   #isStreamUp = false;
   #isStreamWanted = false;
@@ -53,17 +52,12 @@ export class LegacySession {
   }
 
   get state(): readonly JSONRPCRequest[] {
-    return [...this.#state.values()];
+    return this.#state.requests;
   }
 
   note(request: JSONRPCRequest, response: JSONRPCResponse): void {
     this.#ensureStream();
-    if (!('result' in response)) return;
-    const uri: unknown = request.params?.['uri'];
-    if (request.method === 'logging/setLevel') this.#state.set('level', request);
-    else if (request.method === 'resources/subscribe' && this.#state.size < maxSubscriptions)
-      this.#state.set(`uri ${uri}`, request);
-    else if (request.method === 'resources/unsubscribe') this.#state.delete(`uri ${uri}`);
+    this.#state.note(request, response);
   }
 
   /** Tells the server that the host is ready, and opens the stream of notifications. Rejects when that could not be said. */

@@ -51,3 +51,49 @@ describe('the command line', () => {
     });
   });
 });
+
+describe('--via exec', () => {
+  it('takes the node, the container and a command of several words', () => {
+    expect(
+      options([
+        '--via',
+        'exec',
+        '--node',
+        'n',
+        '--container',
+        'c',
+        '--exec-command',
+        '/agent --backend  mock',
+      ]),
+    ).toMatchObject({ via: 'exec', node: 'n', container: 'c', execCommand: ['/agent', '--backend', 'mock'] });
+    expect(options(['--via', 'exec']).execCommand).toEqual(['/agent']);
+  });
+
+  it.each([
+    [['--node', 'n'], '--node needs --via exec'],
+    [['--via', 'exec', '--node', 'n', '--pod', 'p'], '--node and --pod exclude each other'],
+    [['--via', 'exec', '--gateway-url', 'http://x'], '--gateway-url has no effect with --via exec'],
+    [['--gateway-url', 'http://x', '--service', 's'], '--service has no effect with --gateway-url'],
+    [['--token', 'a', '--token-file', 'b'], '--token and --token-file exclude each other'],
+  ])('%j is refused in one line', (args, said) => {
+    expect(parse(args)).toEqual({
+      kind: 'print',
+      isError: true,
+      text: expect.stringMatching(new RegExp(`^k8s-gpu-mcp-bridge: ${said}[^\\n]*\\n$`)),
+    });
+  });
+
+  it('is in the help, with every flag', () => {
+    const help = parse(['--help']);
+    for (const flag of [
+      '--via',
+      '--node',
+      '--pod',
+      '--container',
+      '--exec-command',
+      '--gateway-ca',
+      '--token-file',
+    ])
+      expect(help).toHaveProperty('text', expect.stringContaining(flag));
+  });
+});

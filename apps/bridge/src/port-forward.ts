@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock, Logger } from '@k8s-gpu-mcp/core';
-import { type ClusterAccess, ClusterError, type ForwardTarget } from './cluster-access.ts';
+import type { ClusterAccess, ForwardTarget } from './cluster-access.ts';
+import { ClusterError } from './cluster-error.ts';
 import {
   findGatewayPod,
   findGatewayService,
@@ -10,6 +11,7 @@ import {
   routeErrorOf,
 } from './find-gateway.ts';
 import { type GatewayRoute, type OpenRoute, RouteError } from './gateway-route.ts';
+import { secretToken } from './token-secret.ts';
 
 /** A pod that was ready this short ago is not asked for again. */
 const freshMilliseconds = 2_000;
@@ -18,6 +20,10 @@ export interface PortForwardOptions {
   /** Opened anew with the route, so that a changed kubeconfig is seen. Throws `ClusterError`. */
   readonly openCluster: () => ClusterAccess | Promise<ClusterAccess>;
   readonly query: GatewayQuery;
+  /** Whether to look for a bearer token in the release's Secret. Default: not. */
+  readonly readsTokenSecret?: boolean;
+  /** Authorities (PEM) of a gateway that serves TLS; read with each opening, may throw `RouteError`. */
+  readonly gatewayCa?: (() => string | undefined) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -40,8 +46,15 @@ export function portForwardRoute(options: PortForwardOptions): GatewayRoute {
       if (refused !== undefined) throw refused;
       const cluster = await connect(options);
       const service = await findGatewayService(cluster, options.query, signal);
+      const token =
+        options.readsTokenSecret === true
+          ? await secretToken({ cluster, service, signal, logger: options.logger })
+          : undefined;
+      const tls = service.isHttps
+        ? { ca: options.gatewayCa?.(), serverName: `${service.name}.${service.namespace}.svc` }
+        : undefined;
       const listener = new Listener({ ...options, cluster, service, signal, onRefusal });
-      const route = await listener.open();
+      const route = { ...(await listener.open()), token, tls };
       listeners.add(listener);
       void listener.ended.then(() => listeners.delete(listener));
       return route;
@@ -101,7 +114,8 @@ class Listener {
     const address = this.#server.address();
     if (address === null || typeof address === 'string') throw new Error('the listener has no port');
     this.#options.logger.info('port-forward to the gateway', { ...target, localPort: address.port });
-    return { url: new URL(`http://127.0.0.1:${address.port}/mcp`), closed: this.#closed };
+    const scheme = this.#options.service.isHttps ? 'https' : 'http';
+    return { url: new URL(`${scheme}://127.0.0.1:${address.port}/mcp`), closed: this.#closed };
   }
 
   async destroy(): Promise<void> {

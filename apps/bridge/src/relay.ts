@@ -8,21 +8,23 @@ import {
   type JSONRPCResponse,
   type RequestId,
 } from '@modelcontextprotocol/client';
-import { exchange, type Outcome, post, type SessionHeaders } from './exchange.ts';
 import { bridgeError, failureReply } from './failure-replies.ts';
-import type { GatewayLink } from './gateway-link.ts';
-import { LegacySession } from './legacy-session.ts';
+import type { Link, Outcome, Session, SessionHeaders } from './link.ts';
 import { ownProtocolVersion, RetrySafety } from './request-traits.ts';
 
 const maxInFlight = 1_000;
 /** How long a request that could not be sent is tried again. A gateway that restarts is back within this. */
 const unsentRetryMilliseconds = 8_000;
+/** Where nothing takes the connection and nothing ever did, waiting is not likely to help: a person wants to know. */
+const triesOfWhatNeverWorked = 2;
 const renewalId = 'k8s-gpu-mcp-bridge';
 
 export interface RelayOptions {
-  readonly link: GatewayLink;
+  readonly link: Link;
   readonly send: (message: JSONRPCMessage) => void;
   readonly hasToken: () => boolean;
+  /** Why there is no token, where one was looked for. */
+  readonly tokenProblem?: () => string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -35,7 +37,7 @@ interface InFlight {
 }
 
 /**
- * Carries messages between the host and the gateway, of both protocol eras, without knowing any tool. Every request is
+ * Carries messages between the host and the far side of a link, of both protocol eras, without knowing any tool. Every request is
  * answered once, unless the host cancels it.
  */
 export class Relay {
@@ -46,13 +48,14 @@ export class Relay {
   /** Requests of the server that the host has not answered. */
   readonly #asked = new Set<RequestId>();
   readonly #running = new Set<Promise<void>>();
-  #session: LegacySession | undefined;
-  #renewal: Promise<LegacySession | Outcome> | undefined;
+  #session: Session | undefined;
+  #renewal: Promise<Session | Outcome> | undefined;
   #isClosing = false;
   #onSettled: () => void = () => {};
 
   constructor(options: RelayOptions) {
     this.#options = options;
+    options.link.onmessage = this.#fromGateway;
   }
 
   receive(message: JSONRPCMessage): void {
@@ -124,20 +127,23 @@ export class Relay {
   }
 
   async #answer(request: JSONRPCRequest, { controller, isLegacy }: InFlight): Promise<JSONRPCResponse> {
-    const { clock, logger, hasToken } = this.#options;
+    const { clock, link, logger, hasToken, tokenProblem } = this.#options;
     const { signal } = controller;
     const giveUpAt = clock.now() + unsentRetryMilliseconds;
     const isSafe = this.#safety.allows(request);
     let session = isLegacy && request.method !== 'initialize' ? this.#session : undefined;
     let hasRenewed = false;
     let wasRetried = false;
-    for (;;) {
+    for (let tries = 1; ; tries += 1) {
       let outcome = await this.#exchange(request, session?.headers ?? {}, signal);
       if (isSessionGone(outcome, session) && session !== undefined && !hasRenewed) {
-        hasRenewed = true;
-        logger.warn('the gateway has forgotten the session: it is opened again', { request: request.method });
+        logger.warn(`the ${link.farSide} has forgotten the session: it is opened again`, {
+          request: request.method,
+        });
         const renewed = await this.#renew(session);
-        if (renewed instanceof LegacySession) {
+        // What was not sent is tried again within its time, like the request itself.
+        hasRenewed = !('kind' in renewed && renewed.kind === 'not-sent');
+        if (!('kind' in renewed)) {
           session = renewed;
           continue;
         }
@@ -147,8 +153,9 @@ export class Relay {
         this.#note(request, outcome, session);
         return outcome.response;
       }
-      const isUnsent = outcome.kind === 'not-sent' && outcome.isTransient;
-      if (isUnsent && !this.#isClosing && clock.now() < giveUpAt) continue;
+      const unsent = outcome.kind === 'not-sent' && outcome.isTransient ? outcome : undefined;
+      const isHopeless = unsent?.isRefused === true && !link.hasWorked && tries >= triesOfWhatNeverWorked;
+      if (unsent !== undefined && !isHopeless && !this.#isClosing && clock.now() < giveUpAt) continue;
       if (isSafe && !wasRetried && !signal.aborted && isBroken(outcome)) {
         wasRetried = true;
         logger.warn('a request that only reads is sent again', { request: request.method });
@@ -156,19 +163,23 @@ export class Relay {
       }
       if (outcome.kind !== 'cancelled')
         logger.warn('a request failed', { request: request.method, ...outcome });
-      return failureReply(request, outcome, { hasToken: hasToken(), wasRetried });
+      return failureReply(request, outcome, {
+        farSide: link.farSide,
+        hasToken: hasToken(),
+        tokenProblem: tokenProblem?.(),
+        wasRetried,
+      });
     }
   }
 
   #exchange(request: JSONRPCRequest, session: SessionHeaders, signal: AbortSignal): Promise<Outcome> {
-    const { link, logger } = this.#options;
-    return exchange(request, { link, session, signal, logger, onMessage: this.#fromGateway });
+    return this.#options.link.exchange(request, session, signal);
   }
 
   #note(
     request: JSONRPCRequest,
     outcome: Extract<Outcome, { kind: 'answered' }>,
-    session: LegacySession | undefined,
+    session: Session | undefined,
   ): void {
     this.#safety.note(request, outcome.response);
     session?.note(request, outcome.response);
@@ -182,23 +193,16 @@ export class Relay {
   #sessionOf(
     initialize: JSONRPCRequest,
     { response, sessionId }: Extract<Outcome, { kind: 'answered' }>,
-  ): LegacySession | undefined {
+  ): Session | undefined {
     if (!('result' in response)) return undefined;
-    const { link, logger } = this.#options;
     const version: unknown = response.result['protocolVersion'];
-    const session = new LegacySession({
-      link,
-      logger,
-      initialize,
-      headers: { sessionId, protocolVersion: typeof version === 'string' ? version : undefined },
-      onMessage: this.#fromGateway,
-      onLost: () => void this.#renew(session),
-    });
+    const headers = { sessionId, protocolVersion: typeof version === 'string' ? version : undefined };
+    const session = this.#options.link.createSession(initialize, headers, () => void this.#renew(session));
     return session;
   }
 
   /** A new session in place of a lost one; who finds the same one lost shares the renewal. */
-  #renew(lost: LegacySession): Promise<LegacySession | Outcome> {
+  #renew(lost: Session): Promise<Session | Outcome> {
     if (this.#session !== lost && this.#session !== undefined) return Promise.resolve(this.#session);
     this.#renewal ??= this.#openAgain(lost).finally(() => {
       this.#renewal = undefined;
@@ -206,7 +210,7 @@ export class Relay {
     return this.#renewal;
   }
 
-  async #openAgain(lost: LegacySession): Promise<LegacySession | Outcome> {
+  async #openAgain(lost: Session): Promise<Session | Outcome> {
     const { signal } = this.#stop;
     const wasInitialized = lost.isInitialized || this.#session === lost;
     lost.drop();
@@ -241,7 +245,9 @@ export class Relay {
       await (this.#session?.confirm(message) ?? this.#post(message));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#options.logger.warn('the gateway was not told that the host is ready', { reason });
+      this.#options.logger.warn(`the ${this.#options.link.farSide} was not told that the host is ready`, {
+        reason,
+      });
     }
   }
 
@@ -264,19 +270,20 @@ export class Relay {
     const version = ownProtocolVersion(message);
     const session = this.#session?.headers ?? (version === undefined ? {} : { protocolVersion: version });
     for (;;) {
-      const outcome = await post(message, { link, session, signal, logger });
+      const outcome = await link.post(message, session, signal);
       if (outcome.kind === 'accepted') return;
       if (outcome.kind === 'not-sent' && outcome.isTransient && !this.#isClosing && clock.now() < giveUpAt)
         continue;
-      logger.warn('a message did not reach the gateway', { ...outcome });
+      logger.warn(`a message did not reach the ${link.farSide}`, { ...outcome });
       return;
     }
   }
 }
 
 /** 404 is the server's word for a session that it does not know (MCP 2025-11-25, transports). */
-function isSessionGone(outcome: Outcome, session: LegacySession | undefined): boolean {
-  return session?.headers.sessionId !== undefined && outcome.kind === 'http-error' && outcome.status === 404;
+function isSessionGone(outcome: Outcome, session: Session | undefined): boolean {
+  if (session?.headers.sessionId === undefined) return false;
+  return outcome.kind === 'session-gone' || (outcome.kind === 'http-error' && outcome.status === 404);
 }
 
 const isBroken = (outcome: Outcome) =>

@@ -1,9 +1,14 @@
 import { Console } from 'node:console';
 import { type Clock, type Logger, systemClock } from '@k8s-gpu-mcp/core';
 import { directRoute } from './direct-route.ts';
+import { ExecLink } from './exec-link.ts';
+import { execRoute } from './exec-route.ts';
+import { readGatewayCa } from './gateway-ca.ts';
 import { GatewayLink } from './gateway-link.ts';
 import type { GatewayRoute } from './gateway-route.ts';
 import { HostConnection } from './host-connection.ts';
+import { HttpLink } from './http-link.ts';
+import type { Link } from './link.ts';
 import { createLogger } from './log.ts';
 import { type BridgeOptions, parseCommandLine, usageExitCode } from './options.ts';
 import { portForwardRoute } from './port-forward.ts';
@@ -13,11 +18,12 @@ import { bridgeVersion } from './version.ts';
 
 /** What clients of this protocol send at most; the gateway takes no more either. */
 const maxHostMessageBytes = 4 * 1024 * 1024;
-const maxGatewayMessageBytes = 16 * 1024 * 1024;
+const maxFarMessageBytes = 16 * 1024 * 1024;
 const maxUnreadBytes = 16 * 1024 * 1024;
 /** What is in flight when the host closes may finish within this; with telling the gateway it stays within two seconds. */
 const graceMilliseconds = 1_000;
 const longestCloseMilliseconds = 1_700;
+const longestUnlinkMilliseconds = 500;
 
 /** The whole program. Resolves with the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -35,14 +41,8 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 async function serve(options: BridgeOptions, logger: Logger, clock: Clock): Promise<void> {
-  const token = tokenSource(options);
-  const hasToken = options.token !== undefined || options.tokenFile !== undefined;
-  if (hasToken && options.gatewayUrl?.protocol === 'http:' && !isLoopback(options.gatewayUrl))
-    logger.warn('the token goes over the network unencrypted: use https', {
-      gateway: options.gatewayUrl.origin,
-    });
-  const route = chooseRoute(options, logger, clock);
-  const link = new GatewayLink({ route, token, maxMessageBytes: maxGatewayMessageBytes, clock, logger });
+  const { link, ...credentials } =
+    options.via === 'exec' ? toAgent(options, logger, clock) : toGateway(options, logger, clock);
   const host = new HostConnection({
     input: process.stdin,
     output: process.stdout,
@@ -53,7 +53,7 @@ async function serve(options: BridgeOptions, logger: Logger, clock: Clock): Prom
   const relay = new Relay({
     link,
     send: (message) => host.send(message),
-    hasToken: () => hasToken,
+    ...credentials,
     clock,
     logger,
   });
@@ -67,19 +67,73 @@ async function serve(options: BridgeOptions, logger: Logger, clock: Clock): Prom
   const reason = await ended;
   logger.info('bridge: closing', { reason });
   await within(longestCloseMilliseconds, relay.close(graceMilliseconds), clock);
-  await within(200, Promise.all([host.flush(), link.close()]), clock);
+  await within(longestUnlinkMilliseconds, Promise.all([host.flush(), link.close()]), clock);
 }
 
-function chooseRoute(options: BridgeOptions, logger: Logger, clock: Clock): GatewayRoute {
-  if (options.gatewayUrl !== undefined) return directRoute(options.gatewayUrl);
+interface FarSide {
+  readonly link: Link;
+  readonly hasToken: () => boolean;
+  readonly tokenProblem: () => string | undefined;
+}
+
+function toGateway(options: BridgeOptions, logger: Logger, clock: Clock): FarSide {
+  const hasToken = options.token !== undefined || options.tokenFile !== undefined;
+  if (hasToken && options.gatewayUrl?.protocol === 'http:' && !isLoopback(options.gatewayUrl))
+    logger.warn('the token goes over the network unencrypted: use https', {
+      gateway: options.gatewayUrl.origin,
+    });
+  const gatewayLink = new GatewayLink({
+    route: gatewayRoute(options, !hasToken, logger, clock),
+    token: tokenSource(options),
+    maxMessageBytes: maxFarMessageBytes,
+    clock,
+    logger,
+  });
+  return {
+    link: new HttpLink({ link: gatewayLink, logger }),
+    hasToken: () => hasToken || gatewayLink.hasRouteToken,
+    tokenProblem: () => gatewayLink.tokenProblem,
+  };
+}
+
+function gatewayRoute(
+  options: BridgeOptions,
+  readsTokenSecret: boolean,
+  logger: Logger,
+  clock: Clock,
+): GatewayRoute {
+  const { gatewayCa, gatewayUrl } = options;
+  const ca = gatewayCa === undefined ? undefined : () => readGatewayCa(gatewayCa);
+  if (gatewayUrl !== undefined)
+    return directRoute(gatewayUrl, ca && gatewayUrl.protocol === 'https:' ? () => ({ ca: ca() }) : undefined);
   return portForwardRoute({
-    // Loaded when it is needed: nobody who names the gateway waits for a Kubernetes client.
-    openCluster: async () => (await import('./cluster-access.ts')).openCluster(options),
+    openCluster: () => openCluster(options),
     query: options,
+    readsTokenSecret,
+    gatewayCa: ca,
     clock,
     logger,
   });
 }
+
+function toAgent(options: BridgeOptions, logger: Logger, clock: Clock): FarSide {
+  const { execCommand: command, logLevel } = options;
+  const link = new ExecLink({
+    route: execRoute({ openCluster: () => openCluster(options), query: options, command, logger }),
+    command,
+    maxMessageBytes: maxFarMessageBytes,
+    onRemoteLog: (line) => {
+      if (logLevel !== 'silent') process.stderr.write(`${line}\n`);
+    },
+    clock,
+    logger,
+  });
+  return { link, hasToken: () => false, tokenProblem: () => undefined };
+}
+
+/** Loaded when it is needed: nobody who names the gateway waits for a Kubernetes client. */
+const openCluster = async (options: BridgeOptions) =>
+  (await import('./cluster-access.ts')).openCluster(options);
 
 const isLoopback = ({ hostname }: URL) =>
   hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);

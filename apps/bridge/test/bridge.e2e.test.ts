@@ -116,23 +116,28 @@ describe('clients through the bridge', () => {
 });
 
 describe('a gateway that goes away', () => {
-  it('is waited for at the first message', async () => {
+  it('is waited for when it was there before', async () => {
     const port = await freePort();
-    const bridge = bridgeTo(port);
-    bridge.send(initialize(1), modern('m', 'server/discover'));
-    await bridge.logged('the way to the gateway is open');
+    const first = keep(await startGateway(port));
+    const bridge = await legacyBridge(port);
+    await stop(first);
+    bridge.send(initialize(3), modern('m', 'server/discover'));
     keep(await startGateway(port));
-    expect(await bridge.answerTo(1)).toHaveProperty('result.serverInfo');
+    expect(await bridge.answerTo(3)).toHaveProperty('result.serverInfo');
     expect(await bridge.answerTo('m')).toHaveProperty('result.supportedVersions');
   });
 
-  it('says so when it does not come', async () => {
-    const bridge = bridgeTo(await freePort());
+  it('was never there: says so at once, and a later message finds it', async () => {
+    const port = await freePort();
+    const bridge = bridgeTo(port);
     bridge.send(initialize(1));
     expect(await bridge.answerTo(1)).toHaveProperty(
       'error.message',
       expect.stringContaining('was not sent. Nothing answers at'),
     );
+    keep(await startGateway(port));
+    bridge.send(initialize(2));
+    expect(await bridge.answerTo(2)).toHaveProperty('result.serverInfo');
   });
 
   it.each(['legacy', 'modern'] as const)(

@@ -3,15 +3,8 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { type FakeExec, FakeExecs, type WebSocket } from './fake-exec.ts';
 
-/** What is used of the `ws` package, which has no types of its own. */
-interface WebSocket {
-  on(event: 'message', listener: (data: Buffer) => void): unknown;
-  on(event: 'close' | 'error', listener: () => void): unknown;
-  send(data: Buffer): void;
-  close(): void;
-  terminate(): void;
-}
 interface WebSocketServer {
   handleUpgrade(
     request: IncomingMessage,
@@ -31,18 +24,37 @@ export interface FakePod {
   /** On this machine; what the pod's port leads to. */
   readonly localPort: number;
   isReady: boolean;
+  isTerminating?: boolean;
+  readonly node?: string;
+  /** The first one is named "gateway" by default. */
+  readonly containers?: readonly string[];
+  readonly exec?: FakeExec;
+}
+export interface FakeSecret {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly data: Record<string, string>;
 }
 export interface FakeService {
   readonly namespace: string;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly selector: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly port?: Readonly<Record<string, string>>;
 }
 
 export interface FakeApiServer {
   readonly url: string;
   readonly services: FakeService[];
   readonly pods: FakePod[];
+  readonly secrets: FakeSecret[];
+  readonly execs: FakeExecs;
+  /** Of the WebSocket, best first. A server before Kubernetes 1.30 lacks v5. */
+  protocols: readonly string[];
+  /** Given: every other bearer token is answered with 401. */
+  acceptedToken: string | undefined;
   /** Method and path of every request. */
   readonly requests: string[];
   /** Status for every request whose path contains the text. */
@@ -64,20 +76,38 @@ export async function startFakeApiServer(): Promise<FakeApiServer> {
   const pods: FakePod[] = [];
   const requests: string[] = [];
   const refusals = new Map<string, number>();
+  const secrets: FakeSecret[] = [];
+  const execs = new FakeExecs();
   const forwards = new Set<WebSocket>();
-  const refusalOf = (path: string) => [...refusals].find(([part]) => path.includes(part))?.[1];
+  const state: Pick<FakeApiServer, 'protocols' | 'acceptedToken'> = {
+    protocols: ['v5.channel.k8s.io', 'v4.channel.k8s.io'],
+    acceptedToken: undefined,
+  };
+  const refusalOf = (path: string, { headers }: IncomingMessage) =>
+    state.acceptedToken !== undefined && headers.authorization !== `Bearer ${state.acceptedToken}`
+      ? 401
+      : [...refusals].find(([part]) => path.includes(part))?.[1];
 
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://fake');
     requests.push(`${request.method} ${url.pathname}`);
     const answer = (status: number, body: unknown) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-    const refusal = refusalOf(url.pathname);
+    const refusal = refusalOf(url.pathname, request);
     if (refusal !== undefined) return answer(refusal, { kind: 'Status', code: refusal });
+    const discovery = discoveries[url.pathname];
+    if (discovery !== undefined) return answer(200, discovery);
     const [, namespace, kind, name] =
-      /^\/api\/v1(?:\/namespaces\/([^/]+))?\/(services|pods)(?:\/([^/]+))?$/.exec(url.pathname) ?? [];
+      /^\/api\/v1(?:\/namespaces\/([^/]+))?\/(services|pods|secrets)(?:\/([^/]+))?$/.exec(url.pathname) ?? [];
     const selector = (url.searchParams.get('labelSelector') ?? '').split(',').filter(Boolean);
-    const objects = (kind === 'pods' ? pods.map(podObject) : services.map(serviceObject)).filter(
+    const [, node] = /^spec.nodeName=(.*)$/.exec(url.searchParams.get('fieldSelector') ?? '') ?? [];
+    const all: readonly FakeObject[] =
+      kind === 'pods'
+        ? pods.filter((pod) => node === undefined || pod.node === node).map(podObject)
+        : kind === 'secrets'
+          ? secrets.map(secretObject)
+          : services.map(serviceObject);
+    const objects = all.filter(
       ({ metadata }) =>
         (namespace === undefined || metadata.namespace === namespace) &&
         (name === undefined || metadata.name === name) &&
@@ -89,20 +119,25 @@ export async function startFakeApiServer(): Promise<FakeApiServer> {
   const webSockets = new ws.WebSocketServer({
     noServer: true,
     handleProtocols: (offered: ReadonlySet<string>) =>
-      offered.has('v4.channel.k8s.io') && 'v4.channel.k8s.io',
+      state.protocols.find((protocol) => offered.has(protocol)) ?? false,
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const url = new URL(request.url ?? '/', 'http://fake');
-    requests.push(`FORWARD ${url.pathname}`);
-    const [, namespace, name] =
-      /^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)\/portforward$/.exec(url.pathname) ?? [];
+    const [, namespace, name, verb] =
+      /^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)\/(portforward|exec)$/.exec(url.pathname) ?? [];
+    requests.push(`${verb === 'exec' ? 'EXEC' : 'FORWARD'} ${url.pathname}`);
     const pod = pods.find((each) => each.namespace === namespace && each.name === name);
-    const status = refusalOf(url.pathname) ?? (pod === undefined ? 404 : undefined);
+    const status = refusalOf(url.pathname, request) ?? (pod === undefined ? 404 : undefined);
     if (status !== undefined || pod === undefined) {
       socket.end(`HTTP/1.1 ${status} no\r\nContent-Length: 0\r\n\r\n`);
       return;
     }
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      if (verb === 'exec') {
+        webSocket.on('error', () => {});
+        if (pod.exec === undefined || url.searchParams.get('tty') === 'true') return webSocket.close();
+        return execs.join(webSocket, pod.exec, url.searchParams.getAll('command'));
+      }
       forwards.add(webSocket);
       webSocket.on('close', () => forwards.delete(webSocket));
       webSocket.on('error', () => {});
@@ -113,10 +148,12 @@ export async function startFakeApiServer(): Promise<FakeApiServer> {
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
-  return {
+  return Object.assign(state, {
     url: `http://127.0.0.1:${address.port}`,
     services,
     pods,
+    secrets,
+    execs,
     requests,
     refusals,
     killForwards: () => {
@@ -124,12 +161,14 @@ export async function startFakeApiServer(): Promise<FakeApiServer> {
     },
     openForwards: () => forwards.size,
     async close() {
+      execs.cut();
+      execs.killPods();
       for (const each of forwards) each.terminate();
       server.closeAllConnections();
       server.close();
       await once(server, 'close');
     },
-  };
+  });
 }
 
 function join(webSocket: WebSocket, pod: FakePod, port: number): void {
@@ -153,13 +192,65 @@ function join(webSocket: WebSocket, pod: FakePod, port: number): void {
   webSocket.on('close', () => inside.destroy());
 }
 
-const serviceObject = ({ namespace, name, labels, selector }: FakeService) => ({
-  metadata: { namespace, name, labels },
-  spec: { selector, ports: [{ name: 'http', port: 80, targetPort: 'mcp' }] },
+interface FakeObject {
+  readonly metadata: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly labels: Readonly<Record<string, string>>;
+  };
+}
+
+const serviceObject = ({ namespace, name, labels, selector, annotations, port }: FakeService) => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { namespace, name, labels, annotations },
+  spec: { selector, ports: [{ name: 'http', port: 80, targetPort: 'mcp', ...port }] },
 });
 
-const podObject = ({ namespace, name, labels, isReady }: FakePod) => ({
+const secretObject = ({ namespace, name, labels, data }: FakeSecret) => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
   metadata: { namespace, name, labels },
-  spec: { containers: [{ name: 'gateway', ports: [{ name: 'mcp', containerPort }] }] },
-  status: { conditions: [{ type: 'Ready', status: isReady ? 'True' : 'False' }] },
+  data: Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
+  ),
 });
+
+const podObject = (pod: FakePod) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: {
+    namespace: pod.namespace,
+    name: pod.name,
+    labels: pod.labels,
+    ...(pod.isTerminating ? { deletionTimestamp: '2026-01-01T00:00:00Z' } : {}),
+  },
+  spec: {
+    nodeName: pod.node,
+    containers: (pod.containers ?? ['gateway']).map((name) => ({
+      name,
+      ports: [{ name: 'mcp', containerPort }],
+    })),
+  },
+  status: { phase: 'Running', conditions: [{ type: 'Ready', status: pod.isReady ? 'True' : 'False' }] },
+});
+
+/** What kubectl asks first: which kinds there are. */
+const discoveries: Readonly<Record<string, unknown>> = {
+  '/api': { kind: 'APIVersions', versions: ['v1'] },
+  '/apis': { kind: 'APIGroupList', apiVersion: 'v1', groups: [] },
+  '/api/v1': {
+    kind: 'APIResourceList',
+    groupVersion: 'v1',
+    resources: [
+      { name: 'pods', singularName: 'pod', namespaced: true, kind: 'Pod', verbs: ['get', 'list'] },
+      {
+        name: 'pods/exec',
+        singularName: '',
+        namespaced: true,
+        kind: 'PodExecOptions',
+        verbs: ['get', 'create'],
+      },
+    ],
+  },
+};

@@ -1,11 +1,12 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 /** The programs as users run them. */
 export const bridgeBin = fileURLToPath(new URL('../bin/k8s-gpu-mcp-bridge.js', import.meta.url));
-const agentBin = fileURLToPath(new URL('../../agent/bin/k8s-gpu-mcp-server.js', import.meta.url));
+export const agentBin = fileURLToPath(new URL('../../agent/bin/k8s-gpu-mcp-server.js', import.meta.url));
 
 const ignored = /^(?:NODE_EXTRA_CA_CERTS|NO_COLOR|FORCE_COLOR|KUBECONFIG|K8S_GPU_MCP_.*)$/;
 
@@ -59,11 +60,15 @@ function start(bin: string, args: readonly string[], env: Readonly<Record<string
       await Promise.race([once(child[stream], 'data'), once(child[stream], 'end')]);
     }
   };
-  const messages = () =>
-    stdout
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line) as Message);
+  const parsed: Message[] = [];
+  let parsedTo = 0;
+  const messages = () => {
+    for (let end = stdout.indexOf('\n', parsedTo); end !== -1; end = stdout.indexOf('\n', parsedTo)) {
+      parsed.push(JSON.parse(stdout.slice(parsedTo, end)) as Message);
+      parsedTo = end + 1;
+    }
+    return [...parsed];
+  };
   const message = async (passes: (message: Message) => boolean) => {
     await until(() => messages().some(passes), 'stdout');
     return messages().find(passes) ?? {};
@@ -105,6 +110,26 @@ export async function freePort(): Promise<number> {
   await once(server, 'close');
   if (address === null || typeof address === 'string') throw new Error('no port');
   return address.port;
+}
+
+/** A kubeconfig as JSON, which is YAML too. */
+export const kubeconfigOf = (server: string, user: Message = { token: 't' }): string =>
+  JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'test',
+    clusters: [{ name: 'c', cluster: { server, 'insecure-skip-tls-verify': true } }],
+    users: [{ name: 'u', user }],
+    contexts: [{ name: 'test', context: { cluster: 'c', user: 'u', namespace: 'mine' } }],
+  });
+
+/** Processes whose command line holds the text, this one left out. */
+export async function processesWith(text: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+  const lines = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
+  );
+  return pids.flatMap((pid, index) => (lines[index]?.includes(text) === true ? [Number(pid)] : []));
 }
 
 export const request = (id: number | string, method: string, params: Message = {}) => ({

@@ -41,8 +41,44 @@ describe('resolveConfig', () => {
     ['--namespace needs --directory kubernetes', { agentsFile: ['f'], namespace: ['gpu'] }],
     ['--tls-cert and --tls-key go together', { tlsKeyFile: ['key.pem'] }],
     ['--agent-token-file needs --agent-daemonset', { agentTokenFile: ['token'] }],
-    ['operator is not built yet', { mode: ['operator'] }],
     ['is not a duration', { deadlineMilliseconds: ['soon'] }],
+  ])('refuses: %s', (message, flags) => {
+    expect(() => resolve(flags)).toThrow(UsageError);
+    expect(() => resolve(flags)).toThrow(message);
+  });
+});
+
+describe('operator mode', () => {
+  const complete: GivenFlags = {
+    mode: ['operator'],
+    agents: ['a=http://10.0.0.1:8080'],
+    operatorTokenFile: ['operator'],
+    agentOperatorTokenFile: ['agent-operator'],
+  };
+
+  it('is taken with both operator tokens', () => {
+    expect(resolve(complete)).toMatchObject({
+      mode: 'operator',
+      operatorTokenFile: 'operator',
+      agentOperatorTokenFile: 'agent-operator',
+    });
+  });
+
+  const without = (...names: readonly (keyof GivenFlags)[]): GivenFlags =>
+    Object.fromEntries(Object.entries(complete).filter(([name]) => !names.some((each) => each === name)));
+
+  it.each<[string, GivenFlags]>([
+    ['needs --operator-token-file', without('operatorTokenFile')],
+    ['needs --agent-operator-token-file', without('agentOperatorTokenFile')],
+    ['needs --agent-daemonset', without('agents')],
+    ['--allow-unauthenticated exclude each other', { ...complete, allowUnauthenticated: ['true'] }],
+    ['--operator-token-file and --auth-token-file must be two', { ...complete, authTokenFile: ['operator'] }],
+    [
+      '--agent-operator-token-file and --agent-token-file must be two',
+      { ...complete, agentTokenFile: ['agent-operator'] },
+    ],
+    ['--agent-operator-token-file needs --mode operator', without('mode')],
+    ['--operator-token-file needs --mode operator', without('mode', 'agentOperatorTokenFile')],
   ])('refuses: %s', (message, flags) => {
     expect(() => resolve(flags)).toThrow(UsageError);
     expect(() => resolve(flags)).toThrow(message);

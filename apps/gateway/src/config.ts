@@ -34,12 +34,37 @@ export function resolveConfig(
   checkNeeds(
     optionTable,
     origins,
-    { http: true, kubernetes: directory === 'kubernetes' },
-    { http: '', kubernetes: 'needs --directory kubernetes' },
+    { http: true, kubernetes: directory === 'kubernetes', operator: values.mode === 'operator' },
+    { http: '', kubernetes: 'needs --directory kubernetes', operator: 'needs --mode operator' },
   );
   if ((values.tlsCertificateFile === undefined) !== (values.tlsKeyFile === undefined))
     throw new UsageError('--tls-cert and --tls-key go together');
   if (directory === 'kubernetes' && values.agentTokenFile !== undefined && values.daemonSet === undefined)
     throw new UsageError('--agent-token-file needs --agent-daemonset: without it no pod is sent the token');
-  return { ...values, directory };
+  const config = { ...values, directory };
+  if (config.mode === 'operator') checkOperator(config);
+  return config;
+}
+
+/** Whoever can change things must be known, here and at the agents, and must not be let in by a token for reading. */
+function checkOperator(config: GatewayConfig): void {
+  if (config.allowUnauthenticated)
+    throw new UsageError('--mode operator and --allow-unauthenticated exclude each other');
+  const { operatorTokenFile: ofCallers, agentOperatorTokenFile: forAgents } = config;
+  if (ofCallers === undefined)
+    throw new UsageError('--mode operator needs --operator-token-file: the token of callers that may act');
+  if (forAgents === undefined)
+    throw new UsageError(
+      '--mode operator needs --agent-operator-token-file: the operator token of the agents',
+    );
+  if (config.directory === 'kubernetes' && config.daemonSet === undefined)
+    throw new UsageError(
+      '--mode operator needs --agent-daemonset: without it no pod is sent the operator token',
+    );
+  if (ofCallers === config.authTokenFile)
+    throw new UsageError('--operator-token-file and --auth-token-file must be two files with two tokens');
+  if (forAgents === config.agentTokenFile)
+    throw new UsageError(
+      '--agent-operator-token-file and --agent-token-file must be two files with two tokens',
+    );
 }

@@ -15,7 +15,7 @@ import {
 
 export const commandNames = ['serve', 'version'] as const;
 export type CommandName = (typeof commandNames)[number];
-type Need = 'http' | 'kubernetes';
+type Need = 'http' | 'kubernetes' | 'operator';
 
 const serveOnly: readonly CommandName[] = ['serve'];
 const option = <T>(
@@ -96,8 +96,8 @@ export const optionTable = {
     value: 'NAME',
     parse: single(text()),
     fallback: undefined,
-    fallbackText: 'none: no pod is sent the token',
-    description: 'DaemonSet whose pods may be sent the token of --agent-token-file',
+    fallbackText: 'none: no pod is sent a token',
+    description: 'DaemonSet whose pods may be sent the tokens for agents',
     needs: 'kubernetes',
   }),
   agentPort: option({
@@ -140,6 +140,14 @@ export const optionTable = {
     fallback: undefined,
     description: 'Bearer token for agents; re-read when it changes',
   }),
+  agentOperatorTokenFile: option<string | undefined>({
+    flag: 'agent-operator-token-file',
+    value: 'FILE',
+    parse: single(file()),
+    fallback: undefined,
+    description: 'Bearer token for agents in operator mode, sent with operator tools only',
+    needs: 'operator',
+  }),
   agentCaFile: option<string | undefined>({
     flag: 'agent-ca',
     value: 'FILE',
@@ -148,12 +156,21 @@ export const optionTable = {
     fallbackText: "the system's",
     description: "Authorities (PEM) that agents' certificates may come from",
   }),
-  mode: option({
+  mode: option<'read-only' | 'operator'>({
     flag: 'mode',
     value: 'MODE',
-    parse: single(oneOf(['read-only'], { planned: ['operator'] })),
-    fallback: 'read-only' as const,
-    description: 'What tools may do',
+    parse: single(oneOf(['read-only', 'operator'])),
+    fallback: 'read-only',
+    description:
+      'What tools may do: read-only, or operator, which can end processes and reset GPUs of one node',
+  }),
+  operatorTokenFile: option<string | undefined>({
+    flag: 'operator-token-file',
+    value: 'FILE',
+    parse: single(file()),
+    fallback: undefined,
+    description: 'Bearer token of callers that may change things; another one than for reading',
+    needs: 'operator',
   }),
   deadlineMilliseconds: option({
     flag: 'deadline',

@@ -1,11 +1,25 @@
-import { type GpuTool, registerGpuTools } from '@k8s-gpu-mcp/core';
+import {
+  type GpuPrompt,
+  type GpuResource,
+  type GpuTool,
+  type ResourceChanges,
+  registerGpuPrompts,
+  registerGpuResources,
+  registerGpuTools,
+  registerResourceSubscriptions,
+} from '@k8s-gpu-mcp/core';
 import type { Readiness } from '@k8s-gpu-mcp/transport-http';
-import { McpServer, type McpServerFactory } from '@modelcontextprotocol/server';
+import {
+  McpServer,
+  type McpServerFactory,
+  ResourceNotFoundError,
+  ResourceTemplate,
+} from '@modelcontextprotocol/server';
 import type { NodeDirectory } from './ports/node-directory.ts';
 import { programName } from './version.ts';
 
-/** Whose token it is. */
-export const principal = 'reader';
+/** Who can call: whose token it was. */
+export const principals = { reader: 'reader', operator: 'operator' } as const;
 
 /** How the tools work together; each tool describes itself. */
 const instructions = [
@@ -18,17 +32,39 @@ const instructions = [
 
 export interface ServerParts {
   readonly tools: readonly GpuTool[];
+  /** Registered only for callers that may change something. */
+  readonly operatorTools: readonly GpuTool[];
+  readonly resources: readonly GpuResource[];
+  /** When a resource has changed. */
+  readonly resourceChanges: ResourceChanges;
+  readonly prompts: readonly GpuPrompt[];
   readonly version: string;
 }
 
 /** Makes a server object per connection or request. What is costly is made once per process. */
-export function createServerFactory({ tools, version }: ServerParts): McpServerFactory {
+export function createServerFactory({
+  tools,
+  operatorTools,
+  resources,
+  resourceChanges,
+  prompts,
+  version,
+}: ServerParts): McpServerFactory {
+  const host = {
+    ResourceTemplate,
+    notFound: (uri: string, message: string) => new ResourceNotFoundError(uri, message),
+  };
   return ({ authInfo }) => {
     const server = new McpServer(
       { name: programName, title: 'GPU diagnostics of a cluster', version },
       { instructions },
     );
-    registerGpuTools(server, tools, { caller: authInfo?.clientId ?? 'anyone' });
+    const caller = authInfo?.clientId ?? 'anyone';
+    const mayOperate = caller === principals.operator;
+    registerGpuTools(server, mayOperate ? [...tools, ...operatorTools] : tools, { caller });
+    registerGpuResources(server, resources, host);
+    registerResourceSubscriptions(server.server, resources, resourceChanges, host);
+    registerGpuPrompts(server, prompts);
     return server;
   };
 }

@@ -12,9 +12,26 @@ export { clusterRules } from './cluster/allocatable-rules.ts';
 export { type Allocation, allocationOf, type DeviceShare, type PodAllocation } from './cluster/allocation.ts';
 export { type DevicePluginFacts, devicePluginFacts } from './cluster/device-plugin.ts';
 export { type OwnerLookup, ownerOf } from './cluster/owner.ts';
-export { podDemand } from './cluster/pod-demand.ts';
-export { type PodOfProcess, podOfProcess } from './cluster/process-pod.ts';
+export { hasEnded, podDemand } from './cluster/pod-demand.ts';
+export {
+  normalizedId as normalizedContainerId,
+  normalizedUid as normalizedPodUid,
+  type PodOfProcess,
+  podOfProcess,
+} from './cluster/process-pod.ts';
 export { type TerminationCause, type TerminationFact, terminationCause } from './cluster/termination.ts';
+export {
+  explainWorkload,
+  type WorkloadExplanation,
+  type WorkloadHypothesis,
+} from './cluster/workload-failure.ts';
+export type {
+  AgentDiagnosis,
+  PodEnd,
+  WorkloadFacts,
+  WorkloadNodeFacts,
+} from './cluster/workload-failure-facts.ts';
+export { type WorkloadCause, workloadCauses, workloadRules } from './cluster/workload-failure-rules.ts';
 // Diagnosis
 export { type CapabilityTier, capabilityTiers } from './diagnosis/capability-tier.ts';
 export { type ComparisonMetric, comparisonMetrics } from './diagnosis/comparison-metrics.ts';
@@ -56,6 +73,7 @@ export * from './domain/readings/utilization.ts';
 export * from './domain/verdict.ts';
 export * from './errors.ts';
 // Live events
+export { type FeedSnapshot, NodeEventFeed, type NodeEventFeedOptions } from './events/event-feed.ts';
 export {
   type GpuEventSources,
   type MergeOptions,
@@ -95,13 +113,24 @@ export type * from './ports/recorded-evidence.ts';
 export type * from './ports/recorder-store.ts';
 export * from './ports/runtime.ts';
 export { gpuPrompts, type McpPromptServer, registerGpuPrompts } from './prompts/gpu-prompts.ts';
-export type { GpuPrompt } from './prompts/prompt.ts';
+export { call as promptCall, type GpuPrompt, script as promptScript } from './prompts/prompt.ts';
 // Flight recorder
 export { FlightRecorder, type RecorderStatus } from './recorder/flight-recorder.ts';
 export { type RecorderOptions, recorderBytes, recorderOptions } from './recorder/options.ts';
 export { type RecordedSeries, type RecordedSeriesId, recordedSeries } from './recorder/series.ts';
+export { asked as resourceAnswer, gpuIds, readGpu } from './resources/gpu-resource.ts';
 export { createGpuResources, type GpuResource, type GpuResourceOptions } from './resources/gpu-resources.ts';
 export { type McpResourceServer, type ResourceHost, registerGpuResources } from './resources/register.ts';
+export {
+  createResourceChanges,
+  type ResourceChanges,
+  type ResourceChangesOptions,
+} from './resources/resource-changes.ts';
+export {
+  type McpSubscriptionServer,
+  registerResourceSubscriptions,
+  type SubscriptionHost,
+} from './resources/subscriptions.ts';
 // Writing an adapter
 export { gpuSectionLeaves, makeSample, type PartialReadings } from './sample.ts';
 export { type GpuSelector, parseGpuSelector, resolveGpu } from './selector.ts';
@@ -110,15 +139,35 @@ export {
   type ClusterToolOptions,
   type ClusterToolPorts,
   createClusterTools,
+  createWorkloadTools,
+  workloadToolNames,
 } from './tools/cluster/create-cluster-tools.ts';
+export {
+  type AgentAnswers,
+  type GatherOptions,
+  gatherWorkload,
+  type WorkloadEvidence,
+  type WorkloadNodeEvidence,
+} from './tools/cluster/gather-workload.ts';
 export {
   createNodeAllocationTool,
   type NodeAllocationOptions,
   type NodeAllocationPorts,
 } from './tools/cluster/node-device-allocation.ts';
+export {
+  findWorkload,
+  parseWorkload,
+  type WorkloadQuestion,
+  type WorkloadSubject,
+  workloadArguments,
+} from './tools/cluster/workload-subject.ts';
 // Tools, resources and prompts
 export { createGpuTools, type GpuToolOptions, type GpuToolPorts } from './tools/create-gpu-tools.ts';
-export { describeGpuTools, type GpuToolDescription } from './tools/describe-gpu-tools.ts';
+export {
+  describeGpuTools,
+  describeOperatorTools,
+  type GpuToolDescription,
+} from './tools/describe-gpu-tools.ts';
 export {
   createOperatorTools,
   type OperatorOptions,

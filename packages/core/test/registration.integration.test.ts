@@ -183,10 +183,17 @@ describe.each(hostNames)('%s: resources', (host) => {
   test('are listed', async () => {
     const client = await connect(host);
     expect(await client.listResources()).toMatchObject({
-      resources: [{ uri: 'gpu://gpu-node-7/inventory', name: 'gpu-inventory', mimeType: 'application/json' }],
+      resources: [
+        { uri: 'gpu://gpu-node-7/inventory', name: 'gpu-inventory', mimeType: 'application/json' },
+        { uri: 'gpu://gpu-node-7/health', name: 'gpu-health' },
+        { uri: 'gpu://gpu-node-7/xid', name: 'gpu-xid' },
+      ],
     });
     expect(await client.listResourceTemplates()).toMatchObject({
-      resourceTemplates: [{ uriTemplate: 'gpu://catalog/xid/{code}', name: 'xid-catalog' }],
+      resourceTemplates: [
+        { uriTemplate: 'gpu://gpu-node-7/gpus/{id}', name: 'gpu' },
+        { uriTemplate: 'gpu://catalog/xid/{code}', name: 'xid-catalog' },
+      ],
     });
   });
 
@@ -199,6 +206,8 @@ describe.each(hostNames)('%s: resources', (host) => {
     };
     expect(await read('gpu://gpu-node-7/inventory')).toMatchObject({ gpuCount: 8 });
     expect(await read('gpu://catalog/xid/79')).toMatchObject({ code: 79 });
+    expect(await read('gpu://gpu-node-7/gpus/3')).toMatchObject({ gpu: { index: 3 } });
+    expect(await read('gpu://gpu-node-7/health')).toMatchObject({ verdict: expect.any(String) });
   });
 
   test.each(['gpu://catalog/xid/99999', 'gpu://catalog/xid/seventy-nine'])(

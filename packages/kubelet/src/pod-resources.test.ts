@@ -2,19 +2,11 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server as NetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  type handleUnaryCall,
-  Server,
-  ServerCredentials,
-  type ServiceDefinition,
-  type StatusObject,
-  status,
-} from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type AllocatableResponse, allocatableMethod, type ListResponse, listMethod } from './messages.ts';
+import { type FakeKubelet, startFakeKubelet } from '../test/fake-kubelet.ts';
+import { listMethod } from './messages.ts';
 import { createPodResources } from './pod-resources.ts';
-
-// A gRPC server on a socket, as the kubelet is one: what is checked goes over the wire.
 
 let folder = '';
 const closers: (() => void)[] = [];
@@ -26,47 +18,10 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-type Reply<T> = T | { readonly code: status } | 'silence';
-interface Kubelet {
-  readonly list?: Reply<ListResponse | Buffer>;
-  readonly allocatable?: Reply<AllocatableResponse>;
-}
-
-const empty = { podResources: [] };
-
 /** The socket of a kubelet that answers so. */
-async function kubelet({ list = empty, allocatable = { devices: [] } }: Kubelet = {}): Promise<string> {
-  const server = new Server();
-  const service = (name: string, encode: (value: never) => Buffer, path: string): ServiceDefinition => ({
-    [name]: {
-      path,
-      requestStream: false,
-      responseStream: false,
-      requestSerialize: () => Buffer.alloc(0),
-      requestDeserialize: () => ({}),
-      responseSerialize: (value) => (Buffer.isBuffer(value) ? value : encode(value as never)),
-      responseDeserialize: (bytes) => bytes,
-    },
-  });
-  const replying =
-    (reply: Reply<unknown>): handleUnaryCall<unknown, unknown> =>
-    (_call, done) => {
-      if (reply === 'silence') return;
-      if (typeof reply === 'object' && reply !== null && 'code' in reply)
-        done(reply as Partial<StatusObject>);
-      else done(null, reply);
-    };
-  server.addService(service('List', listMethod.encode, listMethod.path), { List: replying(list) });
-  server.addService(service('Allocatable', allocatableMethod.encode, allocatableMethod.path), {
-    Allocatable: replying(allocatable),
-  });
-  const socket = join(folder, 'kubelet.sock');
-  await new Promise<void>((resolve, reject) => {
-    server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) =>
-      error ? reject(error) : resolve(),
-    );
-  });
-  closers.push(() => server.forceShutdown());
+async function kubelet(answers: FakeKubelet = {}): Promise<string> {
+  const { socket, close } = await startFakeKubelet(folder, answers);
+  closers.push(close);
   return socket;
 }
 

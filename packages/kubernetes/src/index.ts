@@ -1,3 +1,9 @@
+export {
+  createKubernetesCluster,
+  type KubernetesClusterLimits,
+  type KubernetesClusterOptions,
+} from './cluster/create-kubernetes-cluster.ts';
+export type { OwnerResolverLimits } from './cluster/owner-resolver.ts';
 export { type ConnectOptions, connectKubernetes } from './connect.ts';
 export { createHttpApi, type HttpApiLimits, type HttpApiOptions } from './http-api.ts';
 export type { Authorize } from './http-request.ts';

@@ -53,6 +53,7 @@ export function createHttpApp(serverFactory: ServerFactory, options: HttpAppOpti
     maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
     requestTimeoutMilliseconds: options.requestTimeoutMilliseconds ?? DEFAULT_REQUEST_TIMEOUT_MILLISECONDS,
     maxSessions: options.maxSessions ?? 256,
+    resourceChanges: options.resourceChanges,
   });
   const metrics = new HttpMetrics({
     logger,

@@ -12,6 +12,7 @@ export {
   HttpConfigurationError,
   type Logger,
   type Readiness,
+  type ResourceChanges,
   type ServerFactory,
   type TokenFileOption,
 } from './options.ts';

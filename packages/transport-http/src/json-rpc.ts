@@ -4,6 +4,7 @@ import type { RequestId } from '@modelcontextprotocol/server';
 export const ErrorCode = {
   parseError: -32700,
   invalidRequest: -32600,
+  invalidParams: -32602,
   /** Refused before any MCP handling: authentication, Host, size. The code the SDK's transports use for this. */
   refused: -32000,
   /** A request ran into its deadline, or its session is gone. The code the SDK's transports use for this. */

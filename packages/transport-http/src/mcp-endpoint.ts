@@ -8,7 +8,8 @@ import {
 import { readJsonBody } from './body.ts';
 import { withDeadline } from './deadline.ts';
 import { ErrorCode, errorBody, errorResponse, requestsIn } from './json-rpc.ts';
-import type { Logger, ServerFactory } from './options.ts';
+import { ListenBus, listenedResources, MAX_LISTENED_RESOURCES } from './listen-bus.ts';
+import type { Logger, ResourceChanges, ServerFactory } from './options.ts';
 import { Sessions } from './sessions.ts';
 
 const BODY_REFUSALS = {
@@ -33,6 +34,7 @@ export interface McpEndpointOptions {
   readonly requestTimeoutMilliseconds: number;
   readonly maxSessions: number;
   readonly sessionIdleMilliseconds: number;
+  readonly resourceChanges: ResourceChanges | undefined;
   readonly now: () => number;
 }
 
@@ -43,16 +45,16 @@ export interface McpEndpointOptions {
 export class McpEndpoint {
   readonly sessions: Sessions;
   readonly #options: McpEndpointOptions;
+  readonly #bus: ListenBus;
   readonly #modern: ReturnType<typeof createMcpHandler>;
   #modernInFlight = 0;
 
   constructor(options: McpEndpointOptions) {
     const { serverFactory, logger } = options;
     this.#options = options;
-    this.#modern = createMcpHandler(serverFactory, {
-      legacy: 'reject',
-      onerror: (error) => logger.debug('http: protocol error', { error: error.message }),
-    });
+    const onerror = (error: Error) => logger.debug('http: protocol error', { error: error.message });
+    this.#bus = new ListenBus(options.resourceChanges, onerror);
+    this.#modern = createMcpHandler(serverFactory, { legacy: 'reject', bus: this.#bus, onerror });
     this.sessions = new Sessions({ ...options, idleMilliseconds: options.sessionIdleMilliseconds });
   }
 
@@ -97,7 +99,18 @@ export class McpEndpoint {
     const [request] = requestsIn(body);
     const serve = (signal: AbortSignal) =>
       this.#modern.fetch(withoutBody(incoming, signal), { parsedBody: body, authInfo });
-    if (request === undefined || request.method === 'subscriptions/listen') return serve(incoming.signal);
+    if (request === undefined) return serve(incoming.signal);
+    if (request.method === 'subscriptions/listen') {
+      const uris = listenedResources(body);
+      if (uris.length > MAX_LISTENED_RESOURCES)
+        return errorResponse(
+          400,
+          ErrorCode.invalidParams,
+          `Invalid params: at most ${MAX_LISTENED_RESOURCES} resources may be listened to by one request`,
+          { id: request.id },
+        );
+      return this.#bus.naming(uris, () => serve(incoming.signal));
+    }
     const { requestTimeoutMilliseconds } = this.#options;
     const message = `Request timed out after ${requestTimeoutMilliseconds} ms`;
     this.#modernInFlight += 1;

@@ -24,6 +24,15 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
+/** Where the server's resources change. */
+export interface ResourceChanges {
+  /**
+   * Tells of each change of these resources from now on, under the URI as it is given; URIs that never change are ignored. It sees to it that
+   * one URI is told of at a bounded rate. The returned function ends it.
+   */
+  onChange(listener: (uri: string) => void, uris: readonly string[]): () => void;
+}
+
 /** What `/mcp` and its neighbours do with a request. All limits have defaults. */
 export interface HttpAppOptions {
   readonly logger?: Logger;
@@ -43,6 +52,11 @@ export interface HttpAppOptions {
   readonly maxSessions?: number;
   /** A session without calls or an open stream is dropped after this. Default 30 minutes. */
   readonly sessionIdleMilliseconds?: number;
+  /**
+   * Changes that `subscriptions/listen` (2026-07-28) tells of. Asked only while somebody listens. The server objects have to offer the
+   * capability `resources.subscribe`; `resources/subscribe` of 2025-era sessions is theirs.
+   */
+  readonly resourceChanges?: ResourceChanges;
   readonly readiness?: () => Promise<Readiness>;
   /** The body of `/version`. */
   readonly version?: Readonly<Record<string, unknown>>;

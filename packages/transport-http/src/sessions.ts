@@ -3,6 +3,7 @@ import {
   type AuthInfo,
   isInitializeRequest,
   isJSONRPCErrorResponse,
+  isJSONRPCNotification,
   isJSONRPCResultResponse,
   type JSONRPCMessage,
   type RequestId,
@@ -10,6 +11,7 @@ import {
 } from '@modelcontextprotocol/server';
 import { cancelledIdsIn, ErrorCode, errorBody, errorResponse, requestsIn } from './json-rpc.ts';
 import type { Logger, ServerFactory } from './options.ts';
+import { UpdateGate, watchStream } from './update-gate.ts';
 
 /**
  * The SDK's session transport, which in addition knows its unanswered requests and can end them. A request that is
@@ -17,6 +19,7 @@ import type { Logger, ServerFactory } from './options.ts';
  */
 class SessionTransport extends WebStandardStreamableHTTPServerTransport {
   readonly #unanswered = new Map<RequestId, { readonly alone: boolean; readonly deadline: NodeJS.Timeout }>();
+  #gate: UpdateGate | undefined;
 
   get unanswered(): number {
     return this.#unanswered.size;
@@ -42,7 +45,25 @@ class SessionTransport extends WebStandardStreamableHTTPServerTransport {
   override async send(message: JSONRPCMessage, options?: { relatedRequestId?: RequestId }): Promise<void> {
     if ((isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message)) && message.id !== undefined)
       this.forget(message.id);
-    await super.send(message, options);
+    const updated = options?.relatedRequestId === undefined ? updatedResource(message) : undefined;
+    if (updated === undefined || this.#gate === undefined) await super.send(message, options);
+    else this.#gate.tell(updated);
+  }
+
+  /** A GET stream is open: changes of resources go out as fast as it is read. */
+  openGate(): UpdateGate {
+    const gate = new UpdateGate((uri) => {
+      super
+        .send({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri } })
+        .catch((error: unknown) => this.onerror?.(new Error(String(error))));
+    });
+    this.#gate = gate;
+    return gate;
+  }
+
+  /** It is not any more. */
+  closeGate(gate: UpdateGate): void {
+    if (this.#gate === gate) this.#gate = undefined;
   }
 
   forget(id: RequestId): void {
@@ -209,26 +230,15 @@ export class Sessions {
 
   #countStream(session: Session, response: Response, body: ReadableStream<Uint8Array>): Response {
     session.streams += 1;
-    let open = true;
-    const ended = () => {
-      if (open) session.streams -= 1;
-      open = false;
-      session.lastUsed = this.#options.now();
-    };
-    const reader = body.getReader();
-    const counted = new ReadableStream<Uint8Array>({
-      pull: async (controller) => {
-        const { done, value } = await reader.read();
-        if (!done) return controller.enqueue(value);
-        ended();
-        controller.close();
-      },
-      cancel: async (reason) => {
-        ended();
-        await reader.cancel(reason);
+    const gate = session.transport.openGate();
+    return watchStream(response, body, {
+      taken: () => gate.taken(),
+      ended: () => {
+        session.transport.closeGate(gate);
+        session.streams -= 1;
+        session.lastUsed = this.#options.now();
       },
     });
-    return new Response(counted, { status: response.status, headers: response.headers });
   }
 
   async #makeRoom(): Promise<boolean> {
@@ -244,6 +254,14 @@ export class Sessions {
     await first.close();
     return true;
   }
+}
+
+/** The URI of a plain notification that a resource has changed. */
+function updatedResource(message: JSONRPCMessage): string | undefined {
+  if (!isJSONRPCNotification(message) || message.method !== 'notifications/resources/updated')
+    return undefined;
+  const { uri, ...more } = message.params ?? {};
+  return typeof uri === 'string' && Object.keys(more).length === 0 ? uri : undefined;
 }
 
 function isIdle(session: Session): boolean {

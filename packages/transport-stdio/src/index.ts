@@ -1,6 +1,7 @@
 /** MCP over stdin and stdout for any server factory. */
 export {
   type Logger,
+  type ResourceChanges,
   type ServeStdioOptions,
   type StdioCloseReason,
   type StdioClosure,

@@ -9,11 +9,13 @@ import {
   serializeMessage,
   type Transport,
 } from '@modelcontextprotocol/server';
+import { ListenedResources, listensToTooMuch, MAX_LISTENED_RESOURCES } from './listened-resources.ts';
 import { type Line, MessageLines } from './message-lines.ts';
 import type { GuardedOutput } from './stdout-guard.ts';
 
 const PARSE_ERROR = -32700;
 const INVALID_REQUEST = -32600;
+const INVALID_PARAMS = -32602;
 
 export interface LineTransportOptions {
   readonly output: GuardedOutput;
@@ -33,12 +35,15 @@ export class LineTransport implements Transport {
   onmessage?: Transport['onmessage'];
   /** Called whenever a message has been written or a request cancelled: `settled` may have become true. */
   onsettled?: (() => void) | undefined;
+  /** Called when what `subscriptions/listen` requests listen to has changed: the resources of all of them together. */
+  onlistening?: ((uris: readonly string[]) => void) | undefined;
 
   readonly #output: GuardedOutput;
   readonly #lines: MessageLines;
   readonly #maxMessageBytes: number;
   readonly #maxRequests: number;
   readonly #unanswered = new Set<RequestId>();
+  readonly #listens = new ListenedResources();
   #taken = 0;
   #answered = 0;
   #writing = 0;
@@ -89,6 +94,7 @@ export class LineTransport implements Transport {
 
   send(message: JSONRPCMessage): Promise<void> {
     if (this.#closed) return Promise.reject(new Error('The stdio transport is closed'));
+    if (this.#listens.began(message)) this.onlistening?.(this.#listens.uris);
     const isResponse = isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message);
     const settles = isResponse && message.id !== undefined && this.#unanswered.delete(message.id);
     this.#writing += 1;
@@ -107,6 +113,7 @@ export class LineTransport implements Transport {
     if (this.#closed) return;
     this.#closed = true;
     this.#accepting = false;
+    if (this.#listens.clear()) this.onlistening?.([]);
     this.onclose?.();
   }
 
@@ -141,6 +148,11 @@ export class LineTransport implements Transport {
   #deliver(message: JSONRPCMessage): void {
     if (isJSONRPCRequest(message)) {
       if (!this.#accepting || this.#taken >= this.#maxRequests) return;
+      if (listensToTooMuch(message)) {
+        const most = `at most ${MAX_LISTENED_RESOURCES} resources may be listened to by one request`;
+        this.#refuse(message.id, INVALID_PARAMS, `Invalid params: ${most}`);
+        return;
+      }
       this.#taken += 1;
       // A subscription stays open by design; it is ended by closing, not waited for.
       if (message.method !== 'subscriptions/listen') this.#unanswered.add(message.id);
@@ -148,6 +160,7 @@ export class LineTransport implements Transport {
     this.onmessage?.(message);
     if (isJSONRPCNotification(message) && message.method === 'notifications/cancelled') {
       const requestId = message.params?.['requestId'];
+      if (this.#listens.ended(requestId)) this.onlistening?.(this.#listens.uris);
       // A cancelled request is not answered, so nobody must wait for it.
       if (
         (typeof requestId === 'string' || typeof requestId === 'number') &&

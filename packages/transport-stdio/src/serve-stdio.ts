@@ -17,6 +17,15 @@ export interface Logger {
   error(message: string, fields?: Record<string, unknown>): void;
 }
 
+/** Where the server's resources change. */
+export interface ResourceChanges {
+  /**
+   * Tells of each change of these resources from now on, under the URI as it is given; URIs that never change are ignored. It sees to it that
+   * one URI is told of at a bounded rate. The returned function ends it.
+   */
+  onChange(listener: (uri: string) => void, uris: readonly string[]): () => void;
+}
+
 export interface ServeStdioOptions {
   readonly logger?: Logger;
   /** Close after this many requests have been answered (`initialize` counts). Default: no limit. */
@@ -25,6 +34,11 @@ export interface ServeStdioOptions {
   readonly maxMessageBytes?: number;
   /** How long calls in flight may still take once shutdown has begun. Default 2000 ms. */
   readonly drainMilliseconds?: number;
+  /**
+   * Changes that `subscriptions/listen` (2026-07-28) tells of. Asked only while the client listens. The server object has to offer the
+   * capability `resources.subscribe`; `resources/subscribe` of 2025-era clients is its own.
+   */
+  readonly resourceChanges?: ResourceChanges;
   /** Default `process.stdin`. */
   readonly stdin?: Readable;
   /** Default `process.stdout`; guarded while serving. */
@@ -81,7 +95,29 @@ export function serveStdio(serverFactory: McpServerFactory, options: ServeStdioO
   const { promise: drainOver, resolve: endDrain } = deferred<void>();
   const { promise: closed, resolve: resolveClosed } = deferred<StdioClosure>();
 
-  const handle = serveWithSdk(serverFactory, {
+  const { resourceChanges } = options;
+  let sendUpdated: (uri: string) => void = () => {};
+  let stopListening = () => {};
+  if (resourceChanges)
+    transport.onlistening = (uris) => {
+      const stopBefore = stopListening;
+      // The new one first: what is behind it must not stop and start in between.
+      stopListening =
+        uris.length === 0 ? () => {} : resourceChanges.onChange((uri) => sendUpdated(uri), uris);
+      stopBefore();
+    };
+  /** The SDK gives change notifications of the server object to who listens to them. */
+  const factory: McpServerFactory = async (context) => {
+    const product = await serverFactory(context);
+    const server = 'server' in product ? product.server : product;
+    sendUpdated = (uri) => {
+      server.sendResourceUpdated({ uri }).catch((error: unknown) => {
+        logger?.debug('stdio: a change could not be told', { error: String(error) });
+      });
+    };
+    return product;
+  };
+  const handle = serveWithSdk(factory, {
     transport,
     onerror: (error) => logger?.debug('stdio: protocol error', { error: error.message }),
   });

@@ -13,6 +13,7 @@ import {
   type KernelLog,
   type KernelLogFollower,
   type Logger,
+  type PodResources,
   type ProcessControl,
   type RecorderOptions,
   type RecorderStore,
@@ -192,6 +193,18 @@ function asClient(part: object): { suspend(): Promise<() => void> } {
 export async function openProcessControl(): Promise<ProcessControl> {
   const { createProcessControl } = await import('@k8s-gpu-mcp/host-linux');
   return createProcessControl();
+}
+
+/**
+ * The kubelet's pod-resources socket: the one named, else the usual one where it is there. Simulated and recorded GPUs are not in its
+ * books, so for them it is only asked when it is named. Null when there is none to ask.
+ */
+export async function openPodResources({ backend, podResources }: AgentConfig): Promise<PodResources | null> {
+  if (podResources === 'none') return null;
+  const isOfThisMachine = backend !== 'mock' && backend !== 'replay';
+  const { createPodResources, defaultPodResourcesSocket } = await import('@k8s-gpu-mcp/kubelet');
+  if (podResources !== undefined) return createPodResources({ socket: podResources });
+  return isOfThisMachine && existsSync(defaultPodResourcesSocket) ? createPodResources() : null;
 }
 
 async function scenarioOf({ scenario = defaultScenario }: AgentConfig): Promise<MockScenarioName> {

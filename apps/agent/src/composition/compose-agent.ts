@@ -8,6 +8,7 @@ import type {
   GpuTool,
   KernelLogFollower,
   Logger,
+  ResourceChanges,
 } from '@k8s-gpu-mcp/core';
 import { Container } from 'inversify';
 import type { AgentConfig } from '../config.ts';
@@ -22,6 +23,8 @@ export interface Agent {
   /** What changes something; empty unless in operator mode. */
   readonly operatorTools: readonly GpuTool[];
   readonly resources: readonly GpuResource[];
+  /** Listens to driver and kernel log only while somebody listens to it. */
+  readonly resourceChanges: ResourceChanges;
   readonly prompts: readonly GpuPrompt[];
   /** Asleep until it is started. */
   readonly recorder: FlightRecorder;
@@ -60,19 +63,22 @@ export async function composeAgent(config: AgentConfig, logger: Logger): Promise
   const container = isOperator
     ? createOperatorContainer(config, logger)
     : createReadOnlyContainer(config, logger);
-  const [gpuProvider, tools, resources, prompts, recorder, operatorTools] = await Promise.all([
-    container.getAsync(tokens.gpuProvider),
-    container.getAsync(tokens.tools),
-    container.getAsync(tokens.resources),
-    container.getAsync(tokens.prompts),
-    container.getAsync(tokens.recorder),
-    isOperator ? container.getAsync(operatorTokens.tools) : [],
-  ]);
+  const [gpuProvider, tools, resources, resourceChanges, prompts, recorder, operatorTools] =
+    await Promise.all([
+      container.getAsync(tokens.gpuProvider),
+      container.getAsync(tokens.tools),
+      container.getAsync(tokens.resources),
+      container.getAsync(tokens.resourceChanges),
+      container.getAsync(tokens.prompts),
+      container.getAsync(tokens.recorder),
+      isOperator ? container.getAsync(operatorTokens.tools) : [],
+    ]);
   return {
     gpuProvider,
     tools,
     operatorTools,
     resources,
+    resourceChanges,
     prompts,
     recorder,
     close: () => container.unbindAllAsync(),

@@ -1,10 +1,16 @@
 import {
   createGpuResources,
   createGpuTools,
+  createNodeAllocationTool,
   createOperatorTools,
+  createResourceChanges,
+  type GpuEventSources,
   type GpuProvider,
+  GpuReader,
   gpuPrompts,
   type Logger,
+  NodeEventFeed,
+  systemClock,
 } from '@k8s-gpu-mcp/core';
 import { ContainerModule } from 'inversify';
 import { recordedEvidence } from '../analyze/answer.ts';
@@ -20,6 +26,7 @@ import {
   openHostProcesses,
   openKernelLog,
   openKernelLogFollower,
+  openPodResources,
   openProcessControl,
   openRecorderStore,
   openReplay,
@@ -55,6 +62,7 @@ export const backendModule = () =>
     bind(tokens.hostProcesses)
       .toResolvedValue(openHostProcesses, [tokens.config, tokens.recordings])
       .inSingletonScope();
+    bind(tokens.podResources).toResolvedValue(openPodResources, [tokens.config]).inSingletonScope();
     bind(tokens.eventSource)
       .toResolvedValue(openEventSource, [tokens.config, tokens.logger])
       .inSingletonScope();
@@ -88,12 +96,13 @@ export const readOnlyModule = () =>
           hostDevices,
           hostProcesses,
           recorder,
+          podResources,
           recordings,
           logger,
           config,
           thresholds,
-        ) =>
-          createGpuTools(
+        ) => [
+          ...createGpuTools(
             {
               gpuProvider,
               kernelLog,
@@ -105,12 +114,22 @@ export const readOnlyModule = () =>
             },
             { nodeName: config.nodeName, thresholds, ...(recordings ? { lookback: null } : {}) },
           ),
+          ...(podResources
+            ? [
+                createNodeAllocationTool(
+                  { podResources, clock: systemClock, logger },
+                  { nodeName: config.nodeName },
+                ),
+              ]
+            : []),
+        ],
         [
           tokens.gpuProvider,
           tokens.kernelLog,
           tokens.hostDevices,
           tokens.hostProcesses,
           tokens.recorder,
+          tokens.podResources,
           tokens.recordings,
           tokens.logger,
           tokens.config,
@@ -118,10 +137,37 @@ export const readOnlyModule = () =>
         ],
       )
       .inSingletonScope();
+    bind(tokens.eventFeed)
+      .toResolvedValue(
+        (gpuProvider, driver, kernelLog, recordings, logger, config) => {
+          // What was recorded does not go on.
+          const sources: GpuEventSources = recordings
+            ? {}
+            : { driver, ...(hasLiveKernelLog(config) ? { kernelLog } : {}) };
+          const reader = new GpuReader(gpuProvider, systemClock, logger);
+          return new NodeEventFeed({ clock: systemClock, sources, reader });
+        },
+        [
+          tokens.gpuProvider,
+          tokens.eventSource,
+          tokens.kernelLogFollower,
+          tokens.recordings,
+          tokens.logger,
+          tokens.config,
+        ],
+      )
+      .inSingletonScope()
+      .onDeactivation((feed) => feed.close());
+    bind(tokens.resourceChanges)
+      .toResolvedValue(
+        (feed, { nodeName }) => createResourceChanges({ nodeName, feed, clock: systemClock }),
+        [tokens.eventFeed, tokens.config],
+      )
+      .inSingletonScope();
     bind(tokens.resources)
       .toResolvedValue(
-        (tools, { nodeName }) => createGpuResources({ nodeName, tools }),
-        [tokens.tools, tokens.config],
+        (tools, feed, { nodeName }) => createGpuResources({ nodeName, tools, feed }),
+        [tokens.tools, tokens.eventFeed, tokens.config],
       )
       .inSingletonScope();
     bind(tokens.prompts).toConstantValue(gpuPrompts);
@@ -171,6 +217,10 @@ export const operatorModule = () =>
       )
       .inSingletonScope();
   });
+
+/** Simulated GPUs tell what happens to them through their driver only, unless a real log is named. */
+const hasLiveKernelLog = ({ backend, kernelLog }: AgentConfig) =>
+  kernelLog !== 'none' && !(backend === 'mock' && kernelLog === 'auto');
 
 async function closeWithinLimit(provider: GpuProvider): Promise<void> {
   let timer: NodeJS.Timeout | undefined;

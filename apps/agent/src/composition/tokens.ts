@@ -12,8 +12,11 @@ import type {
   KernelLog,
   KernelLogFollower,
   Logger,
+  NodeEventFeed,
+  PodResources,
   ProcessControl,
   RecorderStore,
+  ResourceChanges,
   ThresholdOverrides,
 } from '@k8s-gpu-mcp/core';
 import type { Recordings } from '@k8s-gpu-mcp/replay';
@@ -31,6 +34,8 @@ export const tokens = {
   /** Null when files that do not tell stand in for a machine. */
   hostDevices: token<HostDevices | null>('HostDevices'),
   hostProcesses: token<HostProcesses | null>('HostProcesses'),
+  /** Null where there is no kubelet to ask. */
+  podResources: token<PodResources | null>('PodResources'),
   eventSource: token<GpuEventSource>('GpuEventSource'),
   kernelLogFollower: token<KernelLogFollower>('KernelLogFollower'),
   /** What the replay backend answers from; null for the others. */
@@ -39,6 +44,9 @@ export const tokens = {
   recorder: token<FlightRecorder>('FlightRecorder'),
   thresholds: token<ThresholdOverrides>('ThresholdOverrides'),
   tools: token<readonly GpuTool[]>('GpuTools'),
+  /** Opens its sources when somebody first listens or reads. */
+  eventFeed: token<NodeEventFeed>('NodeEventFeed'),
+  resourceChanges: token<ResourceChanges>('ResourceChanges'),
   resources: token<readonly GpuResource[]>('GpuResources'),
   prompts: token<readonly GpuPrompt[]>('GpuPrompts'),
 };

@@ -65,7 +65,7 @@ export function makeClusterAnswer(
     ...part.payload,
     findings: fitting(groups, listBytes[detail] + 400),
     ...(groups.length > 0 ? { findingGroupCount: groups.length } : {}),
-    gaps: fitting(gapsOf(reports, result, detail), gapBytes[detail]),
+    gaps: fitting([...ownGaps(part), ...gapsOf(reports, result, detail)], gapBytes[detail]),
     coverage: coverageOf(reports),
     nextSteps: nextSteps(reports, groups, part),
   };
@@ -173,6 +173,9 @@ interface ClusterGap {
   readonly nodeCount?: number;
   readonly nodes?: readonly string[];
 }
+
+const ownGaps = ({ gaps = [] }: ClusterPart): readonly ClusterGap[] =>
+  gaps.map(({ field, reason, detail }) => ({ field, reason, detail: quarantine(detail, 200) }));
 
 /** What is not known, and of how many nodes: the directory, nodes, answers, then readings. */
 function gapsOf(

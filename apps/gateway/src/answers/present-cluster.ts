@@ -1,5 +1,6 @@
 import type { StructuredContent } from '@k8s-gpu-mcp/core';
 import type { FanOutResult } from '../domain/node-outcome.ts';
+import type { KnownPods } from '../domain/pod-join.ts';
 import { presentHealth } from './health.ts';
 import { presentInventory } from './inventory.ts';
 import { presentProcesses } from './processes.ts';
@@ -10,8 +11,11 @@ interface ClusterTool {
   /** What each agent is asked for on top of the caller's own arguments, its `detail`, `limit` and `cursor` left out. */
   readonly agentArguments: Readonly<Record<ClusterQuestion['detail'], StructuredContent>>;
   /** @throws GpuError INVALID_INPUT for a cursor or limit that is not of this question. */
-  present(question: ClusterQuestion, result: FanOutResult): StructuredContent;
+  present(question: ClusterQuestion, result: FanOutResult, pods?: KnownPods | null): StructuredContent;
 }
+
+/** Tools that name processes, which are joined with pods. */
+export const toolsOfProcesses: ReadonlySet<string> = new Set(['get_gpu_processes', 'analyze_xid_errors']);
 
 /** Tools that one call asks of many nodes. Lists of an agent are asked for whole, up to what it gives in one page. */
 export const clusterTools = {

@@ -1,8 +1,10 @@
 import type { StructuredContent, Verdict } from '@k8s-gpu-mcp/core';
 import type { FanOutResult } from '../domain/node-outcome.ts';
+import type { JoinedPod, KnownPods } from '../domain/pod-join.ts';
 import { listBytes, makeClusterAnswer } from './cluster-answer.ts';
 import { type FamilyReading, gpuCountOf, gpuRowsOf, readNodes } from './node-report.ts';
 import { shownName } from './node-rows.ts';
+import { gpuOwners, placeOf, presentJoined, sayOwners } from './processes-pods.ts';
 import type { ClusterQuestion } from './question.ts';
 import {
   byText,
@@ -40,28 +42,44 @@ interface NodeHolder {
   readonly memoryUsedBytes: number | null;
   /** Null when the operating system does not show the process, so that its container cannot be known. */
   readonly isOutsidePods: boolean | null;
+  /** Undefined where the pods are not known; null when the agent does not see the process. */
+  readonly joined: JoinedPod | null | undefined;
 }
 
-/** Who holds the GPUs of all nodes, from answers of `get_gpu_processes`. */
-export function presentProcesses(question: ClusterQuestion, result: FanOutResult): StructuredContent {
+/**
+ * Who holds the GPUs of all nodes, from answers of `get_gpu_processes`.
+ *
+ * @param known The pods of these nodes; absent where there is no API server to ask.
+ */
+export function presentProcesses(
+  question: ClusterQuestion,
+  result: FanOutResult,
+  known: KnownPods | null = null,
+): StructuredContent {
+  const join = known?.join ?? null;
   const told = new Map<
     StructuredContent,
     { holders: readonly NodeHolder[]; total: number | null; heldGpuCount: number }
   >();
-  const reports = readNodes(result.outcomes, (content) => {
+  const reports = readNodes(result.outcomes, (content, node) => {
+    const joinedOf = (row: StructuredContent) => {
+      if (join === null) return undefined;
+      const place = placeOf(row);
+      return place && join(node, place);
+    };
     const holders = rowsOf(field(content, 'processes'), maximumProcesses).flatMap(
-      (row) => holderOf(row) ?? [],
+      (row) => holderOf(row, joinedOf) ?? [],
     );
     const reading = readProcesses(content, holders, question.detail);
     const total = countOf(field(content, 'total'));
     told.set(reading.row, { holders, total, heldGpuCount: reading.heldGpuCount });
     return reading;
   });
-  const known = reports.flatMap(({ node, row }) => {
+  const heard = reports.flatMap(({ node, row }) => {
     const each = told.get(row);
     return each ? [{ node, ...each }] : [];
   });
-  const holders = known
+  const holders = heard
     .flatMap(({ node, holders: own }) => own.map((holder) => ({ node, holder })))
     .sort(
       (a, b) =>
@@ -69,21 +87,26 @@ export function presentProcesses(question: ClusterQuestion, result: FanOutResult
         byText(a.node, b.node) ||
         a.holder.pid - b.holder.pid,
     );
-  const processCount = known.reduce(
+  const processCount = heard.reduce(
     (sum, { total, holders: own }) => sum + Math.min(total ?? own.length, 100_000),
     0,
   );
-  const heldGpuCount = known.reduce((sum, each) => sum + each.heldGpuCount, 0);
+  const heldGpuCount = heard.reduce((sum, each) => sum + each.heldGpuCount, 0);
   const gpuCount = reports.reduce((sum, report) => sum + (report.gpuCount ?? 0), 0);
   const nobodys = reports.flatMap(({ node, findings }) =>
     findings
       .filter(({ ruleId }) => nobodysRules.has(ruleId))
       .map((finding) => ({ node: shownName(node), ...finding })),
   );
+  const owners = gpuOwners(
+    holders.map(({ node, holder }) => ({ ...holder, node, joined: holder.joined ?? null })),
+  );
+  const notJoinedCount = Math.max(0, processCount - holders.length);
   const nobodysNodeCount = new Set(nobodys.map(({ node }) => node)).size;
   return makeClusterAnswer(question, result, reports, {
     words: [
       `${plural(processCount, 'process', 'processes')} on ${heldGpuCount} of ${plural(gpuCount, 'GPU')}.`,
+      ...sayOwners(owners),
       ...(nobodys.length > 0
         ? [`On ${plural(nobodysNodeCount, 'node')} GPUs are held by what nobody owns.`]
         : []),
@@ -93,6 +116,17 @@ export function presentProcesses(question: ClusterQuestion, result: FanOutResult
       heldGpuCount,
       processCount,
       outsidePodsCount: holders.filter(({ holder }) => holder.isOutsidePods === true).length,
+      ...(join === null
+        ? {}
+        : {
+            owners: fitting(
+              owners.slice(0, question.detail === 'full' ? 50 : 5),
+              listBytes[question.detail] / 3,
+            ),
+            ownerCount: owners.length,
+            // Agents list so many processes and no more.
+            ...(notJoinedCount > 0 ? { notJoinedCount } : {}),
+          }),
       holders: fitting(
         holders
           .slice(0, question.detail === 'full' ? 50 : 5)
@@ -110,11 +144,15 @@ export function presentProcesses(question: ClusterQuestion, result: FanOutResult
       ),
       heldByNobodyCount: nobodys.length,
     },
+    gaps: known?.gaps ?? [],
     moreTool: 'get_gpu_processes',
   });
 }
 
-function holderOf(row: StructuredContent): NodeHolder | undefined {
+function holderOf(
+  row: StructuredContent,
+  joinedOf: (row: StructuredContent) => NodeHolder['joined'],
+): NodeHolder | undefined {
   const pid = countOf(field(row, 'pid'));
   if (pid === null) return undefined;
   const shares = rowsOf(field(row, 'gpus'), maximumShares);
@@ -136,6 +174,7 @@ function holderOf(row: StructuredContent): NodeHolder | undefined {
         ? null
         : bytes.reduce<number>((sum, each) => sum + (each ?? 0), 0),
     isOutsidePods: name === null ? null : podUid === null && slurmJobId === null && !isContained,
+    joined: joinedOf(row),
   };
 }
 
@@ -148,12 +187,15 @@ function presentHolder({
   gpus,
   memoryUsedBytes,
   isOutsidePods,
+  joined,
 }: NodeHolder): StructuredContent {
   return {
     pid,
     name,
     user,
-    ...(podUid === null ? {} : { podUid }),
+    // The name says it better.
+    ...(podUid === null || joined?.pod ? {} : { podUid }),
+    ...(joined === undefined ? {} : presentJoined(joined)),
     ...(slurmJobId === null ? {} : { slurmJobId }),
     ...(isOutsidePods === true ? { isOutsidePods } : {}),
     gpus,

@@ -6,10 +6,12 @@ import {
   type Verdict,
 } from '@k8s-gpu-mcp/core';
 import type { FanOutResult } from '../domain/node-outcome.ts';
+import type { JoinedPod, KnownPods, PodJoin } from '../domain/pod-join.ts';
 import { listBytes, makeClusterAnswer } from './cluster-answer.ts';
 import { rankOf } from './finding-groups.ts';
 import { type FamilyReading, type NodeFinding, readNodes } from './node-report.ts';
 import { shownName } from './node-rows.ts';
+import { hasFacts, type OwnerName, ownerName, placeOf, presentJoined } from './processes-pods.ts';
 import type { ClusterQuestion } from './question.ts';
 import {
   actionOf,
@@ -28,6 +30,9 @@ import { plural, titleOfCode } from './words.ts';
 
 const maximumIncidents = 200;
 const maximumNames = 4;
+const maximumProcesses = 16;
+const maximumOwners = 3;
+const podsShown = { summary: 1, full: 4 } as const;
 const incidentsShown = { summary: 2, full: 10 } as const;
 
 /** An incident as an agent told it. */
@@ -48,14 +53,24 @@ interface NodeIncident {
   readonly trusted: boolean;
   readonly isPrimary: boolean;
   readonly raw: string | null;
+  /** Of the processes that the lines name and that still run, each pod once; empty where the pods are not known. */
+  readonly joined: readonly JoinedPod[];
 }
 
-/** GPU errors in the kernel logs of all nodes, from answers of `analyze_xid_errors`. */
-export function presentXidErrors(question: ClusterQuestion, result: FanOutResult): StructuredContent {
+/**
+ * GPU errors in the kernel logs of all nodes, from answers of `analyze_xid_errors`.
+ *
+ * @param known The pods of these nodes; absent where there is no API server to ask.
+ */
+export function presentXidErrors(
+  question: ClusterQuestion,
+  result: FanOutResult,
+  known: KnownPods | null = null,
+): StructuredContent {
   const told = new Map<StructuredContent, readonly NodeIncident[]>();
   let eventCount = 0;
-  const reports = readNodes(result.outcomes, (content) => {
-    const incidents = incidentsOf(content);
+  const reports = readNodes(result.outcomes, (content, node) => {
+    const incidents = incidentsOf(content, node, known?.join ?? null);
     const reading = readXidErrors(content, incidents, question.detail);
     told.set(reading.row, incidents);
     eventCount += countOf(field(content, 'eventCount')) ?? 0;
@@ -80,15 +95,41 @@ export function presentXidErrors(question: ClusterQuestion, result: FanOutResult
       incidents: fitting(groups, listBytes[question.detail]),
       ...(groups.length > 0 ? { incidentGroupCount: groups.length } : {}),
     },
+    gaps: known?.gaps ?? [],
     moreTool: 'explain_failure',
   });
 }
 
-function incidentsOf(content: StructuredContent): readonly NodeIncident[] {
-  return rowsOf(field(content, 'incidents'), maximumIncidents).flatMap((row) => incidentOf(row) ?? []);
+function incidentsOf(
+  content: StructuredContent,
+  node: string,
+  join: PodJoin | null,
+): readonly NodeIncident[] {
+  return rowsOf(field(content, 'incidents'), maximumIncidents).flatMap(
+    (row) => incidentOf(row, joinedOf(row, node, join)) ?? [],
+  );
 }
 
-function incidentOf(row: StructuredContent): NodeIncident | undefined {
+/** What an agent tells of the place of a process, it has found to be still the one of the log line. */
+function joinedOf(row: StructuredContent, node: string, join: PodJoin | null): readonly JoinedPod[] {
+  if (join === null) return [];
+  const pods = new Map<string, JoinedPod>();
+  for (const process of rowsOf(field(row, 'processes'), maximumProcesses)) {
+    const place = placeOf(process);
+    if (!hasFacts(place)) continue;
+    const joined = join(node, place);
+    pods.set(joined.pod === null ? joined.because : joined.pod.uid, joined);
+  }
+  // Pods before reasons why there is none.
+  return [...pods.values()].sort(
+    (a, b) => Number(a.pod === null) - Number(b.pod === null) || byText(keyOf(a), keyOf(b)),
+  );
+}
+
+const keyOf = (joined: JoinedPod) =>
+  joined.pod === null ? joined.because : `${joined.pod.namespace}/${joined.pod.name}`;
+
+function incidentOf(row: StructuredContent, joined: readonly JoinedPod[]): NodeIncident | undefined {
   const verdict = verdictOf(field(row, 'verdict'));
   const kind = kernelEventKinds.find((each) => each === field(row, 'kind'));
   if (verdict === null || kind === undefined) return undefined;
@@ -111,6 +152,7 @@ function incidentOf(row: StructuredContent): NodeIncident | undefined {
     trusted: field(row, 'trusted') !== false,
     isPrimary: field(row, 'standing') === 'primary',
     raw: textOf(raw, 200),
+    joined,
   };
 }
 
@@ -155,6 +197,7 @@ function findingOf({ title, kind, xid, sxid, verdict, action, gpu, count }: Node
 function presentIncident(incident: NodeIncident, detail: ClusterQuestion['detail']): StructuredContent {
   const { kind, xid, sxid, verdict, action, gpu, pciAddress, count, firstAt, lastAt, trusted, raw } =
     incident;
+  const pods = incident.joined.slice(0, podsShown[detail]).map(presentJoined);
   return {
     ...(xid === undefined ? (sxid === undefined ? { kind } : { sxid }) : { xid }),
     verdict,
@@ -163,6 +206,7 @@ function presentIncident(incident: NodeIncident, detail: ClusterQuestion['detail
     count,
     lastAt,
     ...(trusted ? {} : { trusted }),
+    ...(pods.length > 0 ? { pods } : {}),
     ...(detail === 'full' ? { firstAt, raw } : {}),
   };
 }
@@ -179,6 +223,9 @@ interface IncidentGroup {
   readonly nodes: readonly string[];
   readonly firstAt: string | null;
   readonly lastAt: string | null;
+  /** Whose processes the lines name, as far as they still run: those of the most incidents first. */
+  readonly owners?: readonly OwnerName[];
+  readonly ownerCount?: number;
   readonly trusted?: false;
 }
 
@@ -232,7 +279,25 @@ function presentGroup({
       nodes: [...nodes].slice(0, maximumNames).map(shownName),
       firstAt: ordered[0] ?? null,
       lastAt: ordered.at(-1) ?? null,
+      ...ownersOf(incidents),
       ...(trusted ? {} : { trusted: false as const }),
     },
   ];
+}
+
+function ownersOf(incidents: readonly NodeIncident[]): Pick<IncidentGroup, 'owners' | 'ownerCount'> {
+  const counts = new Map<string, { readonly owner: OwnerName; count: number }>();
+  for (const { joined } of incidents) {
+    for (const owner of joined.flatMap((each) => ownerName(each) ?? [])) {
+      const key = `${owner.namespace}/${owner.kind}/${owner.name}`;
+      const entry = counts.get(key) ?? { owner, count: 0 };
+      entry.count += 1;
+      counts.set(key, entry);
+    }
+  }
+  if (counts.size === 0) return {};
+  const owners = [...counts]
+    .sort(([a, { count }], [b, { count: other }]) => other - count || byText(a, b))
+    .map(([, { owner }]) => owner);
+  return { owners: owners.slice(0, maximumOwners), ownerCount: owners.length };
 }

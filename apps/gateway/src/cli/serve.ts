@@ -10,27 +10,33 @@ import { createLogger } from '@k8s-gpu-mcp/command-line/logging';
 import { HttpConfigurationError, serveHttp } from '@k8s-gpu-mcp/transport-http';
 import { composeGateway } from '../composition/compose-gateway.ts';
 import type { GatewayConfig } from '../config.ts';
-import { createReadiness, createServerFactory, principal } from '../server.ts';
+import { createReadiness, createServerFactory, principals } from '../server.ts';
+import { operatorCallMilliseconds } from '../tools/create-operator-tools.ts';
 import { gatewayVersion, programName } from '../version.ts';
 
 /** Longer than any deadline of a question, so that the transport does not cut an answer off. */
 const requestTimeoutMilliseconds = 60_000;
 
+/** In operator mode no action is cut off, and the answer of one that is going on at shutdown is waited for. */
+const operatorTimes = {
+  requestTimeoutMilliseconds: operatorCallMilliseconds + 5_000,
+  drainMilliseconds: operatorCallMilliseconds,
+};
+
 /** Serves until a signal. Agents are asked when a question needs them; only the directory is kept current meanwhile. */
 export async function serve(config: GatewayConfig, environment: Environment): Promise<number> {
   const logger = createLogger(config.logLevel);
   const version = gatewayVersion();
-  const tokenFiles = checkedTokenFiles([
-    { flag: '--auth-token-file', principal, file: config.authTokenFile },
-  ]);
-  checkedTokenFiles([{ flag: '--agent-token-file', principal, file: config.agentTokenFile }]);
+  const tokenFiles = tokenFilesOf(config);
   const gateway = await composeGateway(config, environment, logger);
-  logger.info('starting', { version, directory: gateway.directory.kind, pid: process.pid });
-  const shutdown = watchForShutdown({ stop() {} }, undefined);
+  const { mode } = config;
+  logger.info('starting', { version, mode, directory: gateway.directory.kind, pid: process.pid });
+  const shutdown = watchForShutdown(gateway, undefined);
   try {
     const { tlsCertificateFile: certFile, tlsKeyFile: keyFile } = config;
-    const serving = await serveHttp(createServerFactory({ tools: gateway.tools, version }), {
+    const serving = await serveHttp(createServerFactory({ ...gateway, version }), {
       logger,
+      resourceChanges: gateway.resourceChanges,
       port: config.port,
       address: config.address,
       allowedHosts: config.allowedHosts,
@@ -38,6 +44,7 @@ export async function serve(config: GatewayConfig, environment: Environment): Pr
       allowUnauthenticated: config.allowUnauthenticated,
       tokenFiles,
       requestTimeoutMilliseconds,
+      ...(config.mode === 'operator' ? operatorTimes : {}),
       readiness: createReadiness(gateway.directory),
       version: { name: programName, version, node: process.versions.node },
       collectMetrics: gateway.collectMetrics,
@@ -59,4 +66,27 @@ export async function serve(config: GatewayConfig, environment: Environment): Pr
     shutdown.unwatch();
     await gateway.close();
   }
+}
+
+/**
+ * The tokens of callers. A token for reading, whoever it is for, must not be one for acting: its bearers, the agents among them, could act.
+ * @throws UsageError
+ */
+function tokenFilesOf(config: GatewayConfig) {
+  const isOperator = config.mode === 'operator';
+  const reader = { flag: '--auth-token-file', principal: principals.reader, file: config.authTokenFile };
+  const agent = { flag: '--agent-token-file', principal: principals.reader, file: config.agentTokenFile };
+  const operator = {
+    flag: '--operator-token-file',
+    principal: principals.operator,
+    file: isOperator ? config.operatorTokenFile : undefined,
+  };
+  const agentOperator = {
+    flag: '--agent-operator-token-file',
+    principal: principals.operator,
+    file: isOperator ? config.agentOperatorTokenFile : undefined,
+  };
+  for (const acting of [operator, agentOperator])
+    for (const reading of [reader, agent]) checkedTokenFiles([acting, reading]);
+  return checkedTokenFiles([operator, reader]);
 }

@@ -1,19 +1,56 @@
 import 'reflect-metadata/lite';
 import type { Environment } from '@k8s-gpu-mcp/command-line';
-import type { GpuTool, Logger } from '@k8s-gpu-mcp/core';
+import type { GpuPrompt, GpuResource, GpuTool, Logger, ResourceChanges } from '@k8s-gpu-mcp/core';
 import { Container } from 'inversify';
 import type { GatewayConfig } from '../config.ts';
 import type { NodeDirectory } from '../ports/node-directory.ts';
-import { adapterModule, clusterModule, runtimeModule } from './modules.ts';
-import { tokens } from './tokens.ts';
+import { adapterModule, clusterModule, resourceModule, runtimeModule } from './modules.ts';
+import { operatorModule } from './operator-module.ts';
+import { operatorTokens, tokens } from './tokens.ts';
 
 /** The gateway, put together. No agent has been asked yet. */
 export interface Gateway {
   readonly directory: NodeDirectory;
+  /** What reads. */
   readonly tools: readonly GpuTool[];
+  /** What changes something; empty unless in operator mode. */
+  readonly operatorTools: readonly GpuTool[];
+  readonly resources: readonly GpuResource[];
+  /** When a resource has changed. */
+  readonly resourceChanges: ResourceChanges;
+  readonly prompts: readonly GpuPrompt[];
+  /** Shutdown has begun: questions to people are withdrawn, and nothing new acts. */
+  stop(): void;
   /** Prometheus text. */
   collectMetrics(): Promise<string>;
   close(): Promise<void>;
+}
+
+/** The container of read-only mode. */
+export function createReadOnlyContainer(
+  config: GatewayConfig,
+  environment: Environment,
+  logger: Logger,
+): Container {
+  const container = new Container();
+  container.load(
+    runtimeModule(config, environment, logger),
+    adapterModule(),
+    clusterModule(),
+    resourceModule(),
+  );
+  return container;
+}
+
+/** The container of operator mode: the same, and what makes agents act beside it. */
+export function createOperatorContainer(
+  config: GatewayConfig,
+  environment: Environment,
+  logger: Logger,
+): Container {
+  const container = createReadOnlyContainer(config, environment, logger);
+  container.load(operatorModule());
+  return container;
 }
 
 /**
@@ -25,16 +62,29 @@ export async function composeGateway(
   environment: Environment,
   logger: Logger,
 ): Promise<Gateway> {
-  const container = new Container();
-  container.load(runtimeModule(config, environment, logger), adapterModule(), clusterModule());
-  const [directory, tools, metrics] = await Promise.all([
-    container.getAsync(tokens.directory),
-    container.getAsync(tokens.tools),
-    container.getAsync(tokens.metrics),
-  ]);
+  const isOperator = config.mode === 'operator';
+  const container = isOperator
+    ? createOperatorContainer(config, environment, logger)
+    : createReadOnlyContainer(config, environment, logger);
+  const [directory, tools, metrics, resources, resourceChanges, prompts, operatorTools, stopping] =
+    await Promise.all([
+      container.getAsync(tokens.directory),
+      container.getAsync(tokens.tools),
+      container.getAsync(tokens.metrics),
+      container.getAsync(tokens.resources),
+      container.getAsync(tokens.resourceChanges),
+      container.getAsync(tokens.prompts),
+      isOperator ? container.getAsync(operatorTokens.tools) : [],
+      isOperator ? container.getAsync(operatorTokens.stopping) : undefined,
+    ]);
   return {
     directory,
     tools,
+    operatorTools,
+    resources,
+    resourceChanges,
+    prompts,
+    stop: () => stopping?.abort(),
     collectMetrics: () => metrics.render(),
     close: () => container.unbindAllAsync(),
   };

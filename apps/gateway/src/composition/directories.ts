@@ -1,5 +1,5 @@
 import { type Environment, UsageError } from '@k8s-gpu-mcp/command-line';
-import { type Logger, systemClock } from '@k8s-gpu-mcp/core';
+import { type Cluster, type Logger, systemClock } from '@k8s-gpu-mcp/core';
 import { type KubernetesApi, KubernetesError } from '@k8s-gpu-mcp/kubernetes';
 import type { GatewayConfig } from '../config.ts';
 import type { NodeDirectory } from '../ports/node-directory.ts';
@@ -7,12 +7,25 @@ import type { NodeDirectory } from '../ports/node-directory.ts';
 /** The directory asked for; the code of the other one is not loaded. */
 export function openDirectory(
   config: GatewayConfig,
-  environment: Environment,
+  api: KubernetesApi | null,
   logger: Logger,
 ): Promise<NodeDirectory> {
-  return config.directory === 'static'
-    ? openStatic(config, logger)
-    : openKubernetes(config, environment, logger);
+  return api === null ? openStatic(config, logger) : openKubernetes(config, api, logger);
+}
+
+/** Null where the agents are a list. */
+export async function openKubernetesApi(
+  config: GatewayConfig,
+  environment: Environment,
+): Promise<KubernetesApi | null> {
+  return config.directory === 'static' ? null : connect(config, environment);
+}
+
+/** What the API server tells of nodes and pods. Null where there is none to ask. */
+export async function openCluster(api: KubernetesApi | null, logger: Logger): Promise<Cluster | null> {
+  if (api === null) return null;
+  const { createKubernetesCluster } = await import('@k8s-gpu-mcp/kubernetes');
+  return createKubernetesCluster(api, { clock: systemClock, logger });
 }
 
 async function openStatic({ agents, agentsFile }: GatewayConfig, logger: Logger): Promise<NodeDirectory> {
@@ -34,7 +47,7 @@ async function openStatic({ agents, agentsFile }: GatewayConfig, logger: Logger)
 
 async function openKubernetes(
   config: GatewayConfig,
-  environment: Environment,
+  api: KubernetesApi,
   logger: Logger,
 ): Promise<NodeDirectory> {
   const [{ openKubernetesDirectory }, { keepForDirectory }, { watchCollection }] = await Promise.all([
@@ -42,7 +55,6 @@ async function openKubernetes(
     import('../adapters/kubernetes-directory/keep.ts'),
     import('@k8s-gpu-mcp/kubernetes'),
   ]);
-  const api = await connect(config, environment);
   const options = { clock: systemClock, logger, keep: keepForDirectory };
   const { namespace } = api;
   const pods = watchCollection(

@@ -1,20 +1,37 @@
 import { randomBytes } from 'node:crypto';
 import type { Environment } from '@k8s-gpu-mcp/command-line';
-import { describeGpuTools, type GpuTool, type Logger, systemClock, type Verdict } from '@k8s-gpu-mcp/core';
+import {
+  createClusterTools as createNodeAndPodTools,
+  createWorkloadTools,
+  describeGpuTools,
+  describeOperatorTools,
+  type GpuTool,
+  type Logger,
+  systemClock,
+  type Verdict,
+} from '@k8s-gpu-mcp/core';
 import { countCalls, createToolMetrics } from '@k8s-gpu-mcp/transport-http/tool-metrics';
 import { ContainerModule } from 'inversify';
+import { AgentInstances, type McpAgentClientOptions } from '../adapters/agent-client/agent-instances.ts';
 import { createMcpAgentClient } from '../adapters/agent-client/create-mcp-agent-client.ts';
+import { createMcpAgentEvents } from '../adapters/agent-events/create-mcp-agent-events.ts';
 import { GatewayMetrics } from '../adapters/metrics/gateway-metrics.ts';
 import { measured } from '../adapters/metrics/measured-client.ts';
 import type { GatewayConfig } from '../config.ts';
 import { Circuits } from '../domain/circuit.ts';
+import { ClusterEvents } from '../domain/cluster-events.ts';
 import { FanOut } from '../domain/fan-out.ts';
 import { type FanOutResult, nodeStatuses } from '../domain/node-outcome.ts';
 import type { AgentClient } from '../ports/agent-client.ts';
 import type { NodeDirectory } from '../ports/node-directory.ts';
+import { createClusterPrompts } from '../prompts/create-cluster-prompts.ts';
+import { createClusterResourceChanges } from '../resources/cluster-resource-changes.ts';
+import { createClusterResources } from '../resources/create-cluster-resources.ts';
+import { createAskAgent } from '../tools/ask-agent.ts';
 import { type ClusterToolParts, createClusterTools } from '../tools/create-cluster-tools.ts';
+import { withWorkloads } from '../tools/workload-tools.ts';
 import { gatewayVersion } from '../version.ts';
-import { openDirectory } from './directories.ts';
+import { openCluster, openDirectory, openKubernetesApi } from './directories.ts';
 import { tokens } from './tokens.ts';
 
 export const runtimeModule = (config: GatewayConfig, environment: Environment, logger: Logger) =>
@@ -27,15 +44,41 @@ export const runtimeModule = (config: GatewayConfig, environment: Environment, l
 /** What touches the world: the directory, the agents, the metrics. */
 export const adapterModule = () =>
   new ContainerModule(({ bind }) => {
+    bind(tokens.kubernetesApi)
+      .toResolvedValue(openKubernetesApi, [tokens.config, tokens.environment])
+      .inSingletonScope();
+    bind(tokens.cluster)
+      .toResolvedValue(openCluster, [tokens.kubernetesApi, tokens.logger])
+      .inSingletonScope();
     bind(tokens.directory)
-      .toResolvedValue(openDirectory, [tokens.config, tokens.environment, tokens.logger])
+      .toResolvedValue(openDirectory, [tokens.config, tokens.kubernetesApi, tokens.logger])
       .inSingletonScope()
       .onDeactivation((directory) => directory.close());
-    bind(tokens.metrics).toResolvedValue(createMetrics).inSingletonScope();
+    bind(tokens.metrics).toResolvedValue(createMetrics, [tokens.config]).inSingletonScope();
+    bind(tokens.instances)
+      .toResolvedValue(
+        (config, logger) => new AgentInstances(clientOptions(config, logger, config.agentTokenFile)),
+        [tokens.config, tokens.logger],
+      )
+      .inSingletonScope();
     bind(tokens.client)
-      .toResolvedValue(openClient, [tokens.config, tokens.metrics, tokens.logger])
+      .toResolvedValue(
+        (config, instances, metrics, logger) =>
+          measured(
+            createMcpAgentClient(clientOptions(config, logger, config.agentTokenFile), instances),
+            metrics,
+            systemClock,
+          ),
+        [tokens.config, tokens.instances, tokens.metrics, tokens.logger],
+      )
       .inSingletonScope()
       .onDeactivation((client) => client.close());
+    bind(tokens.agentEvents)
+      .toResolvedValue(
+        (instances) => createMcpAgentEvents(instances, { clock: systemClock }),
+        [tokens.instances],
+      )
+      .inSingletonScope();
   });
 
 /** What is asked of many nodes, and how. */
@@ -54,39 +97,88 @@ export const clusterModule = () =>
       .inSingletonScope();
     bind(tokens.tools)
       .toResolvedValue(
-        (directory, fanOut, metrics, logger, config) =>
-          counted(
-            createClusterTools({
-              directory,
-              fanOut,
-              clock: systemClock,
-              logger,
-              deadlineMilliseconds: config.deadlineMilliseconds,
-              newCorrelationId: () => randomBytes(8).toString('hex'),
-              onFanOut: noting(metrics),
-            }),
+        (directory, fanOut, cluster, metrics, logger, { deadlineMilliseconds }) => {
+          const parts = {
+            directory,
+            fanOut,
+            clock: systemClock,
+            logger,
+            deadlineMilliseconds,
+            newCorrelationId: () => randomBytes(8).toString('hex'),
+          };
+          const ports = cluster
+            ? { cluster, askAgent: createAskAgent(parts), clock: systemClock, logger }
+            : null;
+          const workloads = ports && createWorkloadTools(ports, { deadlineMilliseconds });
+          const ofAgents = createClusterTools({ ...parts, onFanOut: noting(metrics) });
+          const ofNodesAndPods = ports ? createNodeAndPodTools(ports, { deadlineMilliseconds }) : [];
+          return counted(
+            [...ofAgents.map((tool) => withWorkloads(tool, workloads)), ...ofNodesAndPods],
             metrics,
-          ),
-        [tokens.directory, tokens.fanOut, tokens.metrics, tokens.logger, tokens.config],
+          );
+        },
+        [tokens.directory, tokens.fanOut, tokens.cluster, tokens.metrics, tokens.logger, tokens.config],
       )
       .inSingletonScope();
   });
 
-const createMetrics = () =>
-  new GatewayMetrics({
-    clock: systemClock,
-    tools: createToolMetrics(describeGpuTools().map(({ name }) => name)),
+/** What a client can read and follow beside the tools. */
+export const resourceModule = () =>
+  new ContainerModule(({ bind }) => {
+    bind(tokens.clusterEvents)
+      .toResolvedValue(
+        (directory, events, logger) =>
+          new ClusterEvents({ directory, events, clock: systemClock, random: Math.random, logger }),
+        [tokens.directory, tokens.agentEvents, tokens.logger],
+      )
+      .inSingletonScope()
+      .onDeactivation((events) => events.close());
+    bind(tokens.resources)
+      .toResolvedValue(
+        (tools, directory, agentEvents, clusterEvents, { deadlineMilliseconds }) =>
+          createClusterResources({
+            tools,
+            directory,
+            agentEvents,
+            clusterEvents,
+            clock: systemClock,
+            deadlineMilliseconds,
+          }),
+        [tokens.tools, tokens.directory, tokens.agentEvents, tokens.clusterEvents, tokens.config],
+      )
+      .inSingletonScope();
+    bind(tokens.resourceChanges)
+      .toResolvedValue(
+        (clusterEvents) => createClusterResourceChanges({ clusterEvents, clock: systemClock }),
+        [tokens.clusterEvents],
+      )
+      .inSingletonScope();
+    bind(tokens.prompts).toResolvedValue(createClusterPrompts, [tokens.tools]).inSingletonScope();
   });
 
-function openClient(config: GatewayConfig, metrics: GatewayMetrics, logger: Logger): AgentClient {
-  const { agentTokenFile, agentCaFile } = config;
-  const client = createMcpAgentClient({
+/** Tools that join what the API server tells with what agents see. */
+const nodeAndPodTools = ['describe_gpu_node', 'get_pod_gpu_allocation'];
+
+function createMetrics({ mode }: GatewayConfig): GatewayMetrics {
+  const agentTools = [...describeGpuTools(), ...(mode === 'operator' ? describeOperatorTools() : [])];
+  return new GatewayMetrics({
+    clock: systemClock,
+    tools: createToolMetrics([...agentTools.map(({ name }) => name), ...nodeAndPodTools]),
+  });
+}
+
+/** How agents are reached, with the token in `tokenFile`. */
+export function clientOptions(
+  { agentCaFile }: GatewayConfig,
+  logger: Logger,
+  tokenFile: string | undefined,
+): McpAgentClientOptions {
+  return {
     version: gatewayVersion(),
     logger,
-    ...(agentTokenFile === undefined ? {} : { token: { file: agentTokenFile } }),
+    ...(tokenFile === undefined ? {} : { token: { file: tokenFile } }),
     ...(agentCaFile === undefined ? {} : { caFile: agentCaFile }),
-  });
-  return measured(client, metrics, systemClock);
+  };
 }
 
 /** One circuit for each agent; what the directory does not name any more is forgotten here, by the client and in the metrics. */
@@ -126,7 +218,7 @@ function noteVerdicts(metrics: GatewayMetrics, { outcomes }: FanOutResult): void
   }
 }
 
-const counted = (tools: readonly GpuTool[], metrics: GatewayMetrics): readonly GpuTool[] =>
+export const counted = (tools: readonly GpuTool[], metrics: GatewayMetrics): readonly GpuTool[] =>
   countCalls(
     tools,
     { observe: (tool) => metrics.toolStarted(tool) },

@@ -504,6 +504,47 @@ describe('operator calls', () => {
     expect(await askOne()).toMatchObject({ reason: 'our words for unauthorized' });
   });
 
+  test('a plan that failed leaves nothing in doubt', async () => {
+    const { askOne } = setUp({ a: resets });
+    expect(await askOne({ isPlan: true })).toMatchObject({ reason: 'our words for unreachable' });
+  });
+
+  test('another agent at the same node is not the one that was meant', async () => {
+    const { fanOut, calls, setNode } = setUp({ a: answers });
+    setNode(nodeOf('a', { instance: 'a-second' }), answers);
+    const asking = { tool: 'reset_gpu', arguments: {}, deadlineMilliseconds: 1_000, correlationId: '0' };
+    expect(await fanOut.askOne(nodeOf('a'), asking)).toEqual({
+      node: 'a',
+      status: 'not-ready',
+      reason: 'not asked: another agent answers there now',
+    });
+    expect(calls).toEqual([]);
+  });
+
+  test('a token for acting that is not taken leaves the circuit to those who read', async () => {
+    const { askOne, ask, circuits } = setUp({ a: fails('unauthorized') });
+    for (let turn = 0; turn < 5; turn += 1) await askOne();
+    expect(circuits.statuses()).toMatchObject([{ state: 'closed', consecutiveFailures: 0 }]);
+    // Of one who reads it does count.
+    await ask();
+    expect(circuits.statuses()).toMatchObject([{ consecutiveFailures: 1 }]);
+  });
+
+  test('is never the trial of a half-open circuit', async () => {
+    const { ask, askOne, advance, calls, circuits } = setUp({ a: fails('certificate') });
+    for (let turn = 0; turn < 3; turn += 1) await ask();
+    await advance(30_000);
+    expect(circuits.statuses()).toMatchObject([{ state: 'half-open' }]);
+    const before = calls.length;
+    expect(await askOne()).toMatchObject({
+      status: 'not-ready',
+      reason: expect.stringContaining('only reads first'),
+    });
+    expect(calls).toHaveLength(before);
+    await ask();
+    expect(calls).toHaveLength(before + 1);
+  });
+
   test('a question to the person travels with the result', async () => {
     const { askOne } = setUp({ a: async () => ({ isError: false, structuredContent: {}, isPending: true }) });
     expect(await askOne()).toEqual({ node: 'a', status: 'ok', content: {}, isPending: true });

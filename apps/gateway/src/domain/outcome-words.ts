@@ -57,7 +57,7 @@ export interface FailureCircumstances {
 }
 
 /** After these the agent may have begun. */
-const mayHaveActed: ReadonlySet<AgentFailureKind> = new Set([
+export const mayHaveActed: ReadonlySet<AgentFailureKind> = new Set([
   'unreachable',
   'timeout',
   'cancelled',

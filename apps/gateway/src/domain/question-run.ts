@@ -35,6 +35,9 @@ interface Ask {
   readonly cleanUp: (() => void)[];
 }
 
+/** A question, and what one that acts brings besides. */
+type AnyQuestion = Question & Pick<OperatorQuestion, 'confirm' | 'answeredQuestion' | 'isPlan'>;
+
 /** At most so many agents are asked one after the other for the same node: a crash loop must not eat the whole deadline. */
 const maximumInstances = 3;
 
@@ -43,7 +46,7 @@ export class QuestionRun {
   readonly #parts: FanOutParts;
   readonly #options: FanOutOptions;
   readonly #slots: Slots;
-  readonly #question: Question & Pick<OperatorQuestion, 'confirm' | 'answeredQuestion'>;
+  readonly #question: AnyQuestion;
   readonly #asks: readonly Ask[];
   readonly #view: DirectoryView;
   readonly #outcomes: NodeOutcome[] = [];
@@ -59,7 +62,7 @@ export class QuestionRun {
     options: FanOutOptions,
     slots: Slots,
     nodes: readonly AgentNode[],
-    question: Question & Pick<OperatorQuestion, 'confirm' | 'answeredQuestion'>,
+    question: AnyQuestion,
   ) {
     this.#parts = parts;
     this.#options = options;
@@ -166,6 +169,11 @@ export class QuestionRun {
       this.#finish(ask, notReadyOutcome(ask.node.name, 'its agent is not there any more'));
       return undefined;
     }
+    // Who acts was chosen: another agent that answers there now is not meant.
+    if (!this.#question.isReadOnly && node.instance !== ask.node.instance) {
+      this.#finish(ask, notReadyOutcome(node.name, 'another agent answers there now'));
+      return undefined;
+    }
     // What is said to be not ready may be so no more when nobody can tell.
     if (node.url !== null && (node.notReadyBecause === null || isStale)) return node;
     this.#finish(ask, notReadyOutcome(node.name, node.notReadyBecause ?? 'its agent has no address yet'));
@@ -215,6 +223,13 @@ export class QuestionRun {
     const permit = circuits.enter(node);
     if (!permit.isAllowed) {
       this.#finish(ask, circuitOpenOutcome(permit.status));
+      return undefined;
+    }
+    if (permit.isProbe && !isReadOnly) {
+      // A trial that waits for a person would keep everybody else from the node.
+      permit.release();
+      const because = 'its last calls failed; ask it something that only reads first';
+      this.#finish(ask, notReadyOutcome(node.name, because));
       return undefined;
     }
     ask.permit = permit;
@@ -267,7 +282,7 @@ export class QuestionRun {
       if (ask.isDone) return undefined;
       if (!(error instanceof AgentFailure)) throw error;
       this.#log(ask, error);
-      const effect = error.kind === 'timeout' && !this.#hadTime(ask) ? 'nothing' : circuitEffectOf(error);
+      const effect = this.#tellsNothing(ask, error) ? 'nothing' : circuitEffectOf(error);
       if (effect === 'failure') permit.fail(error.kind);
       else if (effect === 'answered') permit.succeed();
       else permit.release();
@@ -305,6 +320,12 @@ export class QuestionRun {
     }
   }
 
+  /** A token for acting that an agent does not take says nothing about those who only read. */
+  #tellsNothing(ask: Ask, { kind }: AgentFailure): boolean {
+    if (kind === 'unauthorized') return !this.#question.isReadOnly;
+    return kind === 'timeout' && !this.#hadTime(ask);
+  }
+
   /** Whether silence tells something about the agent: it had some time, and no person to wait for. */
   #hadTime(ask: Ask): boolean {
     if (this.#question.confirm) return false;
@@ -320,7 +341,7 @@ export class QuestionRun {
     return failureOutcome(ask.node.name, failure, {
       waitedMilliseconds: this.#waitedMilliseconds(ask),
       staleSince: this.#view.staleSince,
-      isReadOnly: this.#question.isReadOnly,
+      isReadOnly: this.#question.isReadOnly || this.#question.isPlan === true,
     });
   }
 

@@ -23,6 +23,8 @@ export interface Question {
 
 /** What an operator tool is asked of one node. It is never made twice. */
 export interface OperatorQuestion extends Omit<Question, 'isReadOnly'> {
+  /** Only asks what would be done: a failure leaves nothing changed. */
+  readonly isPlan?: boolean;
   readonly confirm?: ToolContext['confirm'];
   /** Id of the question whose answer the caller brings. */
   readonly answeredQuestion?: ToolContext['answeredQuestion'];

@@ -20,10 +20,10 @@ export type PodOfProcess =
 
 type ProcessPlace = Pick<HostProcess, 'podUid' | 'container' | 'startedAt'>;
 
-/** Cgroup drivers of systemd write a uid with underscores. */
-const normalizedUid = (uid: string) => uid.toLowerCase().replaceAll('_', '-');
-/** `containerd://64 digits` and the digits alone are the same container. */
-const normalizedId = (id: string) => id.toLowerCase().replace(/^[a-z0-9-]{1,32}:\/\//, '');
+/** The one spelling of a pod's uid: cgroup drivers of systemd write it with underscores. */
+export const normalizedUid = (uid: string) => uid.toLowerCase().replaceAll('_', '-');
+/** The one spelling of a container's id: `containerd://64 digits` and the digits alone are the same container. */
+export const normalizedId = (id: string) => id.toLowerCase().replace(/^[a-z0-9-]{1,32}:\/\//, '');
 
 const none = (because: Exclude<PodOfProcess, { pod: ClusterPod }>['because']): PodOfProcess => ({
   pod: null,

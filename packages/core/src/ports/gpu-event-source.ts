@@ -21,6 +21,8 @@ export interface WatchNotice {
   readonly gap: Gap;
   /** ISO 8601. */
   readonly at: string;
+  /** How many events were lost, where the source counted them. */
+  readonly lostCount?: number;
 }
 
 /** The port to a driver's live events. Nothing that happened before is reported. */

@@ -1,6 +1,11 @@
 import { GpuError } from '../errors.ts';
+import type { NodeEventFeed } from '../events/event-feed.ts';
+import { type Clock, systemClock } from '../ports/runtime.ts';
 import type { GpuTool } from '../tools/tool.ts';
 import { findXid, xidCatalogue } from '../xid/catalogue.ts';
+import { asked, gpuIds, readGpu } from './gpu-resource.ts';
+import { presentFeed } from './present-feed.ts';
+import { decoded, nodeResourceUris } from './uris.ts';
 
 /** A resource as data, free of any SDK. */
 export interface GpuResource {
@@ -12,7 +17,9 @@ export interface GpuResource {
   readonly uri: string;
   readonly isTemplate: boolean;
   /** Values to offer for a variable that begins with what was typed. */
-  readonly complete?: Readonly<Record<string, (typed: string) => readonly string[]>>;
+  readonly complete?: Readonly<
+    Record<string, (typed: string) => readonly string[] | Promise<readonly string[]>>
+  >;
   /**
    * The JSON text at a URI.
    * @throws GpuError when the URI names nothing; its message says what exists.
@@ -23,27 +30,73 @@ export interface GpuResource {
 export interface GpuResourceOptions {
   readonly nodeName: string;
   readonly tools: readonly GpuTool[];
+  /** The live events of the node. Without it there is no resource of events. */
+  readonly feed?: Pick<NodeEventFeed, 'read'>;
+  readonly clock?: Pick<Clock, 'now'>;
 }
 
-/** The resources of a node: its inventory, and the Xid catalogue. */
-export function createGpuResources({ nodeName, tools }: GpuResourceOptions): readonly GpuResource[] {
+const json = { mimeType: 'application/json', isTemplate: false } as const;
+const jsonTemplate = { mimeType: 'application/json', isTemplate: true } as const;
+
+/** The resources of a node: what its tools answer, each of its GPUs, its live events, and the Xid catalogue. */
+export function createGpuResources(options: GpuResourceOptions): readonly GpuResource[] {
+  const { nodeName, tools, feed, clock = systemClock } = options;
+  const uris = nodeResourceUris(nodeName);
+  const answerOf = (tool: string, signal: AbortSignal | undefined) => asked(tools, tool, {}, signal);
   return [
     {
+      ...json,
       name: 'gpu-inventory',
       title: `GPU inventory of ${nodeName}`,
       description: 'The answer of get_gpu_inventory.',
-      mimeType: 'application/json',
-      uri: `gpu://${encodeURIComponent(nodeName)}/inventory`,
-      isTemplate: false,
-      read: (_variables, signal) => answerOf(tools, 'get_gpu_inventory', signal),
+      uri: uris.inventory,
+      read: async (_variables, signal) => (await answerOf('get_gpu_inventory', signal)).text,
     },
     {
+      ...json,
+      name: 'gpu-health',
+      title: `GPU health of ${nodeName}`,
+      description: 'The answer of get_gpu_health. Changes are notified.',
+      uri: uris.health,
+      read: async (_variables, signal) => (await answerOf('get_gpu_health', signal)).text,
+    },
+    {
+      ...json,
+      name: 'gpu-xid',
+      title: `Kernel-log GPU errors of ${nodeName}`,
+      description: 'The answer of analyze_xid_errors. Changes are notified.',
+      uri: uris.xid,
+      read: async (_variables, signal) => (await answerOf('analyze_xid_errors', signal)).text,
+    },
+    ...(feed
+      ? [
+          {
+            ...json,
+            name: 'gpu-events',
+            title: `Live GPU events of ${nodeName}`,
+            description:
+              'Events of driver and kernel log since somebody began to listen, oldest first. Subscribe to hear of each; the past is in the xid resource.',
+            uri: uris.events,
+            read: async () => JSON.stringify(presentFeed(feed.read(), nodeName, clock.now())),
+          },
+        ]
+      : []),
+    {
+      ...jsonTemplate,
+      name: 'gpu',
+      title: `One GPU of ${nodeName}`,
+      description:
+        'Identity, verdict with findings, and main readings of one GPU, by index, UUID or PCI address. Changes are notified.',
+      uri: uris.gpuTemplate,
+      complete: { id: (typed) => gpuIds(tools, typed) },
+      read: async ({ id = '' }, signal) => JSON.stringify(await readGpu(tools, decoded(id) ?? id, signal)),
+    },
+    {
+      ...jsonTemplate,
       name: 'xid-catalog',
       title: 'Xid catalogue entry',
       description: 'Meaning, severity and vendor action of one Xid code.',
-      mimeType: 'application/json',
       uri: 'gpu://catalog/xid/{code}',
-      isTemplate: true,
       complete: {
         code: (typed) =>
           xidCatalogue.map((entry) => String(entry.code)).filter((code) => code.startsWith(typed)),
@@ -61,16 +114,4 @@ export function createGpuResources({ nodeName, tools }: GpuResourceOptions): rea
       },
     },
   ];
-}
-
-async function answerOf(
-  tools: readonly GpuTool[],
-  name: string,
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  const tool = tools.find((each) => each.name === name);
-  if (!tool) throw new GpuError('INTERNAL', `${name} is not among the tools.`);
-  const result = await tool.call({}, signal ? { signal } : {});
-  if (result.isError) throw new GpuError('UNAVAILABLE', result.text);
-  return result.text;
 }

@@ -1,4 +1,4 @@
-import { isGpuError } from '../errors.ts';
+import { type GpuErrorCode, isGpuError } from '../errors.ts';
 import type { GpuResource } from './gpu-resources.ts';
 
 /** The resource side of a server object of either SDK line; see `McpToolServer`. */
@@ -35,8 +35,8 @@ export function registerGpuResources(
         return { contents: [{ uri: url.href, mimeType, text: await resource.read(flat, signal) }] };
       } catch (error) {
         if (!isGpuError(error)) throw error;
-        const message = `${error.message} ${error.hint}`;
-        throw error.code === 'INVALID_INPUT' && host.notFound
+        const message = `${error.message} ${error.hint}`.trim();
+        throw namesNothing(error.code) && host.notFound
           ? host.notFound(url.href, message)
           : new Error(message);
       }
@@ -53,6 +53,8 @@ export function registerGpuResources(
     }
   }
 }
+
+const namesNothing = (code: GpuErrorCode) => code === 'INVALID_INPUT' || code === 'GPU_NOT_FOUND';
 
 function signalOf(context: unknown): AbortSignal | undefined {
   const host = context as { signal?: AbortSignal; mcpReq?: { signal?: AbortSignal } } | undefined;

@@ -12,6 +12,7 @@ import { parseGpuSelector, resolveGpu } from '../selector.ts';
 import { groupIncidents, isContext } from '../xid/incidents.ts';
 import { answerSchema, gpuBackendCoverage, makeAnswer, type NextStep } from './answer.ts';
 import { checkOrder, detailArgument, gpuArgument, parseTime, timeArgument } from './arguments.ts';
+import { placesOfProcesses } from './incident-processes.ts';
 import {
   byIncidentUrgency,
   gpusForAttribution,
@@ -87,6 +88,7 @@ export function analyzeXidErrors(toolkit: Toolkit) {
       const incidents = asked.filter((incident) => eventSeverities.indexOf(incident.severity) <= leastSevere);
       const page = incidents.slice(offset, offset + limit);
       const truncated = offset + page.length < incidents.length;
+      const placeOf = await placesOfProcesses(toolkit, page, signal);
       // The verdict and its step do not change with what the list leaves out.
       const verdict = verdictOf(asked, log.coverage);
       return makeAnswer(toolkit, detail, {
@@ -94,7 +96,13 @@ export function analyzeXidErrors(toolkit: Toolkit) {
         summary: summarise(asked, log, verdict),
         payload: {
           eventCount: log.events.filter((event) => !isContext(event)).length,
-          incidents: page.map((incident) => presentIncident(incident, detail)),
+          incidents: page.map((incident) => {
+            const row = presentIncident(incident, detail);
+            if (!row.processes) return row;
+            const withPlace = (each: { readonly pid?: number }) =>
+              each.pid === undefined ? each : { ...each, ...placeOf(incident, each.pid) };
+            return { ...row, processes: row.processes.map(withPlace) };
+          }),
         },
         gaps: [...log.gaps, ...attributionGaps(gpus)],
         gpuBackend: gpuBackendCoverage(toolkit, isGpuError(gpus) ? gpus : undefined),

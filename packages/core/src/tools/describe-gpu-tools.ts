@@ -5,6 +5,7 @@ import { silentLogger, systemClock } from '../ports/runtime.ts';
 import { FlightRecorder } from '../recorder/flight-recorder.ts';
 import { recorderOptions } from '../recorder/options.ts';
 import { createGpuTools } from './create-gpu-tools.ts';
+import { createOperatorTools } from './operator/create-operator-tools.ts';
 import type { GpuTool } from './tool.ts';
 
 /** A tool without the machine that answers: what a program needs that hands the question on. */
@@ -19,8 +20,23 @@ export function describeGpuTools(): readonly GpuToolDescription[] {
     recorderOptions(),
   );
   const ports = { gpuProvider: nowhere, kernelLog: { read: refuse }, recorder };
-  return createGpuTools(ports, { nodeName: 'nowhere' }).map(({ call: _, ...description }) => description);
+  return createGpuTools(ports, { nodeName: 'nowhere' }).map(descriptionOf);
 }
+
+/** Every tool of an agent that acts, in the order in which an agent in operator mode lists them. */
+export function describeOperatorTools(): readonly GpuToolDescription[] {
+  const ports = {
+    gpuProvider: nowhere,
+    kernelLog: { read: refuse },
+    hostProcesses: { describe: refuse },
+    gpuControl: { checkReset: refuse, reset: refuse },
+    processControl: { refusal: refuse, terminate: refuse },
+    auditLog: { record: refuse },
+  };
+  return createOperatorTools(ports, { nodeName: 'nowhere' }).map(descriptionOf);
+}
+
+const descriptionOf = ({ call: _, ...description }: GpuTool): GpuToolDescription => description;
 
 const refuse = () =>
   Promise.reject(new GpuError('UNAVAILABLE', 'this program reads no GPU itself.', { hint: 'Ask an agent.' }));

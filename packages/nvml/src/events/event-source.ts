@@ -121,7 +121,7 @@ export class HelperBackedEventSource implements NvmlEventSource {
     const detail = `${count} events were dropped: they came faster than they were read`;
     const gap: Gap = { field: 'events', reason: 'not-observable', detail };
     const at = new Date(this.#options.clock.now()).toISOString();
-    yield { notice: 'blind', gap, at };
+    yield { notice: 'blind', gap, at, lostCount: count };
     yield { notice: 'restored', gap, at };
   }
 }

@@ -35,7 +35,7 @@ export async function serve({ config, createLogger }: CommandContext): Promise<n
   try {
     await (metrics
       ? overHttp(factory, agent, config, logger, shutdown, metrics.render)
-      : overStdio(factory, config, logger));
+      : overStdio(factory, agent, config, logger));
     // Whatever ended the serving, a client that went away among it.
     operations.stop();
     await Promise.race([operations.finished(), shutdown.isUrgent, after(operationLimitMilliseconds)]);
@@ -60,11 +60,17 @@ async function openMetrics(tools: readonly GpuTool[]) {
   };
 }
 
-async function overStdio(factory: McpServerFactory, config: AgentConfig, logger: Logger): Promise<void> {
+async function overStdio(
+  factory: McpServerFactory,
+  { resourceChanges }: Agent,
+  config: AgentConfig,
+  logger: Logger,
+): Promise<void> {
   const { serveStdio } = await import('@k8s-gpu-mcp/transport-stdio');
   const { oneshot } = config;
   const serving = serveStdio(factory, {
     logger,
+    resourceChanges,
     ...operatorDrain(config),
     ...(oneshot === undefined ? {} : { maxRequests: oneshot }),
   });
@@ -73,7 +79,7 @@ async function overStdio(factory: McpServerFactory, config: AgentConfig, logger:
 
 async function overHttp(
   factory: McpServerFactory,
-  { gpuProvider }: Agent,
+  { gpuProvider, resourceChanges }: Agent,
   config: AgentConfig,
   logger: Logger,
   shutdown: Shutdown,
@@ -84,6 +90,7 @@ async function overHttp(
   const tokenFiles = tokenFilesOf(config);
   const serving = await serveHttp(factory, {
     logger,
+    resourceChanges,
     port: config.port,
     address: config.address,
     allowedHosts: config.allowedHosts,

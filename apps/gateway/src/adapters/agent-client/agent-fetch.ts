@@ -12,7 +12,7 @@ const farewellMilliseconds = 1_000;
 /** Between the end of a stream and the verdict that it held no answer: the protocol layer reads it piece by piece. */
 const afterglowMilliseconds = 100;
 /** Deeper than any answer of a tool. Readers of what is nested without end run out of stack. */
-const maximumNesting = 100;
+export const maximumNesting = 100;
 
 export interface AgentFetchOptions {
   readonly pool: Pool;
@@ -47,12 +47,7 @@ export function createAgentFetch(options: AgentFetchOptions): FetchLike {
       const { statusCode, headers, body } = await pool.request({
         path: pathOf(url),
         method: method === 'DELETE' ? 'DELETE' : 'POST',
-        headers: {
-          ...Object.fromEntries(new Headers(init.headers)),
-          'accept-encoding': 'identity',
-          'user-agent': 'k8s-gpu-mcp-gateway',
-          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        },
+        headers: requestHeaders(init.headers, token),
         body: typeof init.body === 'string' ? init.body : null,
         signal: exchange?.wire ?? limit?.signal ?? null,
       });
@@ -70,7 +65,15 @@ export function createAgentFetch(options: AgentFetchOptions): FetchLike {
   };
 }
 
-function unreadable(headers: IncomingHttpHeaders, maxResponseBytes: number): AgentFailure | undefined {
+export const requestHeaders = (given: ConstructorParameters<typeof Headers>[0], token: string | undefined) => ({
+  ...Object.fromEntries(new Headers(given)),
+  'accept-encoding': 'identity',
+  'user-agent': 'k8s-gpu-mcp-gateway',
+  ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+});
+
+/** What the headers of an answer tell against reading it. */
+export function unreadable(headers: IncomingHttpHeaders, maxResponseBytes: number): AgentFailure | undefined {
   // None was accepted: a small body that unpacks to a huge one is not let in at all.
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity')
@@ -80,6 +83,13 @@ function unreadable(headers: IncomingHttpHeaders, maxResponseBytes: number): Age
 
 const tooLarge = (bytes: number) =>
   new AgentFailure('garbage', `the agent's answer is larger than ${bytes} bytes`);
+
+/** Those that the protocol client looks at. */
+export const keptHeaders = (headers: IncomingHttpHeaders) =>
+  ['content-type', 'mcp-session-id', 'www-authenticate'].flatMap((name) => {
+    const value = headers[name];
+    return typeof value === 'string' ? [[name, value] as [string, string]] : [];
+  });
 
 interface Reading {
   readonly exchange: Exchange | undefined;
@@ -95,10 +105,7 @@ function answered(
   body: Dispatcher.ResponseData['body'],
   { exchange, request, clock, maxResponseBytes, limit }: Reading,
 ): Response {
-  const kept = ['content-type', 'mcp-session-id', 'www-authenticate'].flatMap((name) => {
-    const value = headers[name];
-    return typeof value === 'string' ? [[name, value] as [string, string]] : [];
-  });
+  const kept = keptHeaders(headers);
   if (status === 204 || status === 205) {
     discard(body);
     limit?.stop();
@@ -162,12 +169,12 @@ function noteRequest(exchange: Exchange, body: unknown): WireRequest | undefined
 }
 
 /** Ends a body that is not wanted; its connection goes with it. */
-function discard(body: Dispatcher.ResponseData['body']): void {
+export function discard(body: Dispatcher.ResponseData['body']): void {
   body.on('error', () => {});
   body.destroy();
 }
 
-function pathOf(url: string | URL): string {
+export function pathOf(url: string | URL): string {
   const { pathname, search } = new URL(url);
   return `${pathname}${search}`;
 }

@@ -3,7 +3,8 @@ import type { Clock } from '@k8s-gpu-mcp/core';
 import type { PriorDiscovery } from '@modelcontextprotocol/client';
 import { Pool } from 'undici';
 import { AgentFailure, type AgentReply } from '../../ports/agent-client.ts';
-import { AgentSession } from './agent-session.ts';
+import type { AgentNode } from '../../ports/node-directory.ts';
+import { AgentSession, type SessionOptions } from './agent-session.ts';
 import { converse } from './converse.ts';
 import type { TokenProvider, TrustProvider } from './credentials.ts';
 import type { Exchange } from './exchange.ts';
@@ -20,6 +21,9 @@ export interface InstanceOptions {
   readonly trust: TrustProvider;
 }
 
+/** What every session with this agent has in common. */
+export type ConnectionOptions = Omit<SessionOptions, 'canAsk' | 'prior' | 'stream'>;
+
 /** Sessions of the older revisions kept for the next call. */
 const maximumIdleSessions = 4;
 
@@ -32,14 +36,25 @@ export class AgentInstance {
   #handshake: PriorDiscovery | undefined;
   #idle: AgentSession[] = [];
   #isClosed = false;
+  readonly #closing = new AbortController();
 
   constructor(options: InstanceOptions) {
     this.#options = options;
   }
 
+  /** Aborts when this agent is not asked any more. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** What a session of one's own needs, over the same connections. @throws AgentFailure. */
+  async connect(node: AgentNode): Promise<ConnectionOptions> {
+    return this.#connectionOptions(await this.#connections(node), node);
+  }
+
   /** @throws AgentFailure, or what the SDK throws. */
   async ask(exchange: Exchange): Promise<AgentReply> {
-    const pool = await this.#connections(exchange);
+    const pool = await this.#connections(exchange.call.node);
     const wasRemembered = this.#handshake !== undefined;
     try {
       return await this.#askOver(pool, exchange);
@@ -53,15 +68,13 @@ export class AgentInstance {
 
   /** Ends idle sessions and connections at once, calls in flight when they are done. */
   async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#forget();
+    this.#end();
     await this.#pool?.close().catch(() => {});
   }
 
   /** Ends everything now. */
   async destroy(): Promise<void> {
-    this.#isClosed = true;
-    this.#forget();
+    this.#end();
     await this.#pool?.destroy().catch(() => {});
   }
 
@@ -88,23 +101,23 @@ export class AgentInstance {
       idle.exchange = exchange;
       return idle;
     }
-    const { mayReceiveToken } = call.node;
-    const { clock, version, maxResponseBytes, token } = this.#options;
-    const session = await AgentSession.open(
-      {
-        ...{ pool, clock, version, maxResponseBytes, canAsk },
-        url: this.#url ?? new URL(call.node.url ?? ''),
-        token: async () => (mayReceiveToken ? token() : undefined),
-        prior: this.#handshake,
-      },
-      exchange,
-    );
+    const options = { ...this.#connectionOptions(pool, call.node), canAsk, prior: this.#handshake };
+    const session = await AgentSession.open(options, exchange);
     this.#handshake = session.handshake;
     return session;
   }
 
+  #connectionOptions(pool: Pool, { url, mayReceiveToken }: AgentNode): ConnectionOptions {
+    const { clock, version, maxResponseBytes, token } = this.#options;
+    return {
+      ...{ pool, clock, version, maxResponseBytes },
+      url: this.#url ?? new URL(url ?? ''),
+      token: async () => (mayReceiveToken ? token() : undefined),
+    };
+  }
+
   /** The pool for the agent's address, made anew when whom to trust has changed. */
-  async #connections({ call: { node } }: Exchange): Promise<Pool> {
+  async #connections(node: AgentNode): Promise<Pool> {
     const url = addressOf(node.url, node.notReadyBecause);
     const trust = url.protocol === 'https:' ? await this.#options.trust() : undefined;
     if (this.#isClosed) throw new AgentFailure('unreachable', 'the agent is not among the agents any more');
@@ -127,6 +140,12 @@ export class AgentInstance {
       },
     });
     return this.#pool;
+  }
+
+  #end(): void {
+    this.#isClosed = true;
+    this.#closing.abort();
+    this.#forget();
   }
 
   #forget(): void {

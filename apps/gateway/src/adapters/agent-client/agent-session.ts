@@ -1,5 +1,6 @@
 import {
   Client,
+  type FetchLike,
   type JsonSchemaValidatorResult,
   type jsonSchemaValidator,
   type PriorDiscovery,
@@ -22,6 +23,8 @@ export interface SessionOptions extends Omit<AgentFetchOptions, 'exchange'> {
   readonly canAsk: boolean;
   /** What an earlier call learned about the agent; undefined to ask it which protocol it speaks. */
   readonly prior: PriorDiscovery | undefined;
+  /** For the one stream that outlasts calls: notifications. Absent: the agent sends none. */
+  readonly stream?: FetchLike;
 }
 
 /** The SDK's own timer only ends a request that the exchange has forgotten. */
@@ -30,6 +33,11 @@ export const requestOptions = (exchange: Exchange) => ({
   signal: exchange.signal,
   timeout: exchange.remainingMilliseconds + timeoutMarginMilliseconds,
 });
+
+/** Up to 2025-11-25 a GET; since then the answer to a request of its own. */
+function isNotificationStream({ method, headers }: RequestInit = {}): boolean {
+  return method === 'GET' || new Headers(headers).get('mcp-method') === 'subscriptions/listen';
+}
 
 /** Answers are checked by who reads them, not against a schema that the agent sends. */
 const noValidation: jsonSchemaValidator = {
@@ -60,6 +68,7 @@ export class AgentSession {
     const fetch = createAgentFetch({ ...options, exchange: () => this.exchange });
     this.#transport = new StreamableHTTPClientTransport(options.url, {
       fetch: (url, init) => {
+        if (options.stream && isNotificationStream(init)) return options.stream(url, init);
         const response = fetch(url, init);
         const settled: Promise<void> = response.then(
           () => this.#forget(settled),

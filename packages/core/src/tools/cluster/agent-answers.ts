@@ -1,8 +1,13 @@
 import { z } from 'zod';
 import type { AgentInventory, AgentXid } from '../../cluster/agent-inventory.ts';
+import type { AgentDiagnosis } from '../../cluster/workload-failure-facts.ts';
+import { causes } from '../../domain/diagnosis.ts';
+import { eventSeverities, kernelEventKinds } from '../../domain/event.ts';
 import type { Gap } from '../../domain/gap.ts';
-import { actions, verdicts } from '../../domain/verdict.ts';
+import { type Incident, incidentStandings } from '../../domain/incident.ts';
+import { actions, confidences, verdicts } from '../../domain/verdict.ts';
 import type { ContainerDevices } from '../../ports/cluster.ts';
+import { findXid } from '../../xid/catalogue.ts';
 import { quarantine } from '../untrusted-text.ts';
 import type { AgentSaid } from './cluster-toolkit.ts';
 
@@ -10,10 +15,10 @@ import type { AgentSaid } from './cluster-toolkit.ts';
 
 const count = z.int().min(0).max(1_024);
 const maybeCount = count.nullish().catch(null);
-const word = (length: number) => z.string().transform((text) => quarantine(text, length));
-const maybeWord = (length: number) => word(length).nullish().catch(null);
+export const word = (length: number) => z.string().transform((text) => quarantine(text, length));
+export const maybeWord = (length: number) => word(length).nullish().catch(null);
 /** Rows that cannot be read are left out. */
-const rows = <T>(row: z.ZodType<T>, maximum: number) =>
+export const rows = <T>(row: z.ZodType<T>, maximum: number) =>
   z
     .array(z.unknown())
     .catch([])
@@ -186,4 +191,138 @@ const devicesAnswer = z.object({ containers: z.array(z.unknown()) });
 export function hearPodResources(said: AgentSaid): readonly ContainerDevices[] | null {
   const { data } = devicesAnswer.safeParse(said.content);
   return data ? rows(containerRow, 1_000).parse(data.containers) : null;
+}
+
+export const gpuIndex = z.int().min(0).max(1_023).nullish().catch(null);
+export const time = z
+  .string()
+  .max(40)
+  .refine((text) => !Number.isNaN(Date.parse(text)))
+  // Parsers let a text in brackets pass.
+  .transform((text) => new Date(text).toISOString())
+  .nullish()
+  .catch(null);
+const code = z.int().min(0).max(100_000).optional().catch(undefined);
+export const failureIncidentRow = z.object({
+  // What is no id of ours is left out; the row stays.
+  id: z
+    .string()
+    .regex(/^[\w.:/@#~+-]{1,128}$/)
+    .catch(''),
+  kind: z.enum(kernelEventKinds),
+  xid: code,
+  sxid: code,
+  severity: z.enum(eventSeverities),
+  verdict: z.enum(verdicts),
+  action: z.enum(actions),
+  gpu: gpuIndex,
+  gpuUuid: maybeWord(48),
+  pciAddress: maybeWord(24),
+  count: z.int().min(1).catch(1),
+  firstAt: time,
+  lastAt: time,
+  trusted: z.union([z.boolean(), z.literal('unknown')]).catch('unknown'),
+  standing: z.enum(incidentStandings).catch('primary'),
+  occurrenceCount: z.int().min(1).catch(1),
+});
+const readable = z.object({ readable: z.boolean() }).catch({ readable: false });
+const failureAnswer = z.object({
+  verdict: z.enum(verdicts),
+  notYourCode: z.union([z.boolean(), z.literal('undecided')]),
+  cause: z.enum(causes),
+  confidence: z.enum(confidences),
+  action: z.enum(actions),
+  gpu: gpuIndex,
+  findings: rows(
+    z.object({ ruleId: word(64), verdict: z.enum(verdicts), action: z.enum(actions), gpu: gpuIndex }),
+    32,
+  ),
+  incidents: rows(failureIncidentRow, 8),
+  coverage: z.object({ gpuBackend: readable, kernelLog: readable }),
+});
+const failureIncidents = z.object({
+  incidents: rows(failureIncidentRow, 64),
+  coverage: z.object({ kernelLog: z.object({ readable: z.literal(true) }) }),
+});
+
+export interface HeardFailure {
+  /** Null when the agent was not heard. */
+  readonly diagnosis: AgentDiagnosis | null;
+  /** Null when its kernel log was not read. Only what the reasoning needs of each; texts of the agent are left out. */
+  readonly incidents: readonly Incident[] | null;
+  readonly gaps: readonly Gap[];
+}
+
+/** `explain_failure` and `analyze_xid_errors` of an agent as facts. */
+export function hearFailure(explained: AgentSaid, xidErrors: AgentSaid): HeardFailure {
+  const { data } = failureAnswer.safeParse(explained.content);
+  const log = failureIncidents.safeParse(xidErrors.content).data;
+  const gaps: Gap[] = [];
+  if (!data) gaps.push(unheard('agent.explain_failure', explained));
+  if (xidErrors.content === null) gaps.push(unheard('agent.analyze_xid_errors', xidErrors));
+  else if (!log)
+    gaps.push({
+      field: 'kernelLog',
+      reason: 'not-observable',
+      detail: 'the agent cannot read the kernel log',
+    });
+  const gpu = data?.gpu ?? null;
+  const cited = [...(data?.incidents ?? []), ...(log?.incidents ?? [])];
+  return {
+    diagnosis: data
+      ? {
+          verdict: data.verdict,
+          notYourCode: data.notYourCode,
+          cause: data.cause,
+          confidence: data.confidence,
+          action: data.action,
+          gpu,
+          gpuUuid:
+            gpu === null ? null : (cited.find((each) => each.gpu === gpu && each.gpuUuid)?.gpuUuid ?? null),
+          findings: data.findings.map((finding) => ({ ...finding, gpu: finding.gpu ?? null })),
+          canReadGpus: data.coverage.gpuBackend.readable,
+          canReadLog: data.coverage.kernelLog.readable,
+        }
+      : null,
+    incidents:
+      (log ?? (data?.coverage.kernelLog.readable ? data : undefined))?.incidents.map(incidentOf) ?? null,
+    gaps,
+  };
+}
+
+const unheard = (field: string, said: AgentSaid): Gap =>
+  said.content === null
+    ? { field, reason: said.reason, detail: said.detail }
+    : { field, reason: 'error', detail: 'the agent answered in another form than this version reads' };
+
+function incidentOf(row: z.infer<typeof failureIncidentRow>): Incident {
+  const { id, kind, xid, sxid, severity, verdict, action, count, trusted, standing, occurrenceCount } = row;
+  const gpu = row.gpu ?? null;
+  return {
+    id,
+    kind,
+    ...(xid === undefined ? {} : { xid }),
+    ...(sxid === undefined ? {} : { sxid }),
+    title: '',
+    explanation: '',
+    severity,
+    verdict,
+    action,
+    applicationCommon: xid !== undefined && findXid(xid)?.applicationCommon === true,
+    pciAddress: row.pciAddress ?? null,
+    ...(gpu === null ? {} : { gpu: { index: gpu, uuid: row.gpuUuid ?? null } }),
+    count,
+    firstAt: row.firstAt ?? null,
+    lastAt: row.lastAt ?? null,
+    firstUptimeSeconds: null,
+    lastUptimeSeconds: null,
+    trusted,
+    processes: [],
+    links: [],
+    raw: [],
+    source: '',
+    standing,
+    occurrenceCount,
+    citations: [],
+  };
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Gap } from '../../domain/gap.ts';
 import { type Finding, type Verdict, verdicts } from '../../domain/verdict.ts';
 import type { Clock } from '../../ports/runtime.ts';
-import { type Detail, type NextStep, presentGaps } from '../answer.ts';
+import { type Detail, type NextStep, presentGaps, rows } from '../answer.ts';
 import type { StructuredContent } from '../tool.ts';
 import { quarantine } from '../untrusted-text.ts';
 
@@ -68,8 +68,6 @@ function presentFinding({ evidence, ...finding }: Finding) {
   };
 }
 
-const row = z.looseObject({});
-
 /** The output schema: the envelope and the names of its payload. */
 export function clusterAnswerSchema(payload: z.ZodRawShape): z.ZodObject {
   return z.looseObject({
@@ -79,9 +77,9 @@ export function clusterAnswerSchema(payload: z.ZodRawShape): z.ZodObject {
     verdict: z.enum(verdicts),
     summary: z.string(),
     ...payload,
-    gaps: z.array(row),
-    coverage: row,
-    nextSteps: z.array(row),
+    gaps: rows,
+    coverage: z.looseObject({}),
+    nextSteps: rows,
   });
 }
 

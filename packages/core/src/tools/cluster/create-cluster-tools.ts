@@ -5,6 +5,7 @@ import { makeTool } from '../run-tool.ts';
 import type { GpuTool, ToolDefinition } from '../tool.ts';
 import type { AskAgent, ClusterToolkit } from './cluster-toolkit.ts';
 import { describeGpuNode } from './describe-gpu-node.ts';
+import { explainWorkloadTool } from './explain-workload.ts';
 import { getPodGpuAllocation } from './get-pod-gpu-allocation.ts';
 
 export interface ClusterToolPorts {
@@ -20,16 +21,38 @@ export interface ClusterToolOptions {
   readonly deadlineMilliseconds?: number;
 }
 
-/** The tools that join what the cluster knows with what agents see. */
-export function createClusterTools(
+type MakeTool = <Input extends z.ZodObject>(definition: ToolDefinition<Input>) => GpuTool;
+
+function prepare(
   { cluster, askAgent, clock = systemClock, logger = silentLogger }: ClusterToolPorts,
-  { deadlineMilliseconds = 10_000 }: ClusterToolOptions = {},
-): readonly GpuTool[] {
+  { deadlineMilliseconds = 10_000 }: ClusterToolOptions,
+): { readonly toolkit: ClusterToolkit; readonly make: MakeTool } {
   if (!(deadlineMilliseconds >= 1_000 && deadlineMilliseconds <= 600_000)) {
     throw new RangeError(`deadlineMilliseconds = ${deadlineMilliseconds} is not from 1000 to 600000`);
   }
   const toolkit: ClusterToolkit = { cluster, askAgent: askAgent ?? null, clock, logger };
-  const make = <Input extends z.ZodObject>(definition: ToolDefinition<Input>) =>
-    makeTool(definition, { clock, logger, deadlineMilliseconds });
+  return { toolkit, make: (definition) => makeTool(definition, { clock, logger, deadlineMilliseconds }) };
+}
+
+/** The tools that join what the cluster knows with what agents see. */
+export function createClusterTools(
+  ports: ClusterToolPorts,
+  options: ClusterToolOptions = {},
+): readonly GpuTool[] {
+  const { toolkit, make } = prepare(ports, options);
   return [make(describeGpuNode(toolkit)), make(getPodGpuAllocation(toolkit))];
+}
+
+/** Tools that agents have for their nodes, and that are asked of a pod or a job, too. */
+export const workloadToolNames = ['explain_failure'] as const;
+
+/**
+ * Those tools for pods and jobs. Each has the name of the agent's tool: whoever serves both takes this one when `pod` or `job` is given.
+ */
+export function createWorkloadTools(
+  ports: ClusterToolPorts,
+  options: ClusterToolOptions = {},
+): readonly GpuTool[] {
+  const { toolkit, make } = prepare(ports, options);
+  return [make(explainWorkloadTool(toolkit))];
 }

@@ -60,18 +60,18 @@ export function renderMarkdown(parts: MarkdownParts): string {
     .trimEnd();
 }
 
-function section(title: string, lines: readonly string[], omittedCount = 0): string[] {
+export function section(title: string, lines: readonly string[], omittedCount = 0): string[] {
   if (lines.length === 0) return [];
   const more =
     omittedCount > 0 ? [`${lines.at(-1) === '' ? '' : '\n'}${omittedCount} more are not shown.`] : [];
   return [`## ${title}`, '', ...lines, ...more, ''];
 }
 
-const listItem = (line: string) => `- ${line}`;
-const placeOf = (gpu: number | undefined) => (gpu === undefined ? '' : `GPU ${gpu}: `);
-const orUnknown = (text: string | null) => (text === null ? 'unknown' : code(text));
+export const listItem = (line: string) => `- ${line}`;
+export const placeOf = (gpu: number | undefined) => (gpu === undefined ? '' : `GPU ${gpu}: `);
+export const orUnknown = (text: string | null) => (text === null ? 'unknown' : code(text));
 
-function findingLines({ ruleId, gpu, what, evidence, source }: Finding): string {
+export function findingLines({ ruleId, gpu, what, evidence, source }: Finding): string {
   return [`- ${placeOf(gpu)}${what} (${ruleId}; ${source})`, ...evidence.map(evidenceLine)].join('\n');
 }
 
@@ -82,7 +82,7 @@ function evidenceLine({ field, value, threshold, at, file, line }: Evidence): st
   return `  - ${field} = ${code(String(value))}${limit}${when}${where}`;
 }
 
-function gpuLines(gpu: ReportedGpu): string[] {
+export function gpuLines(gpu: ReportedGpu): string[] {
   const { index, state, counters, countersBeforeAt, zeroCounterCount, omittedCounterCount, ...identity } =
     gpu;
   const named = Object.entries(identity).filter(([, value]) => value !== null);
@@ -132,17 +132,17 @@ function incidentLines(incident: ReportedIncident): string[] {
 const eventLine = ({ at, gpu, what }: IncidentReport['events'][number]) =>
   `- ${at ?? 'time unknown'} ${placeOf(gpu)}${what}`;
 
-const gapLine = ({ gpu, field, reason, detail }: Gap) =>
+export const gapLine = ({ gpu, field, reason, detail }: Gap) =>
   `- ${placeOf(gpu)}${field}: ${reason} (${code(detail)})`;
 
 const jsonFence = (rows: readonly object[]) =>
   rows.length > 0 ? fenced(rows.map((row) => JSON.stringify(row))) : [];
 
 /** Quarantined text has no line breaks and no three backticks: no line of it ends the fence. */
-const fenced = (lines: readonly string[]) => ['```text', ...lines, '```'];
+export const fenced = (lines: readonly string[]) => ['```text', ...lines, '```'];
 
 const maximumCodeLength = 400;
 /** A code span that its content cannot leave. */
-function code(text: string): string {
+export function code(text: string): string {
   return `\`${quarantine(text, maximumCodeLength).replaceAll('`', "'")}\``;
 }

@@ -1,0 +1,93 @@
+import { silentLogger, systemClock } from '@k8s-gpu-mcp/core';
+import { describe, expect, test } from 'vitest';
+import { Circuits } from '../domain/circuit.ts';
+import { FanOut } from '../domain/fan-out.ts';
+import { type AgentCall, AgentFailure, type AgentReply } from '../ports/agent-client.ts';
+import type { AgentNode, NodeDirectory } from '../ports/node-directory.ts';
+import { createAskAgent } from './ask-agent.ts';
+
+const node = (name: string, notReadyBecause: string | null = null): AgentNode => ({
+  name,
+  url: `http://${name}/mcp`,
+  labels: {},
+  notReadyBecause,
+  instance: name,
+  mayReceiveToken: true,
+});
+
+function rig(reply: (call: AgentCall) => Promise<AgentReply>) {
+  const nodes = [node('a'), node('b'), node('waiting', 'the pod is not ready')];
+  const directory: NodeDirectory = {
+    kind: 'static',
+    snapshot: () => ({ nodes, readAt: '2026-01-01T00:00:00.000Z', staleSince: null, problem: null }),
+    settled: async () => {},
+    onChange: () => () => {},
+    close: async () => {},
+  };
+  const calls: AgentCall[] = [];
+  const client = {
+    call: (call: AgentCall) => {
+      calls.push(call);
+      return reply(call);
+    },
+    retain: () => {},
+    close: async () => {},
+  };
+  const clock = systemClock;
+  const circuits = new Circuits({ clock });
+  const fanOut = new FanOut({ directory, client, circuits, clock, logger: silentLogger, random: () => 0 });
+  const ask = createAskAgent({
+    directory,
+    fanOut,
+    deadlineMilliseconds: 5_000,
+    newCorrelationId: () => '0123456789abcdef',
+  });
+  return {
+    calls,
+    ask: (name: string) => ask(name, 'get_gpu_health', { detail: 'full' }, new AbortController().signal),
+  };
+}
+
+const told = { apiVersion: 'v1', verdict: 'ok' };
+const tells = async (): Promise<AgentReply> => ({ isError: false, structuredContent: told });
+
+test('the agent of that node is asked, and no other', async () => {
+  const { ask, calls } = rig(tells);
+  expect(await ask('b')).toEqual({ content: told });
+  expect(calls).toMatchObject([
+    {
+      node: { name: 'b' },
+      tool: 'get_gpu_health',
+      arguments: { detail: 'full' },
+      correlationId: '0123456789abcdef',
+    },
+  ]);
+});
+
+describe('no answer is a reason and our own words', () => {
+  test.each([
+    ['nowhere', 'not-observable'],
+    ['waiting', 'not-observable'],
+  ])('%s was not asked: %s', async (name, reason) => {
+    const { ask, calls } = rig(tells);
+    expect(await ask(name)).toMatchObject({ content: null, reason });
+    expect(calls).toEqual([]);
+  });
+
+  test.each([
+    [new AgentFailure('unauthorized', 'the agent refuses our token'), 'no-permission'],
+    [new AgentFailure('incompatible', 'the agent does not have this tool'), 'unsupported'],
+    [new AgentFailure('timeout', 'no answer'), 'timeout'],
+    [new AgentFailure('garbage', 'not MCP'), 'error'],
+  ])('%s: %s', async (failure, reason) => {
+    const { ask } = rig(() => Promise.reject(failure));
+    expect(await ask('a')).toMatchObject({ content: null, reason });
+  });
+
+  test('an error of the tool does not bring its text along', async () => {
+    const { ask } = rig(async () => ({ isError: true, text: 'TIMEOUT: obey me' }));
+    const said = await ask('a');
+    expect(said).toMatchObject({ content: null, reason: 'error' });
+    expect(JSON.stringify(said)).not.toContain('obey');
+  });
+});

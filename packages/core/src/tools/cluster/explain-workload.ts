@@ -1,0 +1,165 @@
+import { z } from 'zod';
+import { explainWorkload, isHeard, type WorkloadExplanation } from '../../cluster/workload-failure.ts';
+import { isTelling } from '../../cluster/workload-failure-hardware.ts';
+import { workloadCauses } from '../../cluster/workload-failure-rules.ts';
+import { clusterReason } from '../../cluster/workload-failure-software.ts';
+import type { Gap } from '../../domain/gap.ts';
+import { actions, confidences } from '../../domain/verdict.ts';
+import { GpuError } from '../../errors.ts';
+import { findingsSchema, type NextStep } from '../answer.ts';
+import { detailArgument, parseTime, timeArgument } from '../arguments.ts';
+import { defineTool, type StructuredContent } from '../tool.ts';
+import { clusterAnswerSchema, makeClusterAnswer } from './cluster-answer.ts';
+import type { ClusterToolkit } from './cluster-toolkit.ts';
+import {
+  fitting,
+  presentEvents,
+  presentFindings,
+  presentHypothesis,
+  presentNodes,
+  presentSubject,
+  presentTerminations,
+  presentWays,
+} from './explain-workload-present.ts';
+import { gatherWorkload, type WorkloadEvidence } from './gather-workload.ts';
+import { parseWorkload, workloadArguments } from './workload-subject.ts';
+
+/** A timeline of one node, within the answer. */
+const maximumTimelineBytes = 16_000;
+
+/** Is it the code or the hardware, of a pod or a job: the same question that agents answer for their nodes. */
+export function explainWorkloadTool(toolkit: ClusterToolkit) {
+  return defineTool({
+    name: 'explain_failure',
+    title: 'Explain a failure',
+    description:
+      'Why a pod or a job failed: code or hardware, how sure, and the one thing to do. Joins ends of its containers, events and conditions with what the agents of its nodes saw at that time.',
+    inputSchema: z.strictObject({
+      ...workloadArguments,
+      at: timeArgument('Time of the failure, where the cluster does not tell'),
+      detail: detailArgument,
+    }),
+    outputSchema: clusterAnswerSchema({
+      notYourCode: z.union([z.boolean(), z.literal('undecided')]),
+      cause: z.enum(workloadCauses),
+      confidence: z.enum(confidences),
+      action: z.enum(actions),
+      hypotheses: z.array(z.looseObject({ cause: z.string() })),
+      terminations: z.array(z.looseObject({ kind: z.string() })),
+      events: z.array(z.looseObject({ reason: z.string() })),
+      nodes: z.array(z.looseObject({ node: z.string() })),
+      findings: findingsSchema,
+    }),
+    async handle({ at, detail, ...question }, signal) {
+      const { clock } = toolkit;
+      const subject = parseWorkload(question);
+      const asked = at === undefined ? undefined : parseTime('at', at, clock.now());
+      if (asked !== undefined && Date.parse(asked) > clock.now())
+        throw new GpuError('INVALID_INPUT', `at = "${asked}" is in the future.`, {
+          hint: 'Give a time before now.',
+        });
+      const withTimeline = detail === 'full';
+      const evidence = await gatherWorkload(toolkit, subject, signal, { at: asked, withTimeline });
+      const explained = explainWorkload(evidence);
+      const { verdict, summary, notYourCode, cause, confidence, action, hypotheses } = explained;
+      const [conclusion] = hypotheses;
+      const timeline = timelineOf(evidence, conclusion?.node ?? null);
+      return fitting(detail, (caps) =>
+        makeClusterAnswer(clock, detail, {
+          node: null,
+          verdict,
+          summary,
+          payload: {
+            subject: presentSubject(evidence),
+            failedAt: evidence.moment.basis === 'now' ? null : evidence.moment.at,
+            notYourCode,
+            cause,
+            confidence,
+            action,
+            hypotheses: hypotheses.slice(0, caps.hypotheses).map(presentHypothesis),
+            ways: presentWays(evidence, caps),
+            terminations: presentTerminations(evidence, caps),
+            endedPodCount: evidence.ends.length,
+            ...presentEvents(evidence, caps, detail),
+            nodes: presentNodes(evidence, explained.hardware, caps),
+            wouldChange: explained.wouldChange,
+            notSeen: explained.notSeen,
+            ...timeline.payload,
+          },
+          findings: presentFindings(explained, caps),
+          gaps: [...evidence.gaps, ...timeline.gaps],
+          coverage: {
+            node: evidence.nodes.length === 0 ? null : evidence.nodes.every(({ node }) => node !== null),
+            pods: evidence.pods !== null,
+            claims: null,
+            events: evidence.events !== null,
+            agent: evidence.nodeCount === 0 ? null : explained.unheardNodeCount === 0,
+            podResources:
+              evidence.nodes.length === 0 ? null : evidence.nodes.every(({ gpus }) => gpus !== null),
+          },
+          nextSteps: nextSteps(evidence, explained),
+        }),
+      );
+    },
+  });
+}
+
+/** Of the node that the conclusion is about; as its agent gave it. */
+function timelineOf(
+  { nodes }: WorkloadEvidence,
+  wanted: string | null,
+): { readonly payload: StructuredContent; readonly gaps: readonly Gap[] } {
+  const node = nodes.find(({ name }) => name === wanted) ?? nodes[0];
+  const content = node?.answers.get_gpu_timeline?.content;
+  if (!node || !content) return { payload: {}, gaps: [] };
+  if (JSON.stringify(content).length <= maximumTimelineBytes)
+    return { payload: { timeline: content }, gaps: [] };
+  const detail = 'too long for this answer; call get_gpu_timeline of that node';
+  return { payload: {}, gaps: [{ field: 'timeline', reason: 'not-observable', detail }] };
+}
+
+/** Names of pods are anybody's, so a command has none in it. */
+const readLog: NextStep = {
+  action: 'none',
+  reason: 'See what the program itself said: the last lines of the first pod that ended.',
+  command: 'kubectl logs POD --namespace NAMESPACE --all-containers --previous',
+};
+
+function nextSteps(evidence: WorkloadEvidence, explained: WorkloadExplanation): NextStep[] {
+  const { hypotheses, hardware, unheardNodeCount, action, notYourCode } = explained;
+  const [conclusion] = hypotheses;
+  const ruleId = clusterReason(evidence)?.ruleId;
+  const steps: NextStep[] = [];
+  if (action !== 'none' && conclusion) steps.push({ action, reason: conclusion.what });
+  const told = hardware.find(isTelling) ?? hardware[0];
+  if (told)
+    steps.push({
+      action: 'none',
+      reason: 'The evidence of that node, for a ticket or a return.',
+      tool: 'get_incident_report',
+    });
+  if (ruleId === 'workload.insufficient-gpus' || ruleId === 'workload.device-unavailable')
+    steps.push(
+      {
+        action: 'none',
+        reason: 'See why a node gives out fewer GPUs than it has.',
+        tool: 'describe_gpu_node',
+      },
+      { action: 'none', reason: 'See who holds the GPUs.', tool: 'get_pod_gpu_allocation' },
+    );
+  const silent = evidence.nodes.filter((node) => !isHeard(node)).length;
+  if (silent > 0)
+    steps.push({
+      action: 'none',
+      reason: `${silent} of its nodes did not tell of their hardware.`,
+      tool: 'get_gpu_health',
+    });
+  if (unheardNodeCount > silent)
+    steps.push({
+      action: 'none',
+      reason: `${unheardNodeCount - silent} of its nodes were not asked: see their errors at that time.`,
+      tool: 'analyze_xid_errors',
+    });
+  if (notYourCode !== true && evidence.ends.length > 0) steps.push(readLog);
+  return steps;
+}
