@@ -21,6 +21,17 @@ const englishOnly = {
   },
 };
 
+/** The Kubernetes client asks with node-fetch, which brings tables of Unicode; node has a fetch of its own, and we take credentials only. */
+const fetchOfNode = {
+  name: 'fetch-of-node',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node-fetch$/ }, () => ({ path: 'node-fetch', namespace: 'fetch-of-node' }));
+    onLoad({ filter: /.*/, namespace: 'fetch-of-node' }, () => ({
+      contents: 'export default globalThis.fetch; export const { Headers, Request, Response } = globalThis;',
+    }));
+  },
+};
+
 export async function bundle(app) {
   const folder = join(bundleFolder, app);
   rmSync(folder, { recursive: true, force: true });
@@ -38,7 +49,7 @@ export async function bundle(app) {
     target: 'node20.19',
     conditions: ['@k8s-gpu-mcp/source'],
     external: ['koffi'],
-    plugins: [englishOnly],
+    plugins: [englishOnly, fetchOfNode],
     logLevel: 'warning',
     // Packages that are still CommonJS ask for node's own modules with require.
     banner: {

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import {
   bucketActions,
   conformanceRows,
+  createClusterTools,
   createGpuTools,
   createNodeAllocationTool,
   createOperatorTools,
@@ -52,6 +53,8 @@ const operatorTools = createOperatorTools(ports, { nodeName: 'node' });
 const podResources = { list: async () => ({ containers: null, allocatable: null, gaps: [] }) };
 /** Where the agent sees the kubelet's socket. */
 const kubeletTools = [createNodeAllocationTool({ podResources }, { nodeName: 'node' })];
+/** Of the gateway in a cluster; nothing is asked while they are described. */
+const clusterTools = createClusterTools({ cluster: {} });
 
 function toolPage() {
   const section = (tool) => {
@@ -83,6 +86,9 @@ function toolPage() {
     '# With the kubelet',
     'Present where the pod-resources socket of the kubelet is mounted (`--pod-resources`).',
     ...kubeletTools.map(section),
+    '# In a cluster',
+    'Of the gateway, beside the tools of the agents, which take `node` there: see [gateway.md](gateway.md).',
+    ...clusterTools.map(section),
     '# Operator mode',
     'These tools exist only with `--mode operator`: see [operator-mode.md](operator-mode.md).',
     ...operatorTools.map(section),
@@ -239,6 +245,7 @@ function withToolTable(readme) {
   const rows = [
     ...tools.map((tool) => [`\`${tool.name}\``, tool.description]),
     ...kubeletTools.map((tool) => [`\`${tool.name}\` (with the kubelet's socket)`, tool.description]),
+    ...clusterTools.map((tool) => [`\`${tool.name}\` (gateway in a cluster)`, tool.description]),
     ...operatorTools.map((tool) => [`\`${tool.name}\` (operator mode only)`, tool.description]),
   ];
   const [before, rest = ''] = readme.split(start);

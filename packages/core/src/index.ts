@@ -10,6 +10,7 @@ export {
 export type { AllocatableInput } from './cluster/allocatable-facts.ts';
 export { clusterRules } from './cluster/allocatable-rules.ts';
 export { type Allocation, allocationOf, type DeviceShare, type PodAllocation } from './cluster/allocation.ts';
+export { deviceOfId, kindOfResource } from './cluster/device-names.ts';
 export { type DevicePluginFacts, devicePluginFacts } from './cluster/device-plugin.ts';
 export { type OwnerLookup, ownerOf } from './cluster/owner.ts';
 export { hasEnded, podDemand } from './cluster/pod-demand.ts';

@@ -1,4 +1,4 @@
-import { comparisonMetrics, type StructuredContent } from '@k8s-gpu-mcp/core';
+import { comparisonMetrics, type StructuredContent, type Verdict } from '@k8s-gpu-mcp/core';
 import type { FanOutResult, NodeOutcome } from '../domain/node-outcome.ts';
 import { listBytes, makeClusterAnswer } from './cluster-answer.ts';
 import {
@@ -8,6 +8,7 @@ import {
   type FleetOutlier,
   minimumPeers,
 } from './cohort.ts';
+import { allGpus, type JobShares, type NodeShare, presentJob, sayJob } from './compare-job.ts';
 import {
   type FamilyReading,
   findingsOf,
@@ -42,8 +43,16 @@ export interface ComparisonAnswers {
   readonly comparison: FanOutResult;
 }
 
-/** Which GPU is unlike those of the same product and driver on any node. A node counts as answering when it answered both questions. */
-export function presentComparison(question: ClusterQuestion, answers: ComparisonAnswers): StructuredContent {
+/**
+ * Which GPU is unlike those of the same product and driver on any node. A node counts as answering when it answered both questions.
+ *
+ * @param job When only the GPUs of one job are compared with each other.
+ */
+export function presentComparison(
+  question: ClusterQuestion,
+  answers: ComparisonAnswers,
+  job?: JobShares,
+): StructuredContent {
   const { comparison, inventory } = answers;
   const identities = new Map(inventory.outcomes.map((outcome) => [outcome.node, outcome]));
   const outcomes = comparison.outcomes.map((outcome) => {
@@ -51,7 +60,10 @@ export function presentComparison(question: ClusterQuestion, answers: Comparison
     return outcome.status === 'ok' && identity && identity.status !== 'ok' ? identity : outcome;
   });
   const known = new Map(
-    outcomes.map((outcome) => [outcome.node, gpusOf(outcome, identities.get(outcome.node))]),
+    outcomes.map((outcome) => [
+      outcome.node,
+      gpusOf(outcome, identities.get(outcome.node), job?.shares.get(outcome.node)),
+    ]),
   );
   const fleet = compareFleet([...known.values()].flatMap(({ gpus }) => gpus));
   const outliers = new Map<string, FleetOutlier[]>();
@@ -59,14 +71,15 @@ export function presentComparison(question: ClusterQuestion, answers: Comparison
     outliers.set(outlier.node, [...(outliers.get(outlier.node) ?? []), outlier]);
   }
   const reports = readNodes(outcomes, (content, node) => {
-    const { gpus, gpuCount } = known.get(node) ?? { gpus: [], gpuCount: null };
+    const { gpus, ...own } = known.get(node) ?? nothingKnown;
     const comparedCount = gpus.filter((gpu) => fleet.compared.has(gpu)).length;
-    return readComparison(content, { gpuCount, comparedCount, outliers: outliers.get(node) ?? [] });
+    return readComparison(content, { ...own, comparedCount, outliers: outliers.get(node) ?? [] });
   });
   const gpuCount = reports.reduce((sum, report) => sum + (report.gpuCount ?? 0), 0);
   return makeClusterAnswer(question, comparison, reports, {
-    words: summarise(gpuCount, fleet),
-    payload: payloadOf(question, gpuCount, fleet),
+    words: [...(job ? [sayJob(job)] : []), summarise(gpuCount, fleet)].join(' '),
+    payload: { ...(job ? { job: presentJob(job) } : {}), ...payloadOf(question, gpuCount, fleet) },
+    gaps: job?.gaps ?? [],
     moreTool: 'compare_gpus',
   });
 }
@@ -75,14 +88,27 @@ export function presentComparison(question: ClusterQuestion, answers: Comparison
 interface KnownGpus {
   readonly gpus: readonly FleetGpu[];
   readonly gpuCount: number | null;
+  /** Which of them are meant; null for all. */
+  readonly only: ReadonlySet<number> | null;
+  /** Of those that are meant, where not all are. */
+  readonly states: readonly Verdict[];
 }
 
-function gpusOf(comparison: NodeOutcome, inventory: NodeOutcome | undefined): KnownGpus {
-  if (comparison.status !== 'ok' || inventory?.status !== 'ok') return { gpus: [], gpuCount: null };
+const nothingKnown: KnownGpus = { gpus: [], gpuCount: null, only: null, states: [] };
+
+function gpusOf(
+  comparison: NodeOutcome,
+  inventory: NodeOutcome | undefined,
+  { gpus: only }: NodeShare = allGpus,
+): KnownGpus {
+  if (comparison.status !== 'ok' || inventory?.status !== 'ok') return nothingKnown;
   const { node } = comparison;
   const identity = fieldsOf(inventory.content);
   const driverVersion = textOf(field(identity, 'driverVersion'), 40);
-  const rows = gpuRowsOf(identity);
+  const listed = gpuRowsOf(identity);
+  const isMeant = (row: StructuredContent) =>
+    only === null || only.has(gpuIndexOf(field(row, 'index')) ?? -1);
+  const rows = listed === null ? null : listed.filter(isMeant);
   const values = new Map(
     rowsOf(field(fieldsOf(comparison.content), 'values'), maximumGpus).map((row) => [
       gpuIndexOf(field(row, 'index')),
@@ -106,28 +132,40 @@ function gpusOf(comparison: NodeOutcome, inventory: NodeOutcome | undefined): Kn
     const utilizationPercent = numberOf(field(read, 'utilizationPercent'));
     return [{ node, index, product, driverVersion, migEnabled, utilizationPercent, values: new Map(told) }];
   });
-  return { gpus, gpuCount: rows === null ? null : rows.length };
+  const states = only === null ? [] : (rows ?? []).map(stateOf);
+  return { gpus, gpuCount: rows === null ? null : rows.length, only, states };
 }
 
-interface NodeComparison {
-  readonly gpuCount: number | null;
+function stateOf(row: StructuredContent): Verdict {
+  const state = field(row, 'state');
+  if (state === 'ok') return 'ok';
+  return typeof state !== 'string' || state === 'unreadable' ? 'unknown' : 'critical';
+}
+
+interface NodeComparison extends Omit<KnownGpus, 'gpus'> {
   readonly comparedCount: number;
   readonly outliers: readonly FleetOutlier[];
 }
 
 function readComparison(
   content: StructuredContent,
-  { gpuCount, comparedCount, outliers }: NodeComparison,
+  { gpuCount, only, states, comparedCount, outliers }: NodeComparison,
 ): FamilyReading {
-  const told = verdictOf(field(content, 'verdict'));
+  // What the agent makes of all its GPUs says nothing of some of them.
+  const told = only === null ? verdictOf(field(content, 'verdict')) : null;
+  const siblings = only === null ? siblingOutliersOf(content) : [];
+  const isMeant = ({ gpu }: NodeFinding) => only === null || (gpu !== undefined && only.has(gpu));
   const isWhole = gpuCount !== null && gpuCount > 0 && comparedCount === gpuCount;
   return {
     gpuCount,
     // Too few siblings on a node is what the cluster makes up for; a GPU that is down is not.
     told: told === 'critical' || told === 'warning' ? told : 'ok',
-    verdicts: isWhole ? [] : ['unknown'],
-    findings: [...findingsOf(content), ...outliers.map(findingOf), ...siblingOutliersOf(content)],
-    row: comparedCount === gpuCount ? {} : { comparedCount },
+    verdicts: isWhole ? states : [...states, 'unknown'],
+    findings: [...findingsOf(content).filter(isMeant), ...outliers.map(findingOf), ...siblings],
+    row: {
+      ...(only === null ? {} : { gpus: [...only].sort((a, b) => a - b).slice(0, maximumGpus) }),
+      ...(comparedCount === gpuCount ? {} : { comparedCount }),
+    },
   };
 }
 

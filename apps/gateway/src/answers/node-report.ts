@@ -6,7 +6,9 @@ import {
   type Verdict,
   worstVerdict,
 } from '@k8s-gpu-mcp/core';
+import { answerVersionProblem } from '../domain/agent-version.ts';
 import type { NodeOutcome, NodeStatus } from '../domain/node-outcome.ts';
+import type { AgentIdentity } from '../ports/agent-client.ts';
 import {
   actionOf,
   byText,
@@ -48,6 +50,10 @@ export interface NodeReport {
   readonly status: NodeStatus;
   readonly reason?: string;
   readonly said?: string;
+  /** Who answered; absent when nobody was asked. */
+  readonly agent?: AgentIdentity;
+  /** It has no protocol, tool, argument or form of answer in common with this gateway. */
+  readonly isIncompatible: boolean;
   /** `unknown` for a node that did not answer, or not in a form that is understood. */
   readonly verdict: Verdict;
   readonly gpuCount: number | null;
@@ -84,21 +90,23 @@ export function readNodes(outcomes: readonly NodeOutcome[], read: ReadFamily): r
 }
 
 function readNode(outcome: NodeOutcome, read: ReadFamily): NodeReport {
+  const { agent } = outcome;
+  return { ...readAnswer(outcome, read), ...(agent === undefined ? {} : { agent }) };
+}
+
+function readAnswer(outcome: NodeOutcome, read: ReadFamily): NodeReport {
   const { node, status } = outcome;
   if (status !== 'ok') {
     return {
       ...unreadNode(node, status),
+      isIncompatible: outcome.failure === 'incompatible',
       reason: quarantine(outcome.reason, 200),
       ...(outcome.said === undefined ? {} : { said: quarantine(outcome.said, 200) }),
     };
   }
   const content = fieldsOf(outcome.content);
-  if (field(content, 'apiVersion') !== 'v1') {
-    return {
-      ...unreadNode(node, 'ok'),
-      reason: 'Its answer is not of version v1, so nothing of it is used.',
-    };
-  }
+  const problem = answerVersionProblem(content);
+  if (problem !== null) return { ...unreadNode(node, 'error'), isIncompatible: true, reason: problem };
   const family = read(content, node);
   const findings = family.findings ?? findingsOf(content);
   const coverage = fieldsOf(field(content, 'coverage'));
@@ -113,6 +121,7 @@ function readNode(outcome: NodeOutcome, read: ReadFamily): NodeReport {
   return {
     node,
     status,
+    isIncompatible: false,
     verdict,
     gpuCount: family.gpuCount,
     findings,
@@ -129,6 +138,7 @@ function unreadNode(node: string, status: NodeStatus): NodeReport {
   return {
     node,
     status,
+    isIncompatible: false,
     verdict: 'unknown',
     gpuCount: null,
     findings: [],

@@ -9,7 +9,7 @@ export const shownName = (node: string) => quarantine(node, 253);
 
 /** A node as the list shows it: what all tools tell of one, then what this one does. */
 export function presentNode(report: NodeReport, detail: ClusterQuestion['detail']): StructuredContent {
-  const { node, status, reason, said, verdict, gpuCount, row } = report;
+  const { node, status, reason, said, agent, verdict, gpuCount, row } = report;
   const worth = report.findings.filter(isWorthTelling);
   const findings = leadFirst(worth, report).slice(0, findingsShown[detail]);
   return {
@@ -18,6 +18,7 @@ export function presentNode(report: NodeReport, detail: ClusterQuestion['detail'
     verdict,
     ...(reason === undefined ? {} : { reason }),
     ...(said === undefined ? {} : { said }),
+    ...(agent === undefined || agent.isCompatible ? {} : { agentVersion: agent.version }),
     ...(gpuCount === null ? {} : { gpuCount }),
     ...row,
     ...(findings.length > 0 ? { findings } : {}),

@@ -45,3 +45,9 @@ export const comparisonQuestions = {
   /** `topics` and `window` of the caller go here too. */
   comparison: { tool: 'compare_gpus', arguments: { detail: 'full' } },
 } as const;
+
+/** What tells which GPUs of its nodes a job has. */
+export const jobQuestions = {
+  processes: { tool: 'get_gpu_processes', arguments: { detail: 'summary', limit: 200 } },
+  allocation: { tool: 'get_pod_gpu_allocation', arguments: { limit: 200 } },
+} as const;

@@ -56,6 +56,7 @@ export async function serve(config: GatewayConfig, environment: Environment): Pr
         );
       throw listenError(error, config);
     });
+    await gateway.load();
     const closedOnSignal = shutdown.isAsked.then((signal) => {
       logger.info('shutting down', { signal });
       return serving.close();

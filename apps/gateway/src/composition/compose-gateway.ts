@@ -19,6 +19,8 @@ export interface Gateway {
   /** When a resource has changed. */
   readonly resourceChanges: ResourceChanges;
   readonly prompts: readonly GpuPrompt[];
+  /** Loads what asks agents, so that the first question need not wait for it. */
+  load(): Promise<void>;
   /** Shutdown has begun: questions to people are withdrawn, and nothing new acts. */
   stop(): void;
   /** Prometheus text. */
@@ -66,7 +68,7 @@ export async function composeGateway(
   const container = isOperator
     ? createOperatorContainer(config, environment, logger)
     : createReadOnlyContainer(config, environment, logger);
-  const [directory, tools, metrics, resources, resourceChanges, prompts, operatorTools, stopping] =
+  const [directory, tools, metrics, resources, resourceChanges, prompts, agents, operatorTools, stopping] =
     await Promise.all([
       container.getAsync(tokens.directory),
       container.getAsync(tokens.tools),
@@ -74,6 +76,7 @@ export async function composeGateway(
       container.getAsync(tokens.resources),
       container.getAsync(tokens.resourceChanges),
       container.getAsync(tokens.prompts),
+      container.getAsync(tokens.agents),
       isOperator ? container.getAsync(operatorTokens.tools) : [],
       isOperator ? container.getAsync(operatorTokens.stopping) : undefined,
     ]);
@@ -84,6 +87,7 @@ export async function composeGateway(
     resources,
     resourceChanges,
     prompts,
+    load: () => agents.load(),
     stop: () => stopping?.abort(),
     collectMetrics: () => metrics.render(),
     close: () => container.unbindAllAsync(),

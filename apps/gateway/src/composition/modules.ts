@@ -12,9 +12,7 @@ import {
 } from '@k8s-gpu-mcp/core';
 import { countCalls, createToolMetrics } from '@k8s-gpu-mcp/transport-http/tool-metrics';
 import { ContainerModule } from 'inversify';
-import { AgentInstances, type McpAgentClientOptions } from '../adapters/agent-client/agent-instances.ts';
-import { createMcpAgentClient } from '../adapters/agent-client/create-mcp-agent-client.ts';
-import { createMcpAgentEvents } from '../adapters/agent-events/create-mcp-agent-events.ts';
+import { type AgentsOnDemand, agentsOnDemand } from '../adapters/agents-on-demand.ts';
 import { GatewayMetrics } from '../adapters/metrics/gateway-metrics.ts';
 import { measured } from '../adapters/metrics/measured-client.ts';
 import type { GatewayConfig } from '../config.ts';
@@ -55,29 +53,21 @@ export const adapterModule = () =>
       .inSingletonScope()
       .onDeactivation((directory) => directory.close());
     bind(tokens.metrics).toResolvedValue(createMetrics, [tokens.config]).inSingletonScope();
-    bind(tokens.instances)
+    bind(tokens.agents)
       .toResolvedValue(
-        (config, logger) => new AgentInstances(clientOptions(config, logger, config.agentTokenFile)),
+        (config, logger) => openAgents(config, logger, config.agentTokenFile),
         [tokens.config, tokens.logger],
       )
       .inSingletonScope();
     bind(tokens.client)
       .toResolvedValue(
-        (config, instances, metrics, logger) =>
-          measured(
-            createMcpAgentClient(clientOptions(config, logger, config.agentTokenFile), instances),
-            metrics,
-            systemClock,
-          ),
-        [tokens.config, tokens.instances, tokens.metrics, tokens.logger],
+        ({ client }, metrics) => measured(client, metrics, systemClock),
+        [tokens.agents, tokens.metrics],
       )
       .inSingletonScope()
       .onDeactivation((client) => client.close());
     bind(tokens.agentEvents)
-      .toResolvedValue(
-        (instances) => createMcpAgentEvents(instances, { clock: systemClock }),
-        [tokens.instances],
-      )
+      .toResolvedValue(({ events }) => events, [tokens.agents])
       .inSingletonScope();
   });
 
@@ -168,17 +158,29 @@ function createMetrics({ mode }: GatewayConfig): GatewayMetrics {
 }
 
 /** How agents are reached, with the token in `tokenFile`. */
-export function clientOptions(
+export function openAgents(
   { agentCaFile }: GatewayConfig,
   logger: Logger,
   tokenFile: string | undefined,
-): McpAgentClientOptions {
-  return {
-    version: gatewayVersion(),
-    logger,
-    ...(tokenFile === undefined ? {} : { token: { file: tokenFile } }),
-    ...(agentCaFile === undefined ? {} : { caFile: agentCaFile }),
-  };
+): AgentsOnDemand {
+  return agentsOnDemand(async () => {
+    const [{ AgentInstances }, { createMcpAgentClient }, { createMcpAgentEvents }] = await Promise.all([
+      import('../adapters/agent-client/agent-instances.ts'),
+      import('../adapters/agent-client/create-mcp-agent-client.ts'),
+      import('../adapters/agent-events/create-mcp-agent-events.ts'),
+    ]);
+    const options = {
+      version: gatewayVersion(),
+      logger,
+      ...(tokenFile === undefined ? {} : { token: { file: tokenFile } }),
+      ...(agentCaFile === undefined ? {} : { caFile: agentCaFile }),
+    };
+    const instances = new AgentInstances(options);
+    return {
+      client: createMcpAgentClient(options, instances),
+      events: createMcpAgentEvents(instances, { clock: systemClock }),
+    };
+  });
 }
 
 /** One circuit for each agent; what the directory does not name any more is forgotten here, by the client and in the metrics. */

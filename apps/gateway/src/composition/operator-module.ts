@@ -1,7 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type Logger, systemClock } from '@k8s-gpu-mcp/core';
 import { ContainerModule } from 'inversify';
-import { createMcpAgentClient } from '../adapters/agent-client/create-mcp-agent-client.ts';
 import type { GatewayMetrics } from '../adapters/metrics/gateway-metrics.ts';
 import { measured } from '../adapters/metrics/measured-client.ts';
 import type { GatewayConfig } from '../config.ts';
@@ -9,7 +8,7 @@ import { FanOut } from '../domain/fan-out.ts';
 import type { AgentClient } from '../ports/agent-client.ts';
 import type { NodeDirectory } from '../ports/node-directory.ts';
 import { createOperatorTools, type OperatorRecord } from '../tools/create-operator-tools.ts';
-import { clientOptions, counted } from './modules.ts';
+import { counted, openAgents } from './modules.ts';
 import { operatorTokens, tokens } from './tokens.ts';
 
 /**
@@ -67,7 +66,7 @@ function openOperatorClient(
 ): AgentClient {
   const tokenFile = config.agentOperatorTokenFile;
   if (tokenFile === undefined) throw new Error('operator mode needs a token for the agents');
-  const client = createMcpAgentClient(clientOptions(config, logger, tokenFile));
+  const { client } = openAgents(config, logger, tokenFile);
   directory.onChange(() =>
     client.retain(new Set(directory.snapshot().nodes.map(({ instance }) => instance))),
   );

@@ -2,7 +2,7 @@ import type { Environment } from '@k8s-gpu-mcp/command-line';
 import type { Cluster, GpuPrompt, GpuResource, GpuTool, Logger, ResourceChanges } from '@k8s-gpu-mcp/core';
 import type { KubernetesApi } from '@k8s-gpu-mcp/kubernetes';
 import type { ServiceIdentifier } from 'inversify';
-import type { AgentInstances } from '../adapters/agent-client/agent-instances.ts';
+import type { AgentsOnDemand } from '../adapters/agents-on-demand.ts';
 import type { GatewayMetrics } from '../adapters/metrics/gateway-metrics.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { Circuits } from '../domain/circuit.ts';
@@ -25,7 +25,7 @@ export const tokens = {
   cluster: token<Cluster | null>('Cluster'),
   directory: token<NodeDirectory>('NodeDirectory'),
   /** The connections that questions and live events share. */
-  instances: token<AgentInstances>('AgentInstances'),
+  agents: token<AgentsOnDemand>('Agents'),
   client: token<AgentClient>('AgentClient'),
   agentEvents: token<AgentEvents>('AgentEvents'),
   circuits: token<Circuits>('Circuits'),

@@ -1,12 +1,12 @@
 import type { StructuredContent } from '@k8s-gpu-mcp/core';
-import type { AgentFailureKind } from '../ports/agent-client.ts';
+import type { AgentFailureKind, AgentIdentity } from '../ports/agent-client.ts';
 
 /** `stale`: the directory cannot tell any more whether the node is there, and it did not answer. `error` includes a tool's own error. */
 export const nodeStatuses = ['ok', 'error', 'timeout', 'circuit-open', 'not-ready', 'stale'] as const;
 export type NodeStatus = (typeof nodeStatuses)[number];
 
-/** How one node fared with one question. */
-export type NodeOutcome =
+/** How one node fared with one question. `agent`: who answers there, once it has told. */
+export type NodeOutcome = (
   | {
       readonly node: string;
       readonly status: 'ok';
@@ -23,7 +23,8 @@ export type NodeOutcome =
       readonly said?: string;
       /** What kind of failure it was; absent when the agent was not asked, or its tool gave the error. */
       readonly failure?: AgentFailureKind;
-    };
+    }
+) & { readonly agent?: AgentIdentity };
 
 /** All nodes that one question was meant for, by name. */
 export interface FanOutResult {

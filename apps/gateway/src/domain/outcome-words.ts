@@ -1,5 +1,5 @@
 import { quarantine } from '@k8s-gpu-mcp/core';
-import type { AgentFailure, AgentFailureKind } from '../ports/agent-client.ts';
+import type { AgentFailure, AgentFailureKind, AgentIdentity } from '../ports/agent-client.ts';
 import type { CircuitStatus } from './circuit.ts';
 import type { NodeOutcome } from './node-outcome.ts';
 
@@ -39,14 +39,19 @@ export function circuitOpenOutcome(status: CircuitStatus): NodeOutcome {
 }
 
 /** `text` is what the tool said, and untrusted. */
-export function toolErrorOutcome(node: string, text: string): NodeOutcome {
+export function toolErrorOutcome(node: string, text: string, agent?: AgentIdentity): NodeOutcome {
   return {
+    ...(agent === undefined ? {} : { agent }),
     node,
     status: 'error',
     reason: 'the agent answered with an error of its tool',
     said: quarantine(text, maximumSaidLength),
   };
 }
+
+type ToldFailure = Pick<AgentFailure, 'kind' | 'message' | 'said'> & {
+  readonly agent?: AgentIdentity | undefined;
+};
 
 export interface FailureCircumstances {
   readonly waitedMilliseconds: number;
@@ -67,7 +72,7 @@ export const mayHaveActed: ReadonlySet<AgentFailureKind> = new Set([
 
 export function failureOutcome(
   node: string,
-  { kind, message, said }: Pick<AgentFailure, 'kind' | 'message' | 'said'>,
+  { kind, message, said, agent }: ToldFailure,
   { waitedMilliseconds, staleSince, isReadOnly }: FailureCircumstances,
 ): NodeOutcome {
   const isStale = staleSince !== null && (kind === 'unreachable' || kind === 'timeout');
@@ -83,6 +88,7 @@ export function failureOutcome(
     reason,
     ...(said === undefined ? {} : { said: quarantine(said, maximumSaidLength) }),
     failure: kind,
+    ...(agent === undefined ? {} : { agent }),
   };
 }
 

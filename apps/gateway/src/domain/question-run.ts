@@ -1,6 +1,7 @@
 import { GpuError, quarantine } from '@k8s-gpu-mcp/core';
-import { AgentFailure } from '../ports/agent-client.ts';
+import { AgentFailure, type AgentReply } from '../ports/agent-client.ts';
 import type { AgentNode } from '../ports/node-directory.ts';
+import { answerVersionProblem } from './agent-version.ts';
 import { type CircuitPermit, circuitEffectOf } from './circuit.ts';
 import { DirectoryView } from './directory-view.ts';
 import type { FanOutResult, NodeOutcome } from './node-outcome.ts';
@@ -266,17 +267,7 @@ export class QuestionRun {
       if (ask.isDone) return undefined;
       permit.succeed();
       ask.isAnswered = true;
-      this.#finish(
-        ask,
-        reply.isError
-          ? toolErrorOutcome(node.name, reply.text)
-          : {
-              node: node.name,
-              status: 'ok',
-              content: reply.structuredContent,
-              ...(reply.isPending ? { isPending: true } : {}),
-            },
-      );
+      this.#finish(ask, this.#outcomeOfReply(ask, reply));
       return undefined;
     } catch (error) {
       if (ask.isDone) return undefined;
@@ -290,6 +281,20 @@ export class QuestionRun {
       ask.lastFailure = error;
       return error;
     }
+  }
+
+  #outcomeOfReply(ask: Ask, reply: AgentReply): NodeOutcome {
+    const { name: node } = ask.node;
+    if (reply.isError) return toolErrorOutcome(node, reply.text, reply.agent);
+    const { structuredContent: content, isPending, agent } = reply;
+    // Who acts reads the outcome out of the answer, and takes none it does not know for success.
+    const problem = this.#question.isReadOnly && !isPending ? answerVersionProblem(content) : null;
+    if (problem !== null) return this.#outcomeOf(ask, new AgentFailure('incompatible', problem, { agent }));
+    return {
+      ...{ node, status: 'ok', content },
+      ...(isPending ? { isPending } : {}),
+      ...(agent === undefined ? {} : { agent }),
+    };
   }
 
   /** Who answers for the node now that `node` failed, so that a rolling restart loses no call. */

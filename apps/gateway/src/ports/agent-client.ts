@@ -21,8 +21,18 @@ export interface AgentCall {
   readonly answeredQuestion?: string;
 }
 
+/** Who answers at an address, as it told in its handshake; see `identify` for what follows from it. */
+export interface AgentIdentity {
+  /** Untrusted, cut; empty when it did not tell. */
+  readonly name: string;
+  /** Of a closed form that can stand in a sentence; null when it told none, or is another program. */
+  readonly version: string | null;
+  /** Of the same line of versions as the gateway. */
+  readonly isCompatible: boolean;
+}
+
 /** What an agent said. */
-export type AgentReply =
+export type AgentReply = (
   | {
       readonly isError: false;
       readonly structuredContent: StructuredContent;
@@ -30,11 +40,12 @@ export type AgentReply =
       readonly isPending?: true;
     }
   /** The tool's own error: the agent works, the question or the node does not. `text` is untrusted. */
-  | { readonly isError: true; readonly text: string };
+  | { readonly isError: true; readonly text: string }
+) & { readonly agent?: AgentIdentity };
 
 /**
  * `unreachable`: refused, reset, no route, name not resolved. `overloaded`: 429 or 502, 503, 504. `unauthorized`: 401 or 403.
- * `certificate`: not valid for that agent. `incompatible`: no protocol or tool in common. `garbage`: not MCP, too large, cut off.
+ * `certificate`: not valid for that agent. `incompatible`: no protocol, tool, argument or form of answer in common. `garbage`: not MCP, too large, cut off.
  */
 export type AgentFailureKind =
   | 'unreachable'
@@ -56,17 +67,32 @@ export class AgentFailure extends Error {
   readonly retryAfterMilliseconds: number | undefined;
   /** What the agent said with it. Untrusted, capped; never part of `message`. */
   readonly said: string | undefined;
+  /** Who failed, if it has ever told. */
+  readonly agent: AgentIdentity | undefined;
 
   constructor(
     kind: AgentFailureKind,
     message: string,
-    options: { isRetryable?: boolean; retryAfterMilliseconds?: number; said?: string; cause?: unknown } = {},
+    options: {
+      isRetryable?: boolean;
+      retryAfterMilliseconds?: number | undefined;
+      said?: string | undefined;
+      agent?: AgentIdentity | undefined;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, { cause: options.cause });
     this.kind = kind;
     this.isRetryable = options.isRetryable ?? false;
     this.retryAfterMilliseconds = options.retryAfterMilliseconds;
     this.said = options.said;
+    this.agent = options.agent;
+  }
+
+  /** The same failure, with who it is of. */
+  of(agent: AgentIdentity | undefined): AgentFailure {
+    if (agent === undefined) return this;
+    return new AgentFailure(this.kind, this.message, { ...this, agent, cause: this.cause });
   }
 }
 

@@ -2,13 +2,15 @@ import type { SecureContext } from 'node:tls';
 import type { Clock } from '@k8s-gpu-mcp/core';
 import type { PriorDiscovery } from '@modelcontextprotocol/client';
 import { Pool } from 'undici';
-import { AgentFailure, type AgentReply } from '../../ports/agent-client.ts';
+import { identify, sayMissing } from '../../domain/agent-version.ts';
+import { AgentFailure, type AgentIdentity, type AgentReply } from '../../ports/agent-client.ts';
 import type { AgentNode } from '../../ports/node-directory.ts';
 import { AgentSession, type SessionOptions } from './agent-session.ts';
 import { converse } from './converse.ts';
 import type { TokenProvider, TrustProvider } from './credentials.ts';
 import type { Exchange } from './exchange.ts';
-import { isStaleHandshake } from './protocol-failure.ts';
+import { type ListedTools, listTools, lookUp, ourTools } from './listed-tools.ts';
+import { isStaleHandshake, isUnknownTool } from './protocol-failure.ts';
 
 export interface InstanceOptions {
   readonly clock: Clock;
@@ -34,6 +36,9 @@ export class AgentInstance {
   #pool: Pool | undefined;
   #trust: SecureContext | undefined;
   #handshake: PriorDiscovery | undefined;
+  #identity: AgentIdentity | undefined;
+  /** Looked at once, and only when something speaks against asking; null when the agent did not tell. */
+  #tools: ListedTools | null | undefined;
   #idle: AgentSession[] = [];
   #isClosed = false;
   readonly #closing = new AbortController();
@@ -45,6 +50,11 @@ export class AgentInstance {
   /** Aborts when this agent is not asked any more. */
   get closing(): AbortSignal {
     return this.#closing.signal;
+  }
+
+  /** Who answers there; undefined before it has told. */
+  get identity(): AgentIdentity | undefined {
+    return this.#identity;
   }
 
   /** What a session of one's own needs, over the same connections. @throws AgentFailure. */
@@ -82,14 +92,49 @@ export class AgentInstance {
     const session = await this.#session(pool, exchange);
     let isReusable = false;
     try {
+      const { identity } = this;
+      if (identity && identity.version !== null && !identity.isCompatible)
+        await this.#checkQuestion(session, exchange);
       const reply = await converse(session, exchange);
       isReusable = !session.isModern && !exchange.isOver;
-      return reply;
+      return identity ? { ...reply, agent: identity } : reply;
+    } catch (error) {
+      if (!isUnknownTool(error) || exchange.signal.aborted) throw error;
+      throw await this.#unknownTool(session, exchange, error);
     } finally {
       session.exchange = isReusable ? undefined : session.exchange;
       if (isReusable && !this.#isClosed && this.#idle.length < maximumIdleSessions) this.#idle.push(session);
       else session.discard();
     }
+  }
+
+  /** Of an agent of another line of versions. @throws AgentFailure for a tool or an argument that it does not list. */
+  async #checkQuestion(session: AgentSession, exchange: Exchange): Promise<void> {
+    const tools = await this.#listedTools(session, exchange);
+    const missing = tools && lookUp(tools, exchange.call);
+    if (missing == null) return;
+    if (missing === exchange.call.tool) throw await this.#unknownTool(session, exchange);
+    throw new AgentFailure('incompatible', this.#sayMissing(`${missing} of ${exchange.call.tool}`));
+  }
+
+  /** A server that has none of our tools is no agent. */
+  async #unknownTool(session: AgentSession, exchange: Exchange, cause?: unknown): Promise<AgentFailure> {
+    const tools = await this.#listedTools(session, exchange);
+    const said = this.#identity?.name || undefined;
+    if (tools && !ourTools().some((name) => tools.has(name)))
+      return new AgentFailure('incompatible', 'what answers there is no agent: it has none of its tools', {
+        ...{ said, cause },
+      });
+    return new AgentFailure('incompatible', this.#sayMissing(exchange.call.tool), { cause });
+  }
+
+  #sayMissing(what: string): string {
+    return sayMissing(what, this.#identity, this.#options.version);
+  }
+
+  async #listedTools(session: AgentSession, exchange: Exchange): Promise<ListedTools | null> {
+    if (this.#tools === undefined) this.#tools = await listTools(session, exchange);
+    return this.#tools;
   }
 
   async #session(pool: Pool, exchange: Exchange): Promise<AgentSession> {
@@ -103,6 +148,9 @@ export class AgentInstance {
     }
     const options = { ...this.#connectionOptions(pool, call.node), canAsk, prior: this.#handshake };
     const session = await AgentSession.open(options, exchange);
+    // A session after the first may tell nothing: it was not asked again.
+    const isNew = this.#handshake === undefined || !session.isModern;
+    if (isNew) this.#identity = identify(session.serverInfo, this.#options.version);
     this.#handshake = session.handshake;
     return session;
   }
@@ -150,6 +198,8 @@ export class AgentInstance {
 
   #forget(): void {
     this.#handshake = undefined;
+    this.#identity = undefined;
+    this.#tools = undefined;
     for (const session of this.#idle.splice(0)) session.discard();
   }
 }

@@ -127,7 +127,15 @@ export class AgentSession {
   /** For the next session with the same agent. */
   get handshake(): PriorDiscovery {
     const discover = this.client.getDiscoverResult();
-    return this.isModern && discover ? { kind: 'modern', discover } : { kind: 'legacy' };
+    if (!this.isModern || !discover) return { kind: 'legacy' };
+    // Texts that nobody reads, and that an agent may make as long as an answer may be.
+    const { _meta, instructions, ...kept } = discover;
+    return { kind: 'modern', discover: kept };
+  }
+
+  /** What it told of itself; undefined when it was asked in an earlier session, or tells nothing. Untrusted. */
+  get serverInfo(): unknown {
+    return this.client.getServerVersion();
   }
 
   /** Ends it, at the agent too, without making anybody wait. */

@@ -1,5 +1,6 @@
 import { silentLogger, systemClock } from '@k8s-gpu-mcp/core';
 import { type AgentClient, AgentFailure } from '../../ports/agent-client.ts';
+import type { AgentInstance } from './agent-instance.ts';
 import { AgentInstances, type McpAgentClientOptions } from './agent-instances.ts';
 import { Exchange } from './exchange.ts';
 
@@ -24,10 +25,12 @@ export function createMcpAgentClient(
           milliseconds: clock.now() - startedAt,
           ...(message === undefined ? {} : { message }),
         });
+      let instance: AgentInstance | undefined;
       try {
-        const instance = instances.of(node);
+        const asked = instances.of(node);
+        instance = asked;
         const exchange = new Exchange(call, clock);
-        const reply = await exchange.run(() => instance.ask(exchange));
+        const reply = await exchange.run(() => asked.ask(exchange));
         log(reply.isError ? 'tool-error' : 'ok');
         return reply;
       } catch (error) {
@@ -36,7 +39,7 @@ export function createMcpAgentClient(
             ? error
             : new AgentFailure('garbage', 'the call failed', { cause: error });
         log(failure.kind, failure.message);
-        throw failure;
+        throw failure.of(instance?.identity);
       }
     },
     retain: (retained) => instances.retain(retained),

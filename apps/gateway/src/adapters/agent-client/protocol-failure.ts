@@ -50,12 +50,7 @@ function ofJsonRpc(error: ProtocolError): AgentFailure {
     const isList = typeof data === 'object' && data !== null && 'supported' in data;
     return incompatible(isList && Array.isArray(data.supported) ? data.supported : [], error);
   }
-  if (isUnknownTool(error))
-    return new AgentFailure(
-      'incompatible',
-      'the agent does not have this tool (it may be of another version)',
-      options,
-    );
+  if (isUnknownTool(error)) return new AgentFailure('incompatible', 'the agent does not have this tool', options);
   return new AgentFailure(
     'refused',
     `the agent refused the call (JSON-RPC error ${Number(error.code)})`,
@@ -64,7 +59,9 @@ function ofJsonRpc(error: ProtocolError): AgentFailure {
 }
 
 /** Its text only chooses between two sentences of ours. */
-function isUnknownTool({ code, message }: ProtocolError): boolean {
+export function isUnknownTool(error: unknown): boolean {
+  if (!(error instanceof ProtocolError)) return false;
+  const { code, message } = error;
   if (code === ProtocolErrorCode.MethodNotFound) return true;
   return (
     code === ProtocolErrorCode.InvalidParams &&

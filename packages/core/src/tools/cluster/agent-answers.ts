@@ -193,7 +193,7 @@ export function hearPodResources(said: AgentSaid): readonly ContainerDevices[] |
   return data ? rows(containerRow, 1_000).parse(data.containers) : null;
 }
 
-export const gpuIndex = z.int().min(0).max(1_023).nullish().catch(null);
+const gpuIndex = z.int().min(0).max(1_023).nullish().catch(null);
 export const time = z
   .string()
   .max(40)

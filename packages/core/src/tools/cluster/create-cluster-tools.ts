@@ -7,6 +7,7 @@ import type { AskAgent, ClusterToolkit } from './cluster-toolkit.ts';
 import { describeGpuNode } from './describe-gpu-node.ts';
 import { explainWorkloadTool } from './explain-workload.ts';
 import { getPodGpuAllocation } from './get-pod-gpu-allocation.ts';
+import { workloadReportTool } from './workload-report.ts';
 
 export interface ClusterToolPorts {
   readonly cluster: Cluster;
@@ -44,7 +45,7 @@ export function createClusterTools(
 }
 
 /** Tools that agents have for their nodes, and that are asked of a pod or a job, too. */
-export const workloadToolNames = ['explain_failure'] as const;
+export const workloadToolNames = ['explain_failure', 'get_incident_report'] as const;
 
 /**
  * Those tools for pods and jobs. Each has the name of the agent's tool: whoever serves both takes this one when `pod` or `job` is given.
@@ -54,5 +55,5 @@ export function createWorkloadTools(
   options: ClusterToolOptions = {},
 ): readonly GpuTool[] {
   const { toolkit, make } = prepare(ports, options);
-  return [make(explainWorkloadTool(toolkit))];
+  return [make(explainWorkloadTool(toolkit)), make(workloadReportTool(toolkit))];
 }

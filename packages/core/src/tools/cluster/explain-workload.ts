@@ -5,11 +5,10 @@ import { workloadCauses } from '../../cluster/workload-failure-rules.ts';
 import { clusterReason } from '../../cluster/workload-failure-software.ts';
 import type { Gap } from '../../domain/gap.ts';
 import { actions, confidences } from '../../domain/verdict.ts';
-import { GpuError } from '../../errors.ts';
 import { findingsSchema, type NextStep } from '../answer.ts';
-import { detailArgument, parseTime, timeArgument } from '../arguments.ts';
+import { detailArgument, timeArgument } from '../arguments.ts';
 import { defineTool, type StructuredContent } from '../tool.ts';
-import { clusterAnswerSchema, makeClusterAnswer } from './cluster-answer.ts';
+import { type ClusterCoverage, clusterAnswerSchema, makeClusterAnswer } from './cluster-answer.ts';
 import type { ClusterToolkit } from './cluster-toolkit.ts';
 import {
   fitting,
@@ -22,7 +21,7 @@ import {
   presentWays,
 } from './explain-workload-present.ts';
 import { gatherWorkload, type WorkloadEvidence } from './gather-workload.ts';
-import { parseWorkload, workloadArguments } from './workload-subject.ts';
+import { momentArgument, parseWorkload, workloadArguments } from './workload-subject.ts';
 
 /** A timeline of one node, within the answer. */
 const maximumTimelineBytes = 16_000;
@@ -53,11 +52,7 @@ export function explainWorkloadTool(toolkit: ClusterToolkit) {
     async handle({ at, detail, ...question }, signal) {
       const { clock } = toolkit;
       const subject = parseWorkload(question);
-      const asked = at === undefined ? undefined : parseTime('at', at, clock.now());
-      if (asked !== undefined && Date.parse(asked) > clock.now())
-        throw new GpuError('INVALID_INPUT', `at = "${asked}" is in the future.`, {
-          hint: 'Give a time before now.',
-        });
+      const asked = momentArgument(at, clock.now());
       const withTimeline = detail === 'full';
       const evidence = await gatherWorkload(toolkit, subject, signal, { at: asked, withTimeline });
       const explained = explainWorkload(evidence);
@@ -88,21 +83,23 @@ export function explainWorkloadTool(toolkit: ClusterToolkit) {
           },
           findings: presentFindings(explained, caps),
           gaps: [...evidence.gaps, ...timeline.gaps],
-          coverage: {
-            node: evidence.nodes.length === 0 ? null : evidence.nodes.every(({ node }) => node !== null),
-            pods: evidence.pods !== null,
-            claims: null,
-            events: evidence.events !== null,
-            agent: evidence.nodeCount === 0 ? null : explained.unheardNodeCount === 0,
-            podResources:
-              evidence.nodes.length === 0 ? null : evidence.nodes.every(({ gpus }) => gpus !== null),
-          },
+          coverage: coverageOf(evidence, explained),
           nextSteps: nextSteps(evidence, explained),
         }),
       );
     },
   });
 }
+
+/** What an answer about a workload rests on. */
+export const coverageOf = (evidence: WorkloadEvidence, explained: WorkloadExplanation): ClusterCoverage => ({
+  node: evidence.nodes.length === 0 ? null : evidence.nodes.every(({ node }) => node !== null),
+  pods: evidence.pods !== null,
+  claims: null,
+  events: evidence.events !== null,
+  agent: evidence.nodeCount === 0 ? null : explained.unheardNodeCount === 0,
+  podResources: evidence.nodes.length === 0 ? null : evidence.nodes.every(({ gpus }) => gpus !== null),
+});
 
 /** Of the node that the conclusion is about; as its agent gave it. */
 function timelineOf(

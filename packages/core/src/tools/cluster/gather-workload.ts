@@ -80,7 +80,9 @@ export async function gatherWorkload(
   const [events, nodes] = await Promise.all([
     readEvents(toolkit, found, ends, signal),
     Promise.all(
-      asked.map((name) => readNode(toolkit, name, { pods: pods ?? [], ends, moment, withTimeline, report }, signal)),
+      asked.map((name) =>
+        readNode(toolkit, name, { pods: pods ?? [], ends, moment, withTimeline, report }, signal),
+      ),
     ),
   ]);
   const unasked = order.length - asked.length;

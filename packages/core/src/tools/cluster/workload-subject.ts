@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ClusterPod, WorkloadRef } from '../../domain/cluster.ts';
 import type { Gap } from '../../domain/gap.ts';
 import { GpuError } from '../../errors.ts';
+import { parseTime } from '../arguments.ts';
 import { quarantine } from '../untrusted-text.ts';
 import { objectNameArgument } from './cluster-answer.ts';
 import { type ClusterToolkit, readList, readObject } from './cluster-toolkit.ts';
@@ -116,6 +117,17 @@ const wrong = (field: string, text: string, form: string) =>
     `${field} = ${echo(text)} is not ${form}, in names of lower-case letters, digits, - and .`,
     { hint: `Correct ${field} and call again.` },
   );
+
+/** ISO 8601; undefined when no time was given. @throws GpuError INVALID_INPUT for what is no time, or one in the future. */
+export function momentArgument(at: string | undefined, nowMilliseconds: number): string | undefined {
+  if (at === undefined) return undefined;
+  const asked = parseTime('at', at, nowMilliseconds);
+  if (Date.parse(asked) > nowMilliseconds)
+    throw new GpuError('INVALID_INPUT', `at = "${asked}" is in the future.`, {
+      hint: 'Give a time before now.',
+    });
+  return asked;
+}
 
 /** @throws GpuError INVALID_INPUT when the cluster knows no such pod or job; with names that come near. */
 export async function findWorkload(

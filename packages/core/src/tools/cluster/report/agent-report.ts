@@ -1,14 +1,17 @@
 import { z } from 'zod';
 import type { KernelEventKind } from '../../../domain/event.ts';
 import { findSxid, findXid } from '../../../xid/catalogue.ts';
-import { kindTable } from '../../../xid/kinds.ts';
+import { kindCatalogue } from '../../../xid/kinds.ts';
 import type { ReportedGpu } from '../../report/reported-gpu.ts';
-import { failureIncidentRow, gpuIndex, maybeWord, rows, time, word } from '../agent-answers.ts';
+import { failureIncidentRow, maybeWord, rows, time, word } from '../agent-answers.ts';
 import type { AgentSaid } from '../cluster-toolkit.ts';
 
 // What an agent reports is read with care: its numbers and the words it repeats, never its sentences.
 
-const count = z.union([z.int().min(0), z.boolean()]).nullish().catch(null);
+const count = z
+  .union([z.int().min(0), z.boolean()])
+  .nullish()
+  .catch(null);
 const counterRow = z.object({ field: z.string().regex(/^[\w.]{1,64}$/), before: count, after: count });
 const gpuRow = z.object({
   index: z.int().min(0).max(1_023),
@@ -135,8 +138,5 @@ export const errorOf = ({ kind, xid, sxid }: Numbered): string =>
 /** In the words of this version's catalogue, not of whoever told. */
 export function titleOfError({ kind, xid, sxid }: Numbered): string {
   const entry = xid === undefined ? (sxid === undefined ? undefined : findSxid(sxid)) : findXid(xid);
-  return entry?.title ?? kindTable[kind]?.title ?? kind;
+  return entry?.title ?? kindCatalogue[kind].title;
 }
-
-/** Kept for agents that tell the index of a GPU in another field. */
-export const reportedGpuIndex = gpuIndex;
