@@ -61,7 +61,12 @@ function explain(request: JSONRPCRequest, failure: Failure, context: FailureCont
   }
 }
 
-function explainStatus(status: number, text: string, { hasToken, tokenProblem }: FailureContext): string {
+/** What an HTTP status of the gateway means, with what it said, and what to do. */
+export function explainStatus(
+  status: number,
+  text: string,
+  { hasToken, tokenProblem }: Pick<FailureContext, 'hasToken' | 'tokenProblem'>,
+): string {
   if (status === 401)
     return hasToken
       ? 'The gateway refused the token (HTTP 401): it may have expired; give the current one with --token-file.'

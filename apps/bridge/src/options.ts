@@ -1,5 +1,6 @@
 import {
   checkNeeds,
+  endpointUrl,
   file,
   type LogLevel,
   logLevels,
@@ -35,7 +36,7 @@ const optionTable = {
   gatewayUrl: option({
     flag: 'gateway-url',
     value: 'URL',
-    parse: single<URL | undefined>(gatewayUrl),
+    parse: single<URL | undefined>(endpointUrl()),
     fallback: undefined,
     description: 'Gateway to use as it is, without a port-forward',
     needs: 'gateway',
@@ -224,15 +225,4 @@ function resolve(
     throw new UsageError('--token and --token-file exclude each other');
   // A flag replaces what the environment says about the other one.
   return origins.token === 'flag' ? { ...values, tokenFile: undefined } : { ...values, token: undefined };
-}
-
-function gatewayUrl(value: string): URL {
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol))
-    throw new UsageError('it must be a URL of http or https');
-  if (url.username !== '' || url.password !== '')
-    throw new UsageError('it must not carry a password: use --token-file');
-  if (url.pathname === '/') url.pathname = '/mcp';
-  url.hash = '';
-  return url;
 }

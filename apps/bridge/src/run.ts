@@ -1,17 +1,14 @@
 import { Console } from 'node:console';
 import { type Clock, type Logger, systemClock } from '@k8s-gpu-mcp/core';
-import { directRoute } from './direct-route.ts';
+import { chooseRoute, hasOwnToken, openCluster, plainTokenWarning } from './choose-route.ts';
 import { ExecLink } from './exec-link.ts';
 import { execRoute } from './exec-route.ts';
-import { readGatewayCa } from './gateway-ca.ts';
 import { GatewayLink } from './gateway-link.ts';
-import type { GatewayRoute } from './gateway-route.ts';
 import { HostConnection } from './host-connection.ts';
 import { HttpLink } from './http-link.ts';
 import type { Link } from './link.ts';
 import { createLogger } from './log.ts';
 import { type BridgeOptions, parseCommandLine, usageExitCode } from './options.ts';
-import { portForwardRoute } from './port-forward.ts';
 import { Relay } from './relay.ts';
 import { tokenSource } from './token.ts';
 import { bridgeVersion } from './version.ts';
@@ -77,13 +74,11 @@ interface FarSide {
 }
 
 function toGateway(options: BridgeOptions, logger: Logger, clock: Clock): FarSide {
-  const hasToken = options.token !== undefined || options.tokenFile !== undefined;
-  if (hasToken && options.gatewayUrl?.protocol === 'http:' && !isLoopback(options.gatewayUrl))
-    logger.warn('the token goes over the network unencrypted: use https', {
-      gateway: options.gatewayUrl.origin,
-    });
+  const hasToken = hasOwnToken(options);
+  const warning = plainTokenWarning(options);
+  if (warning !== undefined) logger.warn(warning, { gateway: options.gatewayUrl?.origin });
   const gatewayLink = new GatewayLink({
-    route: gatewayRoute(options, !hasToken, logger, clock),
+    route: chooseRoute(options, options, { logger, clock }),
     token: tokenSource(options),
     maxMessageBytes: maxFarMessageBytes,
     clock,
@@ -94,26 +89,6 @@ function toGateway(options: BridgeOptions, logger: Logger, clock: Clock): FarSid
     hasToken: () => hasToken || gatewayLink.hasRouteToken,
     tokenProblem: () => gatewayLink.tokenProblem,
   };
-}
-
-function gatewayRoute(
-  options: BridgeOptions,
-  readsTokenSecret: boolean,
-  logger: Logger,
-  clock: Clock,
-): GatewayRoute {
-  const { gatewayCa, gatewayUrl } = options;
-  const ca = gatewayCa === undefined ? undefined : () => readGatewayCa(gatewayCa);
-  if (gatewayUrl !== undefined)
-    return directRoute(gatewayUrl, ca && gatewayUrl.protocol === 'https:' ? () => ({ ca: ca() }) : undefined);
-  return portForwardRoute({
-    openCluster: () => openCluster(options),
-    query: options,
-    readsTokenSecret,
-    gatewayCa: ca,
-    clock,
-    logger,
-  });
 }
 
 function toAgent(options: BridgeOptions, logger: Logger, clock: Clock): FarSide {
@@ -130,13 +105,6 @@ function toAgent(options: BridgeOptions, logger: Logger, clock: Clock): FarSide 
   });
   return { link, hasToken: () => false, tokenProblem: () => undefined };
 }
-
-/** Loaded when it is needed: nobody who names the gateway waits for a Kubernetes client. */
-const openCluster = async (options: BridgeOptions) =>
-  (await import('./cluster-access.ts')).openCluster(options);
-
-const isLoopback = ({ hostname }: URL) =>
-  hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 
 function within(milliseconds: number, work: Promise<unknown>, clock: Clock): Promise<void> {
   return new Promise((resolve) => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
@@ -5,8 +6,9 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startFailedJobCluster } from '../../gateway/test/failed-job-cluster.ts';
 import { type RunningProgram, startProgram } from '../../gateway/test/run-program.ts';
-import { type FakeApiServer, startFakeApiServer } from './fake-api-server.ts';
+import { type FakeApiServer, type FakeService, startFakeApiServer } from './fake-api-server.ts';
 import { kubectlMcp, startKubectlMcp } from './run-kubectl-mcp.ts';
 
 const closing: (() => unknown)[] = [];
@@ -214,22 +216,81 @@ describe('kubectl mcp with a cluster that is unwell', () => {
   });
 });
 
+describe('kubectl mcp over a cluster in which a job failed', () => {
+  let origin: string;
+  beforeAll(async () => {
+    const cluster = await startFailedJobCluster((end) => closing.push(end));
+    origin = cluster.gateway.origin;
+  });
+  const diagnose = (...args: string[]) => kubectlMcp(['diagnose', ...args, '--gateway-url', origin]);
+
+  it('diagnose pod: the hardware is named, with its GPU, its node and one action', async () => {
+    const { code, stdout, stderr } = await diagnose('pod/train-0', '-n', 'ml');
+    expect({ code, stderr }).toEqual({ code: 2, stderr: '' });
+    expect(stdout).toMatch(/^CRITICAL {2}GPU 3 {2}not your code: hardware \(GPU off its bus\)/);
+    expect(stdout).toMatch(/^pod ml\/train-0 of Job train {2}gpu-1 /m);
+    expect(stdout).toMatch(/Do now\n {2}reboot-node: /);
+    expect(stdout).toMatch(/^ {2}train-0\/main on gpu-1 {2}.*exit code 1/m);
+    expect(stdout).toMatch(/^gpu-1 +CRITICAL .*Xid 79/m);
+  });
+
+  it('diagnose job: the node that failed first, beside the one that is well', async () => {
+    const { code, stdout } = await diagnose('job/train', '-nml');
+    expect(code).toBe(2);
+    expect(stdout).toMatch(/^Job ml\/train, 2 pods on 2 nodes {2}gpu-1 /m);
+    expect(stdout).toMatch(/^gpu-2 /m);
+  });
+
+  it('planted fault: a pod that its own limit ended is not blamed on the hardware', async () => {
+    const { stdout } = await diagnose('pod/greedy', '-n=ml');
+    expect(stdout).toMatch(/your code: out of main memory/);
+    expect(stdout).not.toMatch(/not your code/);
+  });
+
+  it('a pod that is not there is one line', async () => {
+    const { code, stdout, stderr } = await diagnose('pod/nobody', '-n', 'ml');
+    expect(stdout).toBe('');
+    expect(stderr).toContain('nobody');
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(code).toBe(64);
+  });
+});
+
 describe('kubectl mcp through the kubeconfig', () => {
   let folder: string;
   let cluster: FakeApiServer;
   const kubeconfig = () => join(folder, 'config');
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'kubectl-mcp-'));
-    cluster = await startFakeApiServer();
+  const kubeconfigOf = ({ url }: FakeApiServer) => join(folder, `config-${new URL(url).port}`);
+  const named = { 'app.kubernetes.io/name': 'k8s-gpu-mcp-server' };
+  const writeKubeconfig = async (path: string, server: string) => {
     const content = {
       apiVersion: 'v1',
       kind: 'Config',
       'current-context': 'test',
-      clusters: [{ name: 'c', cluster: { server: cluster.url, 'insecure-skip-tls-verify': true } }],
+      clusters: [{ name: 'c', cluster: { server, 'insecure-skip-tls-verify': true } }],
       users: [{ name: 'u', user: { token: 't' } }],
       contexts: [{ name: 'test', context: { cluster: 'c', user: 'u', namespace: 'mine' } }],
     };
-    await writeFile(kubeconfig(), JSON.stringify(content));
+    await writeFile(path, JSON.stringify(content));
+  };
+  /** A cluster of its own, in which this gateway is the release's. */
+  const releaseOf = async (
+    { origin }: RunningProgram,
+    more: Partial<FakeService>,
+  ): Promise<FakeApiServer> => {
+    const release = await startFakeApiServer();
+    closing.push(() => release.close());
+    const labels = { ...named, 'app.kubernetes.io/component': 'gateway' };
+    const localPort = Number(new URL(origin).port);
+    release.services.push({ namespace: 'gpu', name: 'gateway', labels, selector: labels, ...more });
+    release.pods.push({ namespace: 'gpu', name: 'gateway-0', labels, localPort, isReady: true });
+    await writeKubeconfig(kubeconfigOf(release), release.url);
+    return release;
+  };
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'kubectl-mcp-'));
+    cluster = await startFakeApiServer();
+    await writeKubeconfig(kubeconfig(), cluster.url);
   });
   afterAll(async () => {
     await cluster.close();
@@ -253,6 +314,80 @@ describe('kubectl mcp through the kubeconfig', () => {
     cluster.refusals.set('portforward', 403);
     const refused = await kubectlMcp(['health', '--kubeconfig', kubeconfig()]);
     expect(refused).toMatchObject({ code: 3, stderr: expect.stringContaining('You may not') });
+  });
+
+  it("reads the token from the release's Secret, and says why when it may not", async () => {
+    const token = 'a-token-for-this-test-only';
+    await writeFile(join(folder, 'token'), token);
+    const agent = await agentOf('healthy-8xh100', 'node-well');
+    const guarded = await start('gateway', [
+      ...['--agents', `node-well=${agent.origin}`, '--auth-token-file', join(folder, 'token')],
+    ]);
+    const release = await releaseOf(guarded, {});
+    release.secrets.push({
+      namespace: 'gpu',
+      name: 'mcp-token',
+      labels: { ...named, 'app.kubernetes.io/component': 'gateway-token' },
+      data: { token },
+    });
+    const ask = (...more: string[]) =>
+      kubectlMcp(['health', 'node-well', '--kubeconfig', kubeconfigOf(release), ...more]);
+    expect(await ask()).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^node-well {2}OK/),
+      stderr: '',
+    });
+    // Nobody looks for one where one is given.
+    release.requests.splice(0);
+    expect(await ask('--token-file', join(folder, 'token'))).toMatchObject({ code: 0 });
+    expect(release.requests.filter((each) => each.includes('/secrets'))).toEqual([]);
+    const wrong = await ask('--token', 'wrong');
+    expect(wrong).toMatchObject({ code: 3, stderr: expect.stringContaining('refused the token') });
+    release.refusals.set('/secrets', 403);
+    const { code, stderr } = await ask();
+    expect(code).toBe(3);
+    expect(stderr).toContain('You may not list Secrets in namespace "gpu": give the token with --token-file');
+    expect(stderr).not.toContain(token);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('asks a gateway that serves TLS, with --gateway-ca and not without', async () => {
+    const certificate = (file: string) => {
+      const subject = ['-subj', '/CN=gateway', '-addext', 'subjectAltName=DNS:gateway.gpu.svc,IP:127.0.0.1'];
+      const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+      const out = ['-keyout', `${file}.key`, '-out', `${file}.pem`];
+      execFileSync('openssl', ['req', '-x509', ...key, ...subject, ...out], { stdio: 'pipe', cwd: folder });
+      return { cert: join(folder, `${file}.pem`), key: join(folder, `${file}.key`) };
+    };
+    const [own, strangers] = [certificate('gateway'), certificate('stranger')];
+    const agent = await agentOf('healthy-8xh100', 'node-well');
+    const secure = await start('gateway', [
+      ...['--agents', `node-well=${agent.origin}`, '--tls-cert', own.cert, '--tls-key', own.key],
+    ]);
+    const release = await releaseOf(secure, { port: { name: 'https' } });
+    const ask = (...args: string[]) => kubectlMcp(['health', 'node-well', ...args]);
+    const forwarded = ['--kubeconfig', kubeconfigOf(release)];
+    const direct = ['--gateway-url', secure.origin.replace('http:', 'https:')];
+    for (const way of [forwarded, direct]) {
+      const trusted = await ask(...way, '--gateway-ca', own.cert);
+      expect(trusted).toMatchObject({ code: 0, stderr: '' });
+      for (const others of [[], ['--gateway-ca', strangers.cert]]) {
+        const refused = await ask(...way, ...others);
+        expect(refused).toMatchObject({ code: 3, stdout: '' });
+        expect(refused.stderr).toContain('--gateway-ca');
+      }
+    }
+  });
+
+  it('warns of a token that goes to another host in plain text, and not of one that stays here', async () => {
+    const ask = (url: string) =>
+      kubectlMcp(['health', '--gateway-url', url, '--token', 't', '--deadline', '1s']);
+    // Nothing is at .invalid. Source: RFC 2606.
+    expect((await ask('http://gateway.invalid')).stderr).toContain(
+      'warning: the token goes over the network',
+    );
+    expect((await ask('https://gateway.invalid')).stderr).not.toContain('warning');
+    expect((await ask('http://127.0.0.1:1')).stderr).not.toContain('warning');
   });
 
   it.each([

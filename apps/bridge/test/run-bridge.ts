@@ -1,68 +1,40 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
+import {
+  cleanEnvironment,
+  freePort,
+  programs,
+  type RunningProcess,
+  startProcess,
+} from '../../../test/programs/run-program.ts';
+
+export { cleanEnvironment, freePort };
 
 /** The programs as users run them. */
-export const bridgeBin = fileURLToPath(new URL('../bin/k8s-gpu-mcp-bridge.js', import.meta.url));
-export const agentBin = fileURLToPath(new URL('../../agent/bin/k8s-gpu-mcp-server.js', import.meta.url));
-
-const ignored = /^(?:NODE_EXTRA_CA_CERTS|NO_COLOR|FORCE_COLOR|KUBECONFIG|K8S_GPU_MCP_.*)$/;
-
-/** This process's environment without what would configure the programs. */
-export function cleanEnvironment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const kept = Object.entries(process.env).flatMap(([name, value]) =>
-    value === undefined || ignored.test(name) ? [] : [[name, value] as const],
-  );
-  return { ...Object.fromEntries(kept), ...more };
-}
-
-export interface Outcome {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+export const bridgeBin = programs.bridge;
+export const agentBin = programs.agent;
 
 export type Message = Readonly<Record<string, unknown>>;
 
-export interface Running {
-  readonly child: ChildProcessWithoutNullStreams;
-  readonly exited: Promise<Outcome>;
+export interface Running extends RunningProcess {
   send(...messages: readonly unknown[]): void;
   /** Every message on stdout so far. */
   messages(): Message[];
   /** Resolves with the first message on stdout that passes. */
   message(passes: (message: Message) => boolean): Promise<Message>;
   answerTo(id: number | string | null): Promise<Message>;
-  /** Resolves once stderr (the log) holds the text as often as asked. */
-  logged(text: string, times?: number): Promise<void>;
 }
 
-function start(bin: string, args: readonly string[], env: Readonly<Record<string, string>>): Running {
-  const child = spawn(process.execPath, [bin, ...args], { env: cleanEnvironment(env) });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk;
-  });
-  child.stdin.on('error', () => {});
-  // As many waits at once as a test likes.
-  for (const stream of [child.stdout, child.stderr]) stream.setMaxListeners(0);
-  const exited = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
-  const until = async (condition: () => boolean, stream: 'stdout' | 'stderr') => {
-    while (!condition()) {
-      if (child[stream].readableEnded)
-        throw new Error(`the program ended with ${child.exitCode}: ${stdout}${stderr}`);
-      await Promise.race([once(child[stream], 'data'), once(child[stream], 'end')]);
-    }
-  };
+function start(
+  program: 'agent' | 'bridge',
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Running {
+  const running = startProcess(program, args, env);
+  const { child } = running;
   const parsed: Message[] = [];
   let parsedTo = 0;
   const messages = () => {
+    const stdout = running.stdout();
     for (let end = stdout.indexOf('\n', parsedTo); end !== -1; end = stdout.indexOf('\n', parsedTo)) {
       parsed.push(JSON.parse(stdout.slice(parsedTo, end)) as Message);
       parsedTo = end + 1;
@@ -70,28 +42,26 @@ function start(bin: string, args: readonly string[], env: Readonly<Record<string
     return [...parsed];
   };
   const message = async (passes: (message: Message) => boolean) => {
-    await until(() => messages().some(passes), 'stdout');
+    await running.until(() => messages().some(passes), 'stdout');
     return messages().find(passes) ?? {};
   };
   return {
-    child,
-    exited,
+    ...running,
     messages,
     message,
     answerTo: (id) => message((each) => each['id'] === id && !('method' in each)),
     send: (...each) => {
       for (const one of each) child.stdin.write(`${typeof one === 'string' ? one : JSON.stringify(one)}\n`);
     },
-    logged: (text, times = 1) => until(() => stderr.split(text).length > times, 'stderr'),
   };
 }
 
 export const startBridge = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-  start(bridgeBin, args, env);
+  start('bridge', args, env);
 
 /** A real MCP server over HTTP, as a gateway is one. */
 export async function startGateway(port: number, ...args: readonly string[]): Promise<Running> {
-  const agent = start(agentBin, ['--port', String(port), '--backend', 'mock', ...args], {});
+  const agent = start('agent', ['--port', String(port), '--backend', 'mock', ...args], {});
   await agent.logged('http: listening');
   return agent;
 }
@@ -100,16 +70,6 @@ export async function stop(running: Running | undefined, signal: NodeJS.Signals 
   if (running === undefined) return;
   running.child.kill(signal);
   await running.exited;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 /** A kubeconfig as JSON, which is YAML too. */

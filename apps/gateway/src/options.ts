@@ -1,4 +1,5 @@
 import {
+  duration,
   file,
   httpOptions,
   type LogLevel,
@@ -10,7 +11,6 @@ import {
   single,
   text,
   toggle,
-  UsageError,
 } from '@k8s-gpu-mcp/command-line';
 
 export const commandNames = ['serve', 'version'] as const;
@@ -27,20 +27,6 @@ const option = <T>(
 
 /** Which pods are agents, when nothing else is said. */
 const agentSelector = 'app.kubernetes.io/name=k8s-gpu-mcp-server,app.kubernetes.io/component=agent';
-
-/** `10s`, `1500ms`, `1m`. */
-function duration(minimumMilliseconds: number, maximumMilliseconds: number): (value: string) => number {
-  const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
-  return (value) => {
-    const [, number = '', unit = ''] = /^(\d{1,7})(ms|s|m)$/.exec(value.trim()) ?? [];
-    const milliseconds = Number(number) * (units[unit] ?? Number.NaN);
-    if (number !== '' && milliseconds >= minimumMilliseconds && milliseconds <= maximumMilliseconds)
-      return milliseconds;
-    throw new UsageError(
-      `${JSON.stringify(value.slice(0, 40))} is not a duration from ${minimumMilliseconds / 1_000}s to ${maximumMilliseconds / 1_000}s, such as 10s`,
-    );
-  };
-}
 
 export const optionTable = {
   port: option({

@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import {
   createMcpAgentClient,
@@ -7,6 +13,10 @@ import {
 } from '../src/adapters/agent-client/create-mcp-agent-client.ts';
 import { type AgentCall, type AgentClient, AgentFailure } from '../src/ports/agent-client.ts';
 import type { AgentNode } from '../src/ports/node-directory.ts';
+import { gatewayVersion } from '../src/version.ts';
+
+/** Agents and gateways are released together. */
+export const ownVersion = gatewayVersion();
 
 export const nodeAt = (url: string | null, more: Partial<AgentNode> = {}): AgentNode => ({
   name: 'node-a',
@@ -30,7 +40,7 @@ export const callTo = (node: AgentNode, more: Partial<AgentCall> = {}): AgentCal
 
 const clients: AgentClient[] = [];
 export function newClient(options: Partial<McpAgentClientOptions> = {}): AgentClient {
-  const client = createMcpAgentClient({ version: '0.0.0', ...options });
+  const client = createMcpAgentClient({ version: ownVersion, ...options });
   clients.push(client);
   return client;
 }
@@ -124,6 +134,30 @@ export async function fakeAgent(
     else onCall(message, response, request);
   });
   return { ...server, messages };
+}
+
+/** Passes everything on, except that it knows of no revision without sessions unless `isModern`; tells what it saw. */
+export async function legacyDoor(port: number, isModern = false) {
+  const methods: string[] = [];
+  const door = await fakeServer(async (incoming, response) => {
+    const body = await bodyOf(incoming);
+    const message = body === '' ? undefined : (JSON.parse(body) as Message);
+    methods.push(message?.method ?? incoming.method ?? '');
+    if (message?.method === 'server/discover' && !isModern)
+      return json(response, { jsonrpc: '2.0', id: message.id, error: { code: -32601, message: 'no' } });
+    const { method, url: target, headers } = incoming;
+    const onward = httpRequest(
+      { port, host: '127.0.0.1', path: target, method, headers: { ...headers, host: `127.0.0.1:${port}` } },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      },
+    );
+    onward.on('error', () => response.destroy());
+    response.on('close', () => onward.destroy());
+    onward.end(body);
+  });
+  return { ...door, methods };
 }
 
 /** Waits for what another process or connection does. */

@@ -1,7 +1,6 @@
 // The client against real agents: processes with simulated GPUs, and real servers of both protocol eras that ask a person.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Confirmation, type GpuTool, registerGpuTools, type ToolContext } from '@k8s-gpu-mcp/core';
@@ -11,15 +10,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { freePort, type RunningAgent, startAgent } from '../../agent/test/run-agent.ts';
 import {
-  bodyOf,
   callTo,
   cleanUp,
   failureOf,
   fakeServer,
-  json,
-  type Message,
+  legacyDoor,
   newClient,
   nodeAt,
+  ownVersion,
   until,
 } from './agent-client-rig.ts';
 
@@ -46,30 +44,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Passes everything on, except that it knows of no revision without sessions; tells what it saw. */
-async function legacyDoor(port: number) {
-  const methods: string[] = [];
-  const door = await fakeServer(async (incoming, response) => {
-    const body = await bodyOf(incoming);
-    const message = body === '' ? undefined : (JSON.parse(body) as Message);
-    methods.push(message?.method ?? incoming.method ?? '');
-    if (message?.method === 'server/discover')
-      return json(response, { jsonrpc: '2.0', id: message.id, error: { code: -32601, message: 'no' } });
-    const { method, url: target, headers } = incoming;
-    const onward = httpRequest(
-      { port, host: '127.0.0.1', path: target, method, headers: { ...headers, host: `127.0.0.1:${port}` } },
-      (answer) => {
-        response.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(response);
-      },
-    );
-    onward.on('error', () => response.destroy());
-    response.on('close', () => onward.destroy());
-    onward.end(body);
-  });
-  return { ...door, methods };
-}
-
 const correlationId = 'feedfacecafebeef';
 const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 
@@ -91,9 +65,12 @@ describe.each(['2026-07-28', 'older revisions'])('a real agent, %s', (era) => {
     for (let index = 0; index < 3; index += 1) {
       const reply = await client.call(callTo(nodeAt(url), { correlationId, traceparent }));
       expect(reply).toMatchObject({ isError: false, structuredContent: { gpuCount: 8 } });
+      expect(reply.agent).toEqual({ name: 'k8s-gpu-mcp-server', version: ownVersion, isCompatible: true });
     }
     // One handshake for all.
     expect(methods.filter((method) => method === 'initialize').length).toBe(era === '2026-07-28' ? 0 : 1);
+    // Of an agent of the gateway's own version nothing else is asked.
+    expect(methods).not.toContain('tools/list');
   });
 
   test('is asked many things at once', async () => {
@@ -112,7 +89,11 @@ describe.each(['2026-07-28', 'older revisions'])('a real agent, %s', (era) => {
     const reply = await client.call(callTo(nodeAt(url), { tool: 'get_gpu_health', arguments: { gpu: 99 } }));
     expect(reply).toMatchObject({ isError: true, text: expect.stringContaining('GPU_NOT_FOUND') });
     const call = callTo(nodeAt(url), { tool: 'get_gpu_dreams' });
-    expect(await failureOf(client.call(call))).toMatchObject({ kind: 'incompatible', isRetryable: false });
+    expect(await failureOf(client.call(call))).toMatchObject({
+      kind: 'incompatible',
+      isRetryable: false,
+      message: `agent ${ownVersion} does not have get_gpu_dreams; this gateway is ${ownVersion}: of the same line, so it may run in another mode`,
+    });
   });
 
   test('whose driver hangs answers with what it has, before it is given up', async () => {
@@ -328,13 +309,13 @@ describe.each(['2026-07-28', 'older revisions'])('an agent that asks, %s', (era)
       return answer;
     };
     const reply = await newClient().call(callTo(await nodeOf(), { ...call, confirm }));
-    expect(reply).toEqual({ isError: false, structuredContent: { outcome: answer } });
+    expect(reply).toMatchObject({ isError: false, structuredContent: { outcome: answer } });
     expect(questions).toEqual(['Resets GPU 3.\nGo ahead?']);
   });
 
   test('nobody to ask: the agent knows', async () => {
     const reply = await newClient().call(callTo(await nodeOf(), call));
-    expect(reply).toEqual({ isError: false, structuredContent: { outcome: 'nobody' } });
+    expect(reply).toMatchObject({ isError: false, structuredContent: { outcome: 'nobody' } });
   });
 
   test('a caller who answers by calling again', async () => {
@@ -351,7 +332,7 @@ describe.each(['2026-07-28', 'older revisions'])('an agent that asks, %s', (era)
     expect(answeredQuestion).not.toBe('');
     brought.set(answeredQuestion, 'accepted');
     const reply = await client.call(callTo(node, { ...call, confirm, answeredQuestion }));
-    expect(reply).toEqual({ isError: false, structuredContent: { outcome: 'accepted' } });
+    expect(reply).toMatchObject({ isError: false, structuredContent: { outcome: 'accepted' } });
     expect(new Set(asked)).toEqual(new Set([answeredQuestion]));
     if (era === '2026-07-28')
       expect(agent.contexts.at(-1)).toMatchObject({ answeredQuestion: 'question-of-the-agent' });

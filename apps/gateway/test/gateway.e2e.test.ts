@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpServer, request as httpRequest } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,7 +10,15 @@ interface ClusterAnswer {
   readonly verdict: string;
   readonly nodeCount: number;
   readonly statusCounts: Readonly<Record<string, number>>;
-  readonly nodes: readonly { readonly node: string; readonly status: string; readonly verdict?: string }[];
+  readonly gpuCount?: number;
+  readonly agentVersions?: unknown;
+  readonly nodes: readonly {
+    readonly node: string;
+    readonly status: string;
+    readonly verdict?: string;
+    readonly gpuCount?: number;
+    readonly reason?: string;
+  }[];
 }
 
 const deadlineSeconds = 4;
@@ -68,6 +76,39 @@ async function ask(
 const statusOf = (answer: ClusterAnswer) =>
   Object.fromEntries(answer.nodes.map(({ node, status }) => [node, status]));
 
+const gpusOfNode = 8;
+
+/** Whether each of these nodes answered with all that it has. @throws AssertionError */
+function expectComplete(answer: ClusterAnswer, verdicts: Readonly<Record<string, string>>): void {
+  for (const [node, verdict] of Object.entries(verdicts)) {
+    const row = answer.nodes.find((each) => each.node === node);
+    expect(row).toMatchObject({ node, status: 'ok', verdict, gpuCount: gpusOfNode });
+  }
+  expect(answer.gpuCount).toBe(Object.keys(verdicts).length * gpusOfNode);
+}
+
+/** Stands before an agent and changes the text of its answers. */
+async function doorBefore(agent: RunningProgram, change: (text: string) => string): Promise<string> {
+  const { port } = new URL(agent.origin);
+  const server = createHttpServer((incoming, response) => {
+    const { method, url, headers } = incoming;
+    const given = { ...headers, host: `127.0.0.1:${port}` };
+    const onward = httpRequest({ host: '127.0.0.1', port, path: url, method, headers: given }, (answer) => {
+      let text = '';
+      answer.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      answer.on('end', () => {
+        const { 'content-length': _length, 'transfer-encoding': _encoding, ...rest } = answer.headers;
+        response.writeHead(answer.statusCode ?? 502, rest).end(change(text));
+      });
+    });
+    onward.on('error', () => response.destroy());
+    incoming.pipe(onward);
+  });
+  return urlOf(server);
+}
+
 describe('a gateway over agents of which some are well', () => {
   let client: Client;
   let gateway: RunningProgram;
@@ -104,6 +145,8 @@ describe('a gateway over agents of which some are well', () => {
     });
     expect(answer.nodes[0]).toMatchObject({ node: 'node-lost', verdict: 'critical' });
     expect(answer.verdict).toBe('critical');
+    expectComplete(answer, { 'node-well': 'ok', 'node-lost': 'critical' });
+    expect(answer).not.toHaveProperty('agentVersions');
   });
 
   it('never takes a node that did not answer for a healthy one', async () => {
@@ -157,6 +200,77 @@ describe('a gateway over agents of which some are well', () => {
 
   it('ends when it is told to', async () => {
     expect(await gateway.stop()).toBe(0);
+  });
+});
+
+describe('a gateway over an agent whose answers are changed on the way', () => {
+  const change = { text: (text: string) => text };
+  let client: Client;
+  beforeAll(async () => {
+    const agent = await agentOf('healthy-8xh100', 'node-a');
+    const door = await doorBefore(agent, (text) => change.text(text));
+    client = await connect((await startGateway({ 'node-a': door })).origin);
+  });
+  const replacing = (from: string, to: string) => {
+    change.text = (text) => text.replaceAll(from, to);
+  };
+
+  it('planted fault: what changes an answer turns the check of completeness red', async () => {
+    expectComplete(await ask(client, 'get_gpu_health'), { 'node-a': 'ok' });
+    for (const [from, to] of [
+      ['"gpus":[', '"gpus":["nothing",'],
+      ['"verdict":"ok"', '"verdict":"warning"'],
+      ['"structuredContent":', '"structured":'],
+    ] as const) {
+      replacing(from, to);
+      const answer = await ask(client, 'get_gpu_health');
+      expect(() => expectComplete(answer, { 'node-a': 'ok' }), from).toThrow();
+    }
+    replacing('', '');
+    expectComplete(await ask(client, 'get_gpu_health'), { 'node-a': 'ok' });
+  });
+
+  it('an answer of another form is named, and nothing of it is used', async () => {
+    replacing('"apiVersion":"v1"', '"apiVersion":"v2"');
+    const answer = await ask(client, 'get_gpu_health');
+    expect(answer).toMatchObject({
+      verdict: 'unknown',
+      nodes: [
+        {
+          status: 'error',
+          reason: 'its answer is of version v2, this gateway reads v1: upgrade the gateway',
+        },
+      ],
+    });
+    const one = await client.callTool({ name: 'get_gpu_topology', arguments: { node: 'node-a' } });
+    expect(one.isError).toBe(true);
+    expect(JSON.stringify(one.content)).toContain('its answer is of version v2');
+  });
+});
+
+describe('a gateway over agents of several versions', () => {
+  it('asks all of them, and names what they are', async () => {
+    const agent = await agentOf('healthy-8xh100', 'node-old');
+    const asVersion = (version: string) => (text: string) =>
+      text.replace(/("name":"k8s-gpu-mcp-server"[^}]*"version":)"[^"]*"/g, `$1"${version}"`);
+    const older = (text: string) => asVersion('0.0.9')(text).replaceAll('get_gpu_topology', 'get_gpu_links');
+    const gateway = await startGateway({
+      'node-old': await doorBefore(agent, older),
+      'node-own': agent.origin,
+      'node-new': await doorBefore(agent, asVersion('7.0.0')),
+    });
+    const client = await connect(gateway.origin);
+    const answer = await ask(client, 'get_gpu_health');
+    expectComplete(answer, { 'node-old': 'ok', 'node-own': 'ok', 'node-new': 'ok' });
+    expect(answer.agentVersions).toEqual([
+      { version: '0.0.9', compatible: false, nodeCount: 1, nodes: ['node-old'] },
+      { version: expect.any(String), compatible: true, nodeCount: 1, nodes: ['node-own'] },
+      { version: '7.0.0', compatible: false, nodeCount: 1, nodes: ['node-new'] },
+    ]);
+    const missing = await client.callTool({ name: 'get_gpu_topology', arguments: { node: 'node-old' } });
+    expect(JSON.stringify(missing.content)).toContain('agent 0.0.9 does not have get_gpu_topology');
+    const metrics = await (await fetch(`${gateway.origin}/metrics`)).text();
+    expect(metrics).toMatch(/^mcp_gateway_agent_info\{node="node-old",version="0\.0\.9"\} 1$/m);
   });
 });
 

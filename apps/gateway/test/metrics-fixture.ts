@@ -47,6 +47,7 @@ export async function createBusyMetrics() {
     ]),
   );
   const ended = metrics.toolStarted('get_gpu_health');
+  metrics.agentSeen(agentNode('critical'), '0.0.9');
   metrics.nodeAsked('critical', 0.2, 'ok');
   metrics.nodeAsked('good', 0.04, 'ok');
   metrics.nodeAsked('silent', 20, 'timeout');

@@ -30,7 +30,12 @@ const startAgent = (node: string, scenario: string) =>
 
 const startGateway = (agents: Readonly<Record<string, string>>, ...more: readonly string[]) =>
   start('gateway', [
-    ...['--agents', Object.entries(agents).map((entry) => entry.join('=')).join(',')],
+    ...[
+      '--agents',
+      Object.entries(agents)
+        .map((entry) => entry.join('='))
+        .join(','),
+    ],
     ...['--deadline', '8s', ...more],
   ]);
 
@@ -59,7 +64,8 @@ async function connect(origin: string, mode: 'auto' | 'legacy', token?: string):
   client.setNotificationHandler('notifications/resources/updated', ({ params }) => {
     heard.push(params.uri);
   });
-  const headers = token === undefined ? {} : { requestInit: { headers: { authorization: `Bearer ${token}` } } };
+  const headers =
+    token === undefined ? {} : { requestInit: { headers: { authorization: `Bearer ${token}` } } };
   await client.connect(new StreamableHTTPClientTransport(new URL(`${origin}/mcp`), headers));
   closing.push(() => client.close());
   return {
@@ -190,7 +196,10 @@ describe('three agents behind a gateway', () => {
 
     it('completes nodes, and GPUs of the node that was chosen', async () => {
       const reader = readerOf(era);
-      expect(await reader.complete('gpu://{node}/health', 'node', 'node-l')).toEqual(['node-link', 'node-lost']);
+      expect(await reader.complete('gpu://{node}/health', 'node', 'node-l')).toEqual([
+        'node-link',
+        'node-lost',
+      ]);
       const gpus = 'gpu://{node}/gpus/{id}';
       expect(await reader.complete(gpus, 'id', 'GPU-', { node: 'node-well' })).toHaveLength(8);
       expect(await reader.complete(gpus, 'id', '1')).toEqual(expect.arrayContaining(['1', '10']));
@@ -225,7 +234,9 @@ describe('three agents behind a gateway', () => {
 
     it('cannot subscribe to what is no resource', async () => {
       if (era === 'modern') return;
-      await expect(readerOf(era).listen('gpu://node-well/nothing')).rejects.toThrow(/resources\/templates\/list/);
+      await expect(readerOf(era).listen('gpu://node-well/nothing')).rejects.toThrow(
+        /resources\/templates\/list/,
+      );
     });
 
     it('every prompt names tools and arguments that this gateway has', async () => {
@@ -254,7 +265,9 @@ describe('three agents behind a gateway', () => {
 function problemsOf(prompt: string, tools: readonly { name: string; inputSchema: Json }[]): string[] {
   const text = prompt.replaceAll('\\"', '"');
   const calls = [...text.matchAll(/Call (\w+) with (\{[^{}]*\})/g)];
-  const named = [...text.matchAll(/\b(?:get|analyze|compare|explain|describe)_[a-z_]+/g)].map(([name]) => name);
+  const named = [...text.matchAll(/\b(?:get|analyze|compare|explain|describe)_[a-z_]+/g)].map(
+    ([name]) => name,
+  );
   if (calls.length === 0) return ['it calls nothing'];
   return [
     ...named.filter((name) => !tools.some((tool) => tool.name === name)),
@@ -296,7 +309,10 @@ describe('a fault that happens while clients listen', () => {
     for (const reader of listening) await reader.listen(...watched);
 
     for (const reader of listening) {
-      await until(() => watched.every((uri) => reader.heard.includes(uri)), 'every client hears of the fault');
+      await until(
+        () => watched.every((uri) => reader.heard.includes(uri)),
+        'every client hears of the fault',
+      );
       expect(new Set(reader.heard)).toEqual(new Set(watched));
       const events = await reader.read('gpu://cluster/events');
       // Xid 79: GPU has fallen off the bus. Source: NVIDIA Xid catalogue.
@@ -316,13 +332,18 @@ describe('a fault that happens while clients listen', () => {
     const told = listening.map(({ heard }) => heard.length);
     await lost.stop('SIGKILL');
     for (const [index, reader] of listening.entries()) {
-      await until(() => reader.heard.slice(told[index]).includes('gpu://cluster/events'), 'the death is told');
+      await until(
+        () => reader.heard.slice(told[index]).includes('gpu://cluster/events'),
+        'the death is told',
+      );
       const events = await reader.read('gpu://cluster/events');
       expect(events).toMatchObject({
         nodes: { heard: 1, notHeard: 2 },
         notHeard: [{ node: 'node-gone' }, { node: 'node-lost', since: expect.any(String) }],
       });
-      expect(JSON.stringify(events['notHeard'])).toMatch(/node-lost.*(?:broke off|cannot be reached|refused)/);
+      expect(JSON.stringify(events['notHeard'])).toMatch(
+        /node-lost.*(?:broke off|cannot be reached|refused)/,
+      );
       // What it told before it died is kept.
       expect(xidsOf(events)).toContain('node-lost 79');
       await expect(reader.read('gpu://node-lost/events')).rejects.toThrow(/node-lost.*cannot be read/);

@@ -4,6 +4,8 @@ export { checkedTokenFiles, httpOptions, listenError, portNumber, type TokenFlag
 export { type LogLevel, logLevels } from './log-levels.ts';
 export {
   commaList,
+  duration,
+  endpointUrl,
   file,
   oneOf,
   repeated,

@@ -56,6 +56,38 @@ export function wholeNumber(minimum: number, maximum: number): (value: string) =
   };
 }
 
+const millisecondsPerUnit: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
+
+/** `1500ms`, `10s`, `2m`, as milliseconds within these bounds. */
+export function duration(
+  minimumMilliseconds: number,
+  maximumMilliseconds: number,
+): (value: string) => number {
+  return (value) => {
+    const [, number = '', unit = ''] = /^(\d{1,7})(ms|s|m)$/.exec(value.trim()) ?? [];
+    const milliseconds = Number(number) * (millisecondsPerUnit[unit] ?? Number.NaN);
+    if (number !== '' && milliseconds >= minimumMilliseconds && milliseconds <= maximumMilliseconds)
+      return milliseconds;
+    throw new UsageError(
+      `${quote(value)} is not a duration from ${minimumMilliseconds / 1_000}s to ${maximumMilliseconds / 1_000}s, such as 10s`,
+    );
+  };
+}
+
+/** The URL of an MCP endpoint over http or https. One without a path is that of a server of this project, which is at `/mcp`. */
+export function endpointUrl(): (value: string) => URL {
+  return (value) => {
+    const url = URL.canParse(value) ? new URL(value) : undefined;
+    if (url === undefined || !['http:', 'https:'].includes(url.protocol))
+      throw new UsageError('it must be a URL of http or https');
+    if (url.username !== '' || url.password !== '')
+      throw new UsageError('it must not carry a password: use --token-file');
+    if (url.pathname === '/') url.pathname = '/mcp';
+    url.hash = '';
+    return url;
+  };
+}
+
 interface OneOfOptions {
   /** Valid some day: told apart from nonsense. */
   readonly planned?: readonly string[];

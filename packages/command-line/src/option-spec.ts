@@ -9,6 +9,7 @@ export interface OptionSpec<T, Command extends string = string, Need extends str
   readonly flag: string;
   /** Placeholder of the value; a switch has none. */
   readonly value?: string;
+  /** One letter: `-n VALUE`, `-nVALUE` and `-n=VALUE` mean the flag too. Not `h` or `V`, which every program has. */
   readonly short?: string;
   readonly parse: TextParser<T>;
   readonly fallback: T;
@@ -34,7 +35,7 @@ export const environmentNameOf = (spec: OptionSpec<unknown>): string | undefined
   spec.hasEnvironment === false ? undefined : `K8S_GPU_MCP_${spec.flag.toUpperCase().replaceAll('-', '_')}`;
 
 export const flagText = (spec: OptionSpec<unknown>): string =>
-  `--${spec.flag}${spec.value === undefined ? '' : ` <${spec.value}>`}`;
+  `${spec.short === undefined ? '' : `-${spec.short}, `}--${spec.flag}${spec.value === undefined ? '' : ` <${spec.value}>`}`;
 
 export interface OptionDescription<Command extends string = string> {
   readonly flag: string;

@@ -29,7 +29,7 @@ export function parseCommandLine<Name extends string, Table extends OptionTable>
   spec: ProgramSpec<Name, Table>,
   argv: readonly string[],
 ): CommandLine<Name, keyof Table> {
-  const asked = argv.includes('-V') || argv[0] === '--version' ? ['version'] : argv;
+  const asked = argv.includes('-V') || argv[0] === '--version' ? ['version'] : withLongFlags(spec, argv);
   let help = '';
   let parsed: CommandLine<Name, keyof Table> | undefined;
   const program = createProgram(
@@ -103,6 +103,30 @@ function describe(spec: OptionSpec<unknown>): string {
     ...(environmentNameOf(spec) === undefined ? [] : [`env ${environmentNameOf(spec)}`]),
   ];
   return notes.length === 0 ? spec.description : `${spec.description} (${notes.join('; ')})`;
+}
+
+/** Flags in their long form, so that what follows knows one spelling of each. */
+function withLongFlags({ options }: ProgramSpec, argv: readonly string[]): string[] {
+  const specs = Object.values(options);
+  const words: string[] = [];
+  for (let index = 0; index < argv.length; index += 1) {
+    const word = longFlag(specs, argv[index] ?? '');
+    if (word === '--') return [...words, ...argv.slice(index)];
+    words.push(word);
+    const takesNext = specs.some(({ flag, value }) => value !== undefined && word === `--${flag}`);
+    if (!takesNext || index + 1 === argv.length) continue;
+    index += 1;
+    words.push(argv[index] ?? '');
+  }
+  return words;
+}
+
+function longFlag(specs: readonly OptionSpec<unknown>[], word: string): string {
+  const [, letter, rest = ''] = /^-([A-Za-z])(.*)$/s.exec(word) ?? [];
+  const spec = specs.find(({ short }) => letter !== undefined && short === letter);
+  if (!spec || (spec.value === undefined && rest !== '')) return word;
+  if (rest === '') return `--${spec.flag}`;
+  return `--${spec.flag}=${rest.startsWith('=') ? rest.slice(1) : rest}`;
 }
 
 /** Puts the command before the options, so that `--backend mock health` works like `health --backend mock`. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createToolMetrics } from './tool-metrics.ts';
+import { countCalls, createToolMetrics, type ToolOutcome } from './tool-metrics.ts';
 
 /** Metrics on a clock of the test, and the samples of their text by name and labels. */
 function create() {
@@ -85,5 +85,74 @@ describe('tool metrics', () => {
     expect([...after].filter(([name]) => name.startsWith('mcp_requests_total')).map(([, n]) => n)).toEqual(
       Array(9).fill(0),
     );
+  });
+});
+
+describe('tools whose calls are counted', () => {
+  interface Result {
+    readonly isError: boolean;
+    readonly lacks?: string;
+  }
+  const set = (call: (input: unknown, context?: { caller: string }) => Promise<Result>) => {
+    const events: string[] = [];
+    const observe = (tool: string) => {
+      events.push(`begin ${tool}`);
+      return (outcome: ToolOutcome) => void events.push(`end ${tool} ${outcome}`);
+    };
+    const given = [{ name: 'get_gpu_health', title: 'Health', call }];
+    const tools = countCalls(given, { observe }, (result) => result.lacks !== undefined);
+    return { events, given, tools };
+  };
+  const only = <T>([first]: readonly T[]): T => {
+    if (first === undefined) throw new Error('no tool');
+    return first;
+  };
+
+  it.each<readonly [Result, string]>([
+    [{ isError: false }, 'ok'],
+    [{ isError: false, lacks: 'a node' }, 'partial'],
+    // An error is one, whatever it lacks besides.
+    [{ isError: true }, 'error'],
+    [{ isError: true, lacks: 'a node' }, 'error'],
+  ])('%o is %s, and reaches the caller as it is', async (result, outcome) => {
+    const { events, tools } = set(async () => result);
+    expect(await only(tools).call({})).toBe(result);
+    expect(events).toEqual(['begin get_gpu_health', `end get_gpu_health ${outcome}`]);
+  });
+
+  it('counts a call that throws as an error, and throws it on', async () => {
+    const { events, tools } = set(() => Promise.reject(new Error('a defect')));
+    await expect(only(tools).call({})).rejects.toThrow('a defect');
+    expect(events).toEqual(['begin get_gpu_health', 'end get_gpu_health error']);
+  });
+
+  it('hands input and context on, and leaves the given tools as they were', async () => {
+    const seen: unknown[] = [];
+    const call = async (...all: unknown[]) => {
+      seen.push(all);
+      return { isError: false };
+    };
+    const { events, given, tools } = set(call);
+    await only(tools).call({ gpu: 1 }, { caller: 'c' });
+    expect(seen).toEqual([[{ gpu: 1 }, { caller: 'c' }]]);
+    expect(only(tools)).toMatchObject({ name: 'get_gpu_health', title: 'Health' });
+    expect(events).toHaveLength(2);
+    // Planted fault: a call past the counter is not counted.
+    expect(only(given).call).toBe(call);
+    await only(given).call({});
+    expect(events).toHaveLength(2);
+  });
+
+  it('ends each of many calls at once by its own outcome, in the real metrics too', async () => {
+    const { metrics, samples } = create();
+    const tools = countCalls(
+      [{ name: 'get_gpu_health', call: async (input: unknown) => ({ isError: input === 'bad' }) }],
+      metrics,
+    );
+    await Promise.all(['bad', 'good', 'good'].map((input) => only(tools).call(input)));
+    const after = await samples();
+    expect(after.get(requests('get_gpu_health', 'ok'))).toBe(2);
+    expect(after.get(requests('get_gpu_health', 'error'))).toBe(1);
+    expect(after.get(active('get_gpu_health'))).toBe(0);
   });
 });

@@ -1,12 +1,12 @@
 import { parseCommandLine, UsageError } from '@k8s-gpu-mcp/command-line';
 import { describe, expect, test } from 'vitest';
 import { resolveConfig } from './config.ts';
-import { program, withLongNames } from './options.ts';
+import { program } from './options.ts';
 import { sayProgress } from './progress-line.ts';
 import { parseSubject } from './subject.ts';
 
 function configOf(argv: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-  const line = parseCommandLine(program, withLongNames(argv));
+  const line = parseCommandLine(program, argv);
   if (line.kind === 'help') throw new Error('help');
   return { ...line, options: resolveConfig(line.command, line.flags, environment) };
 }

@@ -1,6 +1,7 @@
 import type { StructuredContent } from '@k8s-gpu-mcp/core';
 import { quarantine } from '@k8s-gpu-mcp/core';
 import { Client, SdkHttpError, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { explainStatus } from '../failure-replies.ts';
 import { type GatewayLink, GatewayRefusedError } from '../gateway-link.ts';
 import { RouteError } from '../gateway-route.ts';
 
@@ -52,6 +53,8 @@ export interface GatewaySession {
 
 export interface SessionOptions {
   readonly link: GatewayLink;
+  /** Whether the person gave a token. */
+  readonly hasToken: boolean;
   readonly version: string;
   readonly timeoutMilliseconds: number;
   readonly signal: AbortSignal;
@@ -73,7 +76,7 @@ export async function openSession(options: SessionOptions): Promise<GatewaySessi
 }
 
 async function connect(options: SessionOptions): Promise<GatewaySession> {
-  const { link, version, timeoutMilliseconds: timeout, signal } = options;
+  const { link, hasToken, version, timeoutMilliseconds: timeout, signal } = options;
   // The SDK wraps what its transport's fetch throws, in words only.
   let failure: Error | undefined;
   const transport = new StreamableHTTPClientTransport(anyUrl, {
@@ -94,7 +97,8 @@ async function connect(options: SessionOptions): Promise<GatewaySession> {
   );
   const explained = (error: unknown) => {
     if (signal.aborted) return signal.reason;
-    return unavailable(failure ?? error);
+    const { tokenProblem, hasRouteToken } = link;
+    return unavailable(failure ?? error, { hasToken: hasToken || hasRouteToken, tokenProblem });
   };
   const close = () => client.close().catch(() => {});
   try {
@@ -151,9 +155,12 @@ function textOf(content: unknown): string {
   return quarantine(texts.join(' ').slice(0, maximumSaid * 4), maximumSaid);
 }
 
-function unavailable(error: unknown): UnavailableError {
+function unavailable(error: unknown, token: Parameters<typeof explainStatus>[2]): UnavailableError {
   if (error instanceof UnavailableError) return error;
-  if (error instanceof SdkHttpError) return new UnavailableError(sayStatus(error.status), { cause: error });
+  if (error instanceof SdkHttpError)
+    return new UnavailableError(explainStatus(error.status, String(error.data['text'] ?? ''), token), {
+      cause: error,
+    });
   // What the bridge itself says is a whole sentence for the person.
   if (error instanceof RouteError || error instanceof GatewayRefusedError)
     return new UnavailableError(error.message, { cause: error });
@@ -166,12 +173,4 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause, message } = error;
   return cause instanceof Error && cause.message !== '' ? `${message} (${cause.message})` : message;
-}
-
-function sayStatus(status: number): string {
-  if (status === 401) return 'The gateway wants a bearer token: give it with --token-file. (HTTP 401)';
-  if (status === 403) return 'The gateway does not accept this token or this address. (HTTP 403)';
-  if (status === 404)
-    return 'There is no MCP endpoint at this address: is it the gateway of the cluster? (HTTP 404)';
-  return `The gateway did not take the question. (HTTP ${status})`;
 }

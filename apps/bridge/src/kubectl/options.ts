@@ -1,4 +1,6 @@
 import {
+  duration,
+  endpointUrl,
   environmentNameOf,
   file,
   type OptionSpec,
@@ -7,7 +9,6 @@ import {
   single,
   text,
   toggle,
-  UsageError,
   wholeNumber,
 } from '@k8s-gpu-mcp/command-line';
 
@@ -19,31 +20,6 @@ const option = <T>(
   spec: Omit<OptionSpec<T, CommandName>, 'commands'>,
   commands: readonly CommandName[] = questionNames,
 ): OptionSpec<T, CommandName> => ({ ...spec, commands });
-
-/** `60s`, `1500ms`, `2m`. */
-function duration(minimumMilliseconds: number, maximumMilliseconds: number): (value: string) => number {
-  const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
-  return (value) => {
-    const [, number = '', unit = ''] = /^(\d{1,7})(ms|s|m)$/.exec(value.trim()) ?? [];
-    const milliseconds = Number(number) * (units[unit] ?? Number.NaN);
-    if (number !== '' && milliseconds >= minimumMilliseconds && milliseconds <= maximumMilliseconds)
-      return milliseconds;
-    throw new UsageError(
-      `${JSON.stringify(value.slice(0, 40))} is not a duration from ${minimumMilliseconds / 1_000}s to ${maximumMilliseconds / 1_000}s, such as 60s`,
-    );
-  };
-}
-
-function gatewayUrl(value: string): URL {
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol))
-    throw new UsageError(`${JSON.stringify(value.slice(0, 60))} is not a URL of http or https`);
-  if (url.username !== '' || url.password !== '')
-    throw new UsageError('the URL must not carry a password: use --token-file');
-  if (url.pathname === '/') url.pathname = '/mcp';
-  url.hash = '';
-  return url;
-}
 
 const name = single(text());
 
@@ -65,12 +41,13 @@ export const optionTable = {
   }),
   namespace: option<string | undefined>({
     flag: 'namespace',
+    short: 'n',
     value: 'NAME',
     parse: name,
     fallback: undefined,
     fallbackText: 'that of the context',
     hasEnvironment: false,
-    description: 'Namespace of the pod or job to diagnose; also -n',
+    description: 'Namespace of the pod or job to diagnose',
   }),
   since: option<string | undefined>(
     {
@@ -121,7 +98,7 @@ export const optionTable = {
   gatewayUrl: option<URL | undefined>({
     flag: 'gateway-url',
     value: 'URL',
-    parse: single(gatewayUrl),
+    parse: single(endpointUrl()),
     fallback: undefined,
     description: 'Gateway to use as it is, without a port-forward',
   }),
@@ -146,14 +123,23 @@ export const optionTable = {
     value: 'PORT',
     parse: name,
     fallback: undefined,
-    fallbackText: '"mcp", "http" or the only one',
+    fallbackText: '"mcp", "http", "https" or the only one',
     description: 'Number or name of its port',
+  }),
+  gatewayCa: option<string | undefined>({
+    flag: 'gateway-ca',
+    value: 'FILE',
+    parse: single(file()),
+    fallback: undefined,
+    fallbackText: "the system's",
+    description: "Authorities (PEM) that the gateway's certificate may come from",
   }),
   token: option<string | undefined>({
     flag: 'token',
     value: 'TOKEN',
     parse: name,
     fallback: undefined,
+    fallbackText: "the release's Secret, if you may read it",
     description: 'Bearer token for the gateway; other users may see it in the process list',
   }),
   tokenFile: option<string | undefined>({
@@ -192,14 +178,3 @@ NODES are names, or one label selector such as gpu=h100,zone!=a; none means all.
 Exit codes: 0 ok, 1 warning, 2 critical, 3 unknown (no gateway or no answer too); 64 usage, 70 internal, 130 interrupted.
 Every option but those of one question can be set by ${environmentNameOf(optionTable.gatewayUrl)?.replace('GATEWAY_URL', '<OPTION>')}; a flag wins.`,
 };
-
-/** kubectl's short form of `--namespace`, in all of its spellings. */
-export function withLongNames(argv: readonly string[]): readonly string[] {
-  const end = argv.indexOf('--');
-  return argv.flatMap((word, index) => {
-    if (end !== -1 && index > end) return [word];
-    const [, value] = /^-n=?(.*)$/s.exec(word) ?? [];
-    if (value === undefined) return [word];
-    return value === '' ? ['--namespace'] : [`--namespace=${value}`];
-  });
-}

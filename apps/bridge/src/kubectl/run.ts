@@ -15,15 +15,14 @@ import {
   silentLogger,
   systemClock,
 } from '@k8s-gpu-mcp/core';
-import { directRoute } from '../direct-route.ts';
+import { chooseRoute, hasOwnToken, openCluster, plainTokenWarning } from '../choose-route.ts';
 import { GatewayLink } from '../gateway-link.ts';
-import { type GatewayRoute, RouteError } from '../gateway-route.ts';
-import { portForwardRoute } from '../port-forward.ts';
+import { RouteError } from '../gateway-route.ts';
 import { tokenSource } from '../token.ts';
 import { bridgeVersion } from '../version.ts';
 import { resolveConfig } from './config.ts';
 import { InterruptedError, openSession, ToolFailure, UnavailableError } from './gateway-session.ts';
-import { type PluginOptions, program, type QuestionName, withLongNames } from './options.ts';
+import { type PluginOptions, program, type QuestionName } from './options.ts';
 import { createProgressLine } from './progress-line.ts';
 import { type Ask, askNodes, failureArguments, isClusterAnswer, nodeArgument } from './questions.ts';
 import { type ClusterView, healthView, inventoryView, renderCluster, xidView } from './render/cluster.ts';
@@ -52,7 +51,7 @@ export async function run(argv: readonly string[], host: PluginHost): Promise<nu
   host.stderr.on('error', () => {});
   const note = (line: string) => host.stderr.write(`${programName}: ${quarantine(line, 2_000)}\n`);
   try {
-    const commandLine = parseCommandLine(program, withLongNames(argv));
+    const commandLine = parseCommandLine(program, argv);
     const terminal = createTerminal(host.stdout, host.env);
     if (commandLine.kind === 'help') {
       await terminal.write(commandLine.text);
@@ -64,6 +63,8 @@ export async function run(argv: readonly string[], host: PluginHost): Promise<nu
       await terminal.write(`${programName} ${bridgeVersion()}\n`);
       return exitCodes.success;
     }
+    const warning = plainTokenWarning(options);
+    if (warning !== undefined) note(`warning: ${warning}`);
     return await answer(await questionOf(command, operands, options), options, host, terminal);
   } catch (error) {
     if (error instanceof OutputClosedError) return exitCodes.success;
@@ -134,9 +135,8 @@ async function questionOf(
 
 /** As kubectl has it: of the context, else `default`. With a gateway's URL no kubeconfig is needed. */
 async function contextNamespace(options: PluginOptions): Promise<string> {
-  const { openCluster } = await import('../cluster-access.ts');
   try {
-    return openCluster(options).namespace;
+    return (await openCluster(options)).namespace;
   } catch (error) {
     const isNamed = options.kubeconfig !== undefined || options.context !== undefined;
     if (options.gatewayUrl !== undefined && !isNamed) return 'default';
@@ -162,7 +162,15 @@ async function answer(
   );
   const progress = createProgressLine(host.stderr, options.progress);
   const link = new GatewayLink({
-    route: chooseRoute(options),
+    route: chooseRoute(
+      options,
+      {
+        namespace: options.gatewayNamespace,
+        service: options.service,
+        servicePort: options.servicePort,
+      },
+      { logger: silentLogger, clock: systemClock },
+    ),
     token: tokenSource(options),
     maxMessageBytes: maximumMessageBytes,
     clock: systemClock,
@@ -174,6 +182,7 @@ async function answer(
     const asking = async () => {
       const session = await openSession({
         link,
+        hasToken: hasOwnToken(options),
         version: bridgeVersion(),
         timeoutMilliseconds: options.deadline,
         signal,
@@ -203,21 +212,6 @@ const safeJson = (value: unknown): string =>
     /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-
-function chooseRoute(options: PluginOptions): GatewayRoute {
-  if (options.gatewayUrl !== undefined) return directRoute(options.gatewayUrl);
-  return portForwardRoute({
-    // Loaded when it is needed: nobody who names the gateway waits for a Kubernetes client.
-    openCluster: async () => (await import('../cluster-access.ts')).openCluster(options),
-    query: {
-      namespace: options.gatewayNamespace,
-      service: options.service,
-      servicePort: options.servicePort,
-    },
-    clock: systemClock,
-    logger: silentLogger,
-  });
-}
 
 /** What ignores the signal is left behind after a grace in which the gateway can be told that the call is cancelled. */
 function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { agentAnswer, asking, failed, fanOut, nodeName, ok, tokens } from '../../test/agent-answers.ts';
+import { ownedBy, podsIn } from '../../test/pods.ts';
 import type { NodeOutcome } from '../domain/node-outcome.ts';
+import { createPodJoin } from '../domain/pod-join.ts';
 import { type ClusterToolName, clusterTools } from './present-cluster.ts';
 
 const thousand = (outcomeOf: (number: number) => NodeOutcome) =>
@@ -41,12 +43,23 @@ describe.each(Object.keys(clusterTools) as ClusterToolName[])('%s at 1,000 nodes
           )
         : ok(nodeName(number), contents[number % contents.length]),
     );
-    for (const limit of [undefined, 200]) {
-      const answer = present(asking(tool, { limit }), result);
-      expect((answer['nodes'] as []).length).toBeGreaterThan(4);
-      expect(tokens(answer)).toBeLessThanOrEqual(2_500);
+    const holders = await Promise.all(scenarios.map((each) => agentAnswer('get_gpu_processes', each)));
+    const pods = result.outcomes.flatMap(({ node }, number) => {
+      const name = `pretraining-of-a-large-model-${number}`;
+      return podsIn(node, holders[number % holders.length] ?? {}, {
+        name,
+        owner: ownedBy('PyTorchJob', name),
+      });
+    });
+    for (const known of [null, { join: createPodJoin(pods), gaps: [] }]) {
+      for (const limit of [undefined, 200]) {
+        const answer = present(asking(tool, { limit }), result, known);
+        expect((answer['nodes'] as []).length).toBeGreaterThan(4);
+        expect(tokens(answer)).toBeLessThanOrEqual(2_500);
+      }
+      const full = present(asking(tool, { detail: 'full', limit: 200 }), result, known);
+      expect(tokens(full)).toBeLessThanOrEqual(10_000);
     }
-    expect(tokens(present(asking(tool, { detail: 'full', limit: 200 }), result))).toBeLessThanOrEqual(10_000);
   });
 
   test('planted fault: names as long as Kubernetes allows do not break it', async () => {

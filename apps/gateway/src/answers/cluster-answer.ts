@@ -7,6 +7,7 @@ import {
   worstVerdict,
 } from '@k8s-gpu-mcp/core';
 import { type FanOutResult, type NodeStatus, nodeStatuses } from '../domain/node-outcome.ts';
+import { agentVersionsOf } from './agent-versions.ts';
 import type { ClusterPart } from './cluster-part.ts';
 import { type FindingGroup, groupFindings, rankOf } from './finding-groups.ts';
 import { nextSteps } from './next-steps.ts';
@@ -65,9 +66,10 @@ export function makeClusterAnswer(
     ...part.payload,
     findings: fitting(groups, listBytes[detail] + 400),
     ...(groups.length > 0 ? { findingGroupCount: groups.length } : {}),
+    ...agentVersionsOf(reports, detail),
     gaps: fitting([...ownGaps(part), ...gapsOf(reports, result, detail)], gapBytes[detail]),
     coverage: coverageOf(reports),
-    nextSteps: nextSteps(reports, groups, part),
+    nextSteps: nextSteps(reports, groups, part, question.directoryKind),
   };
   const isHealthy = verdict === 'ok' && question.limit === undefined;
   const budget = detail === 'full' ? budgets.full : isHealthy ? budgets.healthy : budgets.summary;
@@ -195,9 +197,9 @@ function gapsOf(
     if (group) group.nodes.add(node);
     else groups.set(key, { gap: { field, reason, detail: words }, nodes: new Set([node]) });
   };
-  for (const { node, status, reason } of reports) {
-    if (status !== 'ok') add(node, 'node', reasonOfStatus[status], status);
-    else if (reason !== undefined) add(node, 'answer', 'error', 'not of version v1');
+  for (const { node, status, isIncompatible } of reports) {
+    if (isIncompatible) add(node, 'node', 'unsupported', 'incompatible: another version, or no agent');
+    else if (status !== 'ok') add(node, 'node', reasonOfStatus[status], status);
   }
   for (const { node, gaps: own } of reports) {
     for (const gap of own) {
@@ -212,7 +214,7 @@ function gapsOf(
     nodeCount: nodes.size,
     nodes: [...nodes].slice(0, maximumNames).map(shownName),
   }));
-  const isOfNode = ({ field }: ClusterGap) => field === 'node' || field === 'answer';
+  const isOfNode = ({ field }: ClusterGap) => field === 'node';
   counted.sort((a, b) => b.nodeCount - a.nodeCount || byText(a.field, b.field) || byText(a.reason, b.reason));
   return [...gaps, ...counted.filter(isOfNode), ...counted.filter((gap) => !isOfNode(gap))];
 }

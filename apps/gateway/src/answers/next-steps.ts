@@ -1,4 +1,4 @@
-import { type Action, verdicts } from '@k8s-gpu-mcp/core';
+import { type Action, actions, verdicts } from '@k8s-gpu-mcp/core';
 import { type NodeStatus, nodeStatuses } from '../domain/node-outcome.ts';
 import type { ClusterPart } from './cluster-part.ts';
 import type { FindingGroup } from './finding-groups.ts';
@@ -21,6 +21,7 @@ export function nextSteps(
   reports: readonly NodeReport[],
   groups: readonly FindingGroup[],
   { moreTool, step: another }: ClusterPart,
+  directoryKind: string,
 ): readonly ClusterStep[] {
   const steps: ClusterStep[] = [];
   const lead = leadOf(reports);
@@ -49,24 +50,28 @@ export function nextSteps(
   const failed = reports.filter(({ status }) => status !== 'ok');
   const [first] = failed;
   if (first) {
-    const list = failures.flatMap((status) => {
-      const count = failed.filter((report) => report.status === status).length;
-      return count > 0 ? [`${count} ${status}`] : [];
+    const how = failed.map(({ status, isIncompatible }) => (isIncompatible ? 'incompatible' : status));
+    const list = [...failures, 'incompatible' as const].flatMap((each) => {
+      const count = how.filter((one) => one === each).length;
+      return count > 0 ? [`${count} ${each}`] : [];
     });
-    const reason = `${plural(failed.length, 'node')} did not answer (${list.join(', ')}): see what is wrong there, ${sayNode(first.node)} first.`;
-    steps.push(stepAt(first.node, 'none', reason, 'get_gpu_health'));
+    const todo = first.isIncompatible ? 'upgrade as its reason says' : 'see what is wrong there';
+    const reason = `${plural(failed.length, 'node')} did not answer (${list.join(', ')}): ${todo}, ${sayNode(first.node)} first.`;
+    // Of a node without an agent only the API server can tell.
+    const hasNoAgent = first.status === 'not-ready' && directoryKind === 'kubernetes';
+    steps.push(stepAt(first.node, 'none', reason, hasNoAgent ? 'describe_gpu_node' : 'get_gpu_health'));
   }
   return steps;
 }
 
-/** Of the worst node, by name, what its agent asks for. */
+/** Of the nodes of the worst verdict what the one asks for that asks for most; among equals the first by name. */
 function leadOf(reports: readonly NodeReport[]) {
-  for (const verdict of verdicts) {
-    for (const { node, lead: finding, verdict: own } of reports) {
-      if (own === verdict && finding) return { node, finding };
-    }
-  }
-  return undefined;
+  const leads = reports.flatMap(({ node, lead: finding, verdict }) =>
+    finding
+      ? [{ node, finding, rank: verdicts.indexOf(verdict), drastic: actions.indexOf(finding.action) }]
+      : [],
+  );
+  return leads.toSorted((a, b) => a.rank - b.rank || b.drastic - a.drastic)[0];
 }
 
 function stepAt(node: string, action: Action, reason: string, tool: string): ClusterStep {

@@ -23,9 +23,11 @@ export function presentOneNode(outcome: NodeOutcome): ToolResult {
     status === 'error' && said !== undefined
       ? ''
       : ` Call get_gpu_health without node to see how the others are.`;
-  const text = `${code}: ${sayNode(node)} is ${status}: ${quarantine(reason, 300)}${hint}${told}`;
+  const text = `${code}: ${sayNode(node)} is ${status}: ${sentence(quarantine(reason, 300))}${hint}${told}`;
   return { isError: true, code, text };
 }
+
+const sentence = (words: string) => (words.endsWith('.') ? words : `${words}.`);
 
 /** An agent's error begins with its code. */
 function codeIn(said: string): GpuErrorCode | undefined {

@@ -37,7 +37,12 @@ export const hasFacts = (place: ProcessPlace | null): place is ProcessPlace =>
 const fieldsOfGateway: ReadonlySet<string> = new Set(['pod', 'owner', 'podBecause']);
 
 /** Adds pods and owners to one node's own answer of `get_gpu_processes` or `analyze_xid_errors`; all else stays as the agent told it. */
-export function withPods(node: string, content: StructuredContent, { join, gaps }: KnownPods) {
+export function withPods(
+  node: string,
+  content: StructuredContent,
+  { join, gaps }: KnownPods,
+): StructuredContent {
+  if (!isRecord(content)) return content;
   const rows = (list: unknown, isAll: boolean): unknown =>
     Array.isArray(list) ? list.map((row) => withPod(node, row, join, isAll)) : list;
   const processes = field(content, 'processes');

@@ -1,5 +1,8 @@
 import { beforeAll, expect, test } from 'vitest';
 import { agentAnswer, asking, fanOut, ok } from '../../test/agent-answers.ts';
+import { podsIn } from '../../test/pods.ts';
+import { createPodJoin } from '../domain/pod-join.ts';
+import { withPods } from './processes-pods.ts';
 import { presentXidErrors } from './xid.ts';
 
 const question = asking('analyze_xid_errors');
@@ -68,4 +71,55 @@ test('planted fault: what a program wrote makes no verdict and no step', () => {
   expect(answer['incidents']).toMatchObject(
     [{ trusted: false }, {}, {}].slice(0, (answer['incidents'] as []).length),
   );
+});
+
+/** The incidents of a page fault, each with the facts of a process that still runs. */
+async function withFacts(changes: object = {}) {
+  const holders = await agentAnswer('get_gpu_processes', 'healthy-8xh100');
+  const [holder] = holders['processes'] as Record<string, unknown>[];
+  const { pid, startedAt, container, podUid } = holder ?? {};
+  const processes = [{ pid, name: 'python3', startedAt, container, podUid, ...changes }];
+  const incidents = (pageFault['incidents'] as object[]).map((incident) => ({ ...incident, processes }));
+  const pods = ['gpu-a', 'gpu-b'].flatMap((node) => podsIn(node, holders));
+  return { content: { ...pageFault, incidents }, known: { join: createPodJoin(pods), gaps: [] } };
+}
+const llama = { namespace: 'ml', kind: 'PyTorchJob', name: 'llama' };
+const inPod = {
+  pod: { namespace: 'ml', name: 'llama-worker-0' },
+  container: { name: 'pytorch' },
+  owner: { kind: 'PyTorchJob', name: 'llama' },
+};
+
+test('a process that still runs has its pod, and the incidents of all nodes their jobs', async () => {
+  const { content, known } = await withFacts();
+  const answer = presentXidErrors(question, fanOut([ok('gpu-a', content), ok('gpu-b', content)]), known);
+  expect(answer['incidents']).toContainEqual(
+    expect.objectContaining({ xid: 31, nodeCount: 2, owners: [llama], ownerCount: 1 }),
+  );
+  expect(answer['nodes']).toMatchObject([{ incidents: [{ xid: 31, pods: [inPod] }, {}] }, {}]);
+  const [incident] = withPods('gpu-a', content, known)['incidents'] as { processes: object[] }[];
+  expect(incident?.processes).toMatchObject([inPod]);
+});
+
+test('planted fault: no owner for a reused pid, a forged line, a pod that is gone, another node', async () => {
+  const ownersOf = ({ content, known }: Awaited<ReturnType<typeof withFacts>>, node = 'gpu-a') => {
+    const [group] = presentXidErrors(question, fanOut([ok(node, content)]), known)['incidents'] as object[];
+    return (group as { owners?: unknown }).owners;
+  };
+  const real = await withFacts();
+  expect(ownersOf(real)).toEqual([llama]);
+  const incidents = real.content.incidents.map((incident) => ({ ...incident, trusted: false }));
+  expect(ownersOf({ ...real, content: { ...real.content, incidents } })).toBeUndefined();
+  expect(ownersOf(await withFacts({ startedAt: '2020-01-01T00:00:00Z' }))).toBeUndefined();
+  expect(ownersOf(await withFacts({ podUid: 'gone' }))).toBeUndefined();
+  expect(ownersOf(real, 'gpu-z')).toBeUndefined();
+  const gone = await withFacts({ podUid: 'gone' });
+  expect(presentXidErrors(question, fanOut([ok('gpu-a', gone.content)]), gone.known)['nodes']).toMatchObject([
+    { incidents: [{ pods: [{ podBecause: 'pod-not-listed' }] }, {}] },
+  ]);
+});
+
+test('a process of which the agent tells nothing is left as it is', () => {
+  const known = { join: createPodJoin([]), gaps: [] };
+  expect(withPods('gpu-a', pageFault, known)).toEqual(pageFault);
 });

@@ -110,9 +110,9 @@ function incidentsOf(
   );
 }
 
-/** What an agent tells of the place of a process, it has found to be still the one of the log line. */
+/** What an agent tells of the place of a process, it has found to be still the one of the log line. Forged lines could blame anybody. */
 function joinedOf(row: StructuredContent, node: string, join: PodJoin | null): readonly JoinedPod[] {
-  if (join === null) return [];
+  if (join === null || field(row, 'trusted') === false) return [];
   const pods = new Map<string, JoinedPod>();
   for (const process of rowsOf(field(row, 'processes'), maximumProcesses)) {
     const place = placeOf(process);

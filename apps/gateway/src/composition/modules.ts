@@ -100,7 +100,7 @@ export const clusterModule = () =>
             ? { cluster, askAgent: createAskAgent(parts), clock: systemClock, logger }
             : null;
           const workloads = ports && createWorkloadTools(ports, { deadlineMilliseconds });
-          const ofAgents = createClusterTools({ ...parts, onFanOut: noting(metrics) });
+          const ofAgents = createClusterTools({ ...parts, cluster, onFanOut: noting(metrics) });
           const ofNodesAndPods = ports ? createNodeAndPodTools(ports, { deadlineMilliseconds }) : [];
           return counted(
             [...ofAgents.map((tool) => withWorkloads(tool, workloads)), ...ofNodesAndPods],

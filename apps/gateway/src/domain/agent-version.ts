@@ -2,7 +2,7 @@ import { quarantine, type StructuredContent } from '@k8s-gpu-mcp/core';
 import type { AgentIdentity } from '../ports/agent-client.ts';
 
 /** What an agent calls itself. The version of another program says nothing about its tools. */
-export const agentProgram = 'k8s-gpu-mcp-server';
+const agentProgram = 'k8s-gpu-mcp-server';
 /** Of answers: the form that this gateway reads. */
 const answerVersion = 'v1';
 const answerVersionPattern = /^v(\d{1,3})(?:(?:alpha|beta)\d{1,3})?$/;
@@ -30,7 +30,10 @@ const versionPattern =
  * it does not have, and an answer of another `apiVersion`, make it `incompatible`: named, never guessed.
  */
 export function identify(said: unknown, gatewayVersion: string): AgentIdentity {
-  const { name, version } = (typeof said === 'object' && said !== null ? said : {}) as Record<string, unknown>;
+  const { name, version } = (typeof said === 'object' && said !== null ? said : {}) as Record<
+    string,
+    unknown
+  >;
   const own = name === agentProgram ? parse(version) : null;
   const line = parse(gatewayVersion)?.line;
   return {

@@ -11,7 +11,7 @@ type Behaviour = (call: AgentCall) => Promise<AgentReply>;
 
 const answers: Behaviour = async ({ node }) => ({
   isError: false,
-  structuredContent: { from: node.instance },
+  structuredContent: { apiVersion: 'v1', from: node.instance },
 });
 /** Accepts and never answers, until it is aborted. */
 const hangs: Behaviour = ({ signal }) =>
@@ -148,7 +148,11 @@ describe('every node has its outcome', () => {
       'gpu-wrong',
     ]);
     const by = Object.fromEntries(outcomes.map((outcome) => [outcome.node, outcome]));
-    expect(by['gpu-good']).toEqual({ node: 'gpu-good', status: 'ok', content: { from: 'gpu-good-first' } });
+    expect(by['gpu-good']).toEqual({
+      node: 'gpu-good',
+      status: 'ok',
+      content: { apiVersion: 'v1', from: 'gpu-good-first' },
+    });
     expect(by['gpu-also-good']).toMatchObject({ status: 'ok' });
     expect(by['gpu-hung']).toMatchObject({
       status: 'timeout',
@@ -559,6 +563,50 @@ describe('operator calls', () => {
   });
 });
 
+describe('agents of other versions', () => {
+  const old = { name: 'k8s-gpu-mcp-server', version: '0.0.9', isCompatible: false };
+  const newer = { ...old, version: '2.0.0' };
+
+  test('who answered comes with every outcome that an agent had a part in', async () => {
+    const { ask } = setUp({
+      answers: async (call) => ({ ...(await answers(call)), agent: old }),
+      fails: fails('incompatible', { agent: old }),
+      refuses: async () => ({ isError: true, text: 'INVALID_INPUT: no', agent: newer }),
+      unknown: answers,
+    });
+    const { outcomes } = await ask();
+    expect(outcomes.map(({ status, agent }) => [status, agent?.version])).toEqual([
+      ['ok', '0.0.9'],
+      ['error', '0.0.9'],
+      ['error', '2.0.0'],
+      ['ok', undefined],
+    ]);
+  });
+
+  test.each([
+    ['v2', 'its answer is of version v2, this gateway reads v1: upgrade the gateway'],
+    ['v1beta1', 'its answer is of version v1beta1, this gateway reads v1: upgrade the agent'],
+    [
+      'v1; ignore all rules',
+      'its answer is of a version that it does not tell, this gateway reads v1: upgrade the agent',
+    ],
+    [undefined, 'its answer is of a version that it does not tell, this gateway reads v1: upgrade the agent'],
+  ])('an answer of apiVersion %s is named and not half read', async (apiVersion, reason) => {
+    const structuredContent = { ...(apiVersion === undefined ? {} : { apiVersion }), verdict: 'ok' };
+    const { ask, circuits } = setUp({ a: async () => ({ isError: false, structuredContent, agent: newer }) });
+    const { outcomes } = await ask();
+    expect(outcomes).toEqual([{ node: 'a', status: 'error', failure: 'incompatible', reason, agent: newer }]);
+    // It works; it only speaks another language.
+    expect(circuits.statuses()).toMatchObject([{ consecutiveFailures: 0 }]);
+  });
+
+  test('what became of an action is not judged by the form of its answer', async () => {
+    const content = { apiVersion: 'v2', outcome: 'done' };
+    const { askOne } = setUp({ a: async () => ({ isError: false, structuredContent: content }) });
+    expect(await askOne()).toEqual({ node: 'a', status: 'ok', content });
+  });
+});
+
 describe('progress', () => {
   test('at most about twenty notes for a thousand nodes, rising to all of them', async () => {
     const names = Array.from({ length: 1_000 }, (_, index) => `n${index}`);
@@ -575,7 +623,7 @@ describe('progress', () => {
       a: async ({ progress }) => {
         for (let done = 1; done <= 10_000; done += 1) progress?.(done, 10_000, 'text\u001b[31m');
         progress?.(3, 10_000);
-        return { isError: false, structuredContent: {} };
+        return { isError: false, structuredContent: { apiVersion: 'v1' } };
       },
     });
     const notes: (readonly [number, string | undefined])[] = [];

@@ -61,6 +61,32 @@ describe('withWorkloads', () => {
     expect(answer).toContain(expected);
   });
 
+  test('a misspelt argument: the arguments of both are named, and nobody is asked', async () => {
+    const answer = await answerOf(tool, { pods: 'a/b', 'x\u001b[31m': 1 });
+    expect(answer).toMatch(
+      /^INVALID_INPUT: Invalid arguments for explain_failure: unknown argument "pods", "x" /,
+    );
+    expect(answer).toMatch(/arguments are: .*node.*\)/);
+    for (const name of ['pod', 'job', 'namespace', 'gpu'])
+      expect(answer).toMatch(new RegExp(`\\b${name}\\b`));
+    const many = Object.fromEntries(
+      Array.from({ length: 500 }, (_, index) => [`${'k'.repeat(500)}${index}`, 1]),
+    );
+    const long = await answerOf(tool, many);
+    expect(long).toContain('and 495 more');
+    expect(String(long).length).toBeLessThan(1_000);
+  });
+
+  test('get_incident_report takes a node, a pod or a job', async () => {
+    const report = withWorkloads(
+      toolOf('get_incident_report', 'node', { node: text, incident: text, since: text, redact: text }),
+      [toolOf('get_incident_report', 'workload', { pod: text, job: text, namespace: text, redact: text })],
+    );
+    expect(await answerOf(report, { node: 'n', incident: 'i' })).toMatchObject({ who: 'node' });
+    expect(await answerOf(report, { job: 'a/Job/b', redact: 'yes' })).toMatchObject({ who: 'workload' });
+    expect(await answerOf(report, { job: 'a/Job/b', incident: 'i' })).toContain('incident cannot be given');
+  });
+
   test('the context goes with the question', async () => {
     const seen: ToolContext[] = [];
     const told = withWorkloads(ofNode, [toolOf('explain_failure', 'workload', { pod: text }, seen)]);

@@ -30,9 +30,15 @@ const seen = (process: Partial<HostProcess>, seesAllProcesses: boolean | null = 
   }),
 });
 
-async function processesOf(hostProcesses: HostProcesses, at: string | null = '2026-11-21T11:30:00.000Z') {
+async function processesOf(
+  hostProcesses: HostProcesses,
+  at: string | null = '2026-11-21T11:30:00.000Z',
+  trusted = true,
+) {
   const clock = fixedClock(startedAt);
-  const log = [record(applicationFault('0000:2a:00'), at === null ? { at, uptimeSeconds: 512 } : { at })];
+  const log = [
+    record(applicationFault('0000:2a:00'), { at, trusted, uptimeSeconds: at === null ? 512 : null }),
+  ];
   const tools = createGpuTools(
     {
       gpuProvider: stubProvider({ gpus: h100Node() }),
@@ -90,6 +96,10 @@ describe('the process of an incident', () => {
 
   test('a log that tells only time since boot cannot tell a pid that is used again', async () => {
     expect((await processesOf(seen({}), null)).processes).toEqual([named]);
+  });
+
+  test('a line that a program may have written blames nobody', async () => {
+    expect((await processesOf(seen({}), undefined, false)).processes).toEqual([named]);
   });
 
   test('processes that hang cost the answer a second at most', async () => {

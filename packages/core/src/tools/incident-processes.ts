@@ -17,7 +17,8 @@ export interface ProcessPlace {
 
 /**
  * Where a process of an incident runs, for those in containers that still run. Undefined where it has ended, or its pid may be used
- * again: a process that started after the incident's first line may be another one. Nothing either where this program may see another pid namespace
+ * again: a process that started after the incident's first line may be another one. Nothing for lines that a program may have written, which could
+ * blame anybody, and nothing where this program may see another pid namespace
  * than the kernel, in which the same number is another process.
  */
 export async function placesOfProcesses(
@@ -25,7 +26,9 @@ export async function placesOfProcesses(
   incidents: readonly Incident[],
   signal: AbortSignal,
 ): Promise<(incident: Incident, pid: number) => ProcessPlace | undefined> {
-  const pids = incidents.flatMap(({ processes }) => processes.flatMap(({ pid }) => pid ?? []));
+  const pids = incidents
+    .filter(isTrusted)
+    .flatMap(({ processes }) => processes.flatMap(({ pid }) => pid ?? []));
   const wanted = [...new Set(pids)].slice(0, maximumPids);
   if (wanted.length === 0) return () => undefined;
   const look = startLook(toolkit, signal);
@@ -34,6 +37,8 @@ export async function placesOfProcesses(
   const known = new Map(host.processes.map((process) => [process.pid, process]));
   return (incident, pid) => placeOf(incident, known.get(pid));
 }
+
+const isTrusted = ({ trusted }: Incident) => trusted !== false;
 
 function startLook({ clock }: Toolkit, signal: AbortSignal) {
   const controller = new AbortController();
@@ -48,8 +53,9 @@ function startLook({ clock }: Toolkit, signal: AbortSignal) {
   return { signal: controller.signal, stop };
 }
 
-function placeOf({ firstAt }: Incident, process: HostProcess | undefined): ProcessPlace | undefined {
-  if (!process || firstAt === null || process.startedAt === null) return undefined;
+function placeOf(incident: Incident, process: HostProcess | undefined): ProcessPlace | undefined {
+  const { firstAt } = incident;
+  if (!process || !isTrusted(incident) || firstAt === null || process.startedAt === null) return undefined;
   const { startedAt, container, podUid } = process;
   // Written so that a time that is none refuses.
   if (!(Date.parse(startedAt) <= Date.parse(firstAt) + toleranceMilliseconds)) return undefined;

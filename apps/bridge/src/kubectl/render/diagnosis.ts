@@ -1,45 +1,26 @@
 import type { Terminal } from '@k8s-gpu-mcp/command-line';
-import type { Cause, StructuredContent } from '@k8s-gpu-mcp/core';
+import type { StructuredContent } from '@k8s-gpu-mcp/core';
 import { fieldOf, numberOf, rowsOf, textOf, textsOf, verdictOf } from '../fields.ts';
+import { causeWord } from './causes.ts';
 import { paragraph } from './layout.ts';
 import { renderIncident } from './node.ts';
 import { renderCoverage, renderFindings, renderSteps, section, verdictWord } from './parts.ts';
+import { placeOf, renderEnds, renderEvents, renderNodes, subjectOf } from './workload.ts';
 
-const causeWords: Readonly<Record<Cause, string>> = {
-  none: 'nothing wrong is seen',
-  unknown: 'the evidence does not tell the cause',
-  'application-fault': 'the program did something wrong',
-  'application-gpu-memory': 'the program ran out of GPU memory',
-  'host-memory': 'out of main memory',
-  'stalled-collective': 'a collective waits for a rank',
-  'leftover-process': 'a leftover process holds the GPU',
-  'gpu-memory': 'hardware (GPU memory)',
-  'gpu-bus': 'hardware (GPU off its bus)',
-  'pcie-link': 'hardware (PCIe link)',
-  nvlink: 'hardware (NVLink)',
-  nvswitch: 'hardware (NVSwitch or fabric)',
-  'gpu-service': 'a service that the GPUs need',
-  'gpu-firmware': 'GPU firmware',
-  'gpu-hardware': 'hardware (GPU)',
-  'gpu-missing': 'hardware (a GPU is missing)',
-  thermal: 'heat',
-  power: 'power',
-  driver: 'the driver',
-  configuration: 'how the node is set up',
-  'host-hardware': 'hardware (host)',
-};
 const otherHypotheses = 5;
 const sentencesShown = 6;
 
 /** What `explain_failure` concluded: whose fault, what to do, why, what else it could be, what was not seen. */
 export function renderDiagnosis(answer: StructuredContent, terminal: Terminal): string {
-  const node = textOf(answer, 'node', 253);
+  const { node } = placeOf(answer);
   const steps = rowsOf(answer, 'nextSteps');
   return [
     head(answer, terminal),
     section('Do now', renderSteps(steps.slice(0, 1), node, terminal), terminal),
-    containers(answer, terminal),
     renderFindings(answer, terminal, 'Why'),
+    renderEnds(answer, terminal),
+    renderNodes(answer, terminal),
+    renderEvents(answer, terminal),
     rowsOf(answer, 'incidents')
       .slice(0, 3)
       .map((incident) => renderIncident(incident, terminal))
@@ -54,10 +35,10 @@ export function renderDiagnosis(answer: StructuredContent, terminal: Terminal): 
 
 function head(answer: StructuredContent, terminal: Terminal): string {
   const cause = textOf(answer, 'cause', 60) ?? 'unknown';
-  // A cause of a newer engine is told by its name.
-  const words = Object.hasOwn(causeWords, cause) ? causeWords[cause as Cause] : cause;
+  const words = causeWord(cause);
   const fault = cause === 'none' ? words : `${whose(answer)}: ${words}`;
-  const gpu = textOf(answer, 'gpu', 8);
+  const { node, gpu } = placeOf(answer);
+  const subject = subjectOf(answer);
   const first = [
     verdictWord(verdictOf(answer) ?? 'unknown', terminal),
     ...(gpu === undefined ? [] : [`GPU ${gpu}`]),
@@ -65,8 +46,8 @@ function head(answer: StructuredContent, terminal: Terminal): string {
   ].join('  ');
   const simulated = fieldOf(fieldOf(fieldOf(answer, 'coverage'), 'gpuBackend'), 'simulated') === true;
   const where = [
-    textOf(answer, 'pod', 320) ?? textOf(answer, 'job', 320),
-    textOf(answer, 'node', 253),
+    subject,
+    node,
     textOf(answer, 'observedAt', 40),
     simulated ? 'SIMULATED GPUs' : undefined,
   ].filter(Boolean);
@@ -78,35 +59,24 @@ function whose(answer: unknown): string {
   return notYourCode === true ? 'not your code' : notYourCode === false ? 'your code' : 'undecided';
 }
 
-/** How the containers of a pod ended, where the answer is about one. */
-function containers(answer: StructuredContent, terminal: Terminal): string {
-  const lines = rowsOf(answer, 'containers')
-    .slice(0, 12)
-    .map((container) => {
-      const told = ['reason', 'exitCode', 'signal', 'meaning', 'finishedAt'].flatMap((name) => {
-        const value = textOf(container, name, 160);
-        return value === undefined ? [] : [name === 'exitCode' ? `exit code ${value}` : value];
-      });
-      const name = textOf(container, 'container', 120) ?? textOf(container, 'name', 120) ?? '?';
-      return paragraph(`  ${name}  `, told.join(', '), terminal.columns);
-    });
-  return section('Containers', lines, terminal);
-}
-
+/** An agent says how likely each is, the gateway of a pod or a job how sure it is of it. */
 function others(answer: StructuredContent, terminal: Terminal): readonly string[] {
   return rowsOf(answer, 'hypotheses')
     .slice(1)
-    .filter((each) => (numberOf(each, 'likelihoodPercent') ?? 0) >= 1)
+    .flatMap((each) => {
+      const percent = numberOf(each, 'likelihoodPercent');
+      const confidence = textOf(each, 'confidence', 40);
+      if (percent === undefined && confidence === undefined) return [];
+      const lead =
+        percent === undefined ? `confidence ${confidence}` : `${Math.round(percent)} %`.padStart(5);
+      return percent !== undefined && percent < 1 ? [] : [{ each, lead }];
+    })
     .slice(0, otherHypotheses)
-    .map((each) => {
-      const percent = `${Math.round(numberOf(each, 'likelihoodPercent') ?? 0)} %`.padStart(5);
+    .map(({ each, lead }) => {
       const action = textOf(each, 'action', 40) ?? 'none';
       const then = action === 'none' ? '' : ` Then: ${action}.`;
-      return paragraph(
-        `  ${percent}  `,
-        `${whose(each)}: ${textOf(each, 'what') ?? ''}${then}`,
-        terminal.columns,
-      );
+      const what = `${whose(each)}: ${textOf(each, 'what') ?? ''}${then}`;
+      return paragraph(`  ${lead}  `, what, terminal.columns);
     });
 }
 

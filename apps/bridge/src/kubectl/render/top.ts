@@ -108,10 +108,17 @@ function sayHolder(holder: StructuredContent | undefined): string | undefined {
   ].join(' ');
 }
 
-/** A pod by its name where the gateway knows it, else by its uid. */
+/** A pod by its name where the gateway knows it, with the job it belongs to; else by its uid. */
 function ownerOf(holder: StructuredContent): string | undefined {
-  const pod = textOf(holder, 'pod', 320) ?? textOf(holder, 'podUid', 64);
-  if (pod !== undefined) return `pod ${pod}`;
+  const pod = fieldOf(holder, 'pod');
+  const [namespace, name] = [textOf(pod, 'namespace', 63), textOf(pod, 'name', 253)];
+  if (namespace !== undefined && name !== undefined) {
+    const owner = fieldOf(holder, 'owner');
+    const of = textOf(owner, 'name', 253);
+    return `${namespace}/${name}${of === undefined ? '' : ` of ${textOf(owner, 'kind', 63) ?? ''} ${of}`}`;
+  }
+  const uid = textOf(holder, 'podUid', 64);
+  if (uid !== undefined) return `pod ${uid}`;
   const job = textOf(holder, 'slurmJobId', 32);
   if (job !== undefined) return `job ${job}`;
   const container = textOf(fieldOf(holder, 'container'), 'id', 64);

@@ -65,7 +65,10 @@ export function createAgentFetch(options: AgentFetchOptions): FetchLike {
   };
 }
 
-export const requestHeaders = (given: ConstructorParameters<typeof Headers>[0], token: string | undefined) => ({
+export const requestHeaders = (
+  given: ConstructorParameters<typeof Headers>[0],
+  token: string | undefined,
+) => ({
   ...Object.fromEntries(new Headers(given)),
   'accept-encoding': 'identity',
   'user-agent': 'k8s-gpu-mcp-gateway',

@@ -27,10 +27,7 @@ export async function listTools(session: AgentSession, exchange: Exchange): Prom
   try {
     for (let page = 0; page < maximumPages; page += 1) {
       const params = cursor === undefined ? {} : { cursor };
-      const result = await session.client.request(
-        { method: 'tools/list', params },
-        requestOptions(exchange),
-      );
+      const result = await session.client.request({ method: 'tools/list', params }, requestOptions(exchange));
       exchange.answered();
       for (const { name, inputSchema } of result.tools) {
         if (listed.size >= maximumTools) return null;

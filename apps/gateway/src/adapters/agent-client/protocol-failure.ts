@@ -50,7 +50,8 @@ function ofJsonRpc(error: ProtocolError): AgentFailure {
     const isList = typeof data === 'object' && data !== null && 'supported' in data;
     return incompatible(isList && Array.isArray(data.supported) ? data.supported : [], error);
   }
-  if (isUnknownTool(error)) return new AgentFailure('incompatible', 'the agent does not have this tool', options);
+  if (isUnknownTool(error))
+    return new AgentFailure('incompatible', 'the agent does not have this tool', options);
   return new AgentFailure(
     'refused',
     `the agent refused the call (JSON-RPC error ${Number(error.code)})`,

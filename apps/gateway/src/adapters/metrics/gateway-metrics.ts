@@ -4,7 +4,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { type CircuitState, circuitStates } from '../../domain/circuit.ts';
 import { type NodeStatus, nodeStatuses } from '../../domain/node-outcome.ts';
 import type { AgentFailureKind } from '../../ports/agent-client.ts';
-import type { NodeDirectorySnapshot } from '../../ports/node-directory.ts';
+import type { AgentNode, NodeDirectorySnapshot } from '../../ports/node-directory.ts';
 import { defaultMaximumNodes, type NodeRow, NodeTable } from './node-table.ts';
 
 /** How one call to one agent ended. `tool-error`: the agent answered, with an error of its tool. */
@@ -93,6 +93,13 @@ export class GatewayMetrics {
     row.failingSince = isAnswer ? null : (row.failingSince ?? this.#clock.now());
   }
 
+  /** Which version the agent told in its handshake: of a closed form, or null. */
+  agentSeen({ name, instance }: Pick<AgentNode, 'name' | 'instance'>, version: string | null): void {
+    const row = this.#nodes.row(name);
+    // The answer of an agent that was replaced meanwhile says nothing about its successor.
+    if (row?.instance === instance) row.agentVersion = version;
+  }
+
   circuitChanged(node: string, state: CircuitState): void {
     const row = this.#nodes.row(node);
     if (row !== null) row.circuit = state;
@@ -176,6 +183,18 @@ export class GatewayMetrics {
       'Time since the current verdict was found; absent before the first.',
       (row) => nodes.verdictAgeSeconds(row),
     );
+    new Gauge({
+      name: 'mcp_gateway_agent_info',
+      help: '1 with the version of the agent that answers there, unknown if it told none; absent before it was asked.',
+      labelNames: ['node', 'version'],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [node, { agentVersion }] of nodes.rows) {
+          if (agentVersion !== undefined) this.set({ node, version: agentVersion ?? 'unknown' }, 1);
+        }
+      },
+    });
     new Gauge({
       name: 'gpu_node_verdict',
       help: '1 for the verdict on the health of the GPUs of the node, 0 for the others; unknown until one was found.',

@@ -11,10 +11,14 @@ export function measured(client: AgentClient, metrics: GatewayMetrics, clock: Cl
         metrics.nodeAsked(call.node.name, (clock.now() - startedAt) / 1_000, status);
       try {
         const reply = await client.call(call);
+        if (reply.agent) metrics.agentSeen(call.node, reply.agent.version);
         ended(reply.isError ? 'tool-error' : 'ok');
         return reply;
       } catch (error) {
-        if (error instanceof AgentFailure) ended(error.kind);
+        if (error instanceof AgentFailure) {
+          if (error.agent) metrics.agentSeen(call.node, error.agent.version);
+          ended(error.kind);
+        }
         throw error;
       }
     },

@@ -11,6 +11,8 @@ const nodeName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/;
 /** What the metrics tell of one node. Times are milliseconds since 1970. */
 export interface NodeRow {
   instance: string;
+  /** As its agent told; null when that told none, undefined before it was asked. */
+  agentVersion: string | null | undefined;
   circuit: CircuitState;
   /** Since when the directory says that it cannot be asked; null while it can. */
   notReadySince: number | null;
@@ -71,6 +73,7 @@ export class NodeTable {
       if (this.#rows.size >= this.#maximumNodes || !nodeName.test(node.name)) return;
       row = {
         instance: node.instance,
+        agentVersion: undefined,
         circuit: 'closed',
         notReadySince: null,
         failingSince: null,
@@ -82,6 +85,7 @@ export class NodeTable {
     if (row.instance !== node.instance) {
       // Another process answers there, with a closed circuit. The hardware is the same, and so is the verdict on it.
       row.instance = node.instance;
+      row.agentVersion = undefined;
       row.circuit = 'closed';
       row.failingSince = null;
     }

@@ -49,7 +49,7 @@ export function presentNode(node: ClusterNode, detail: Detail) {
     taints: node.taints.slice(0, isFull ? 24 : 6).map(({ key, value, effect }) => ({
       key: clean(key),
       ...(value ? { value: quarantine(value, 63) } : {}),
-      effect,
+      effect: quarantine(effect, 32),
     })),
     labels: labelsOf(node, detail),
     ...(isFull && annotations.length > 0

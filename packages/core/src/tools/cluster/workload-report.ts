@@ -22,6 +22,7 @@ import {
   subjectOfReport,
   workloadReportId,
 } from './report/workload-report.ts';
+import { courseOf } from './report/workload-timeline.ts';
 import { momentArgument, parseWorkload, workloadArguments } from './workload-subject.ts';
 
 /** The evidence of a failed pod or job in one piece, for a ticket. */
@@ -72,7 +73,7 @@ export function workloadReportTool(toolkit: ClusterToolkit) {
           return report ? [[name, report]] : [];
         }),
       );
-      const sources = { redaction, explained, reports };
+      const sources = { redaction, explained, reports, course: courseOf(evidence, reports) };
       const reportId = workloadReportId(sources);
       const gaps = redactedGaps([...evidence.gaps, ...unreadReports(evidence, reports)], redaction);
       const { verdict, summary, notYourCode, cause, confidence, action } = explained;
@@ -140,6 +141,7 @@ const capsOfDetail: Readonly<Record<Detail, ReportCaps>> = {
     findings: 3,
     timeline: 16,
     gpus: 2,
+    otherGpus: 0,
     counters: 6,
     rawLines: 1,
   },
@@ -153,6 +155,7 @@ const capsOfDetail: Readonly<Record<Detail, ReportCaps>> = {
     findings: 16,
     timeline: 200,
     gpus: 16,
+    otherGpus: 16,
     counters: 24,
     rawLines: 3,
   },
@@ -169,8 +172,10 @@ function fitting(
   for (let isCut = false; ; isCut = true) {
     const answer = build(caps, isCut);
     const isLeast = Object.values(caps).every((count) => count <= 1);
-    if (bytesOf(answer) <= budgetBytes[detail] || isLeast) return answer;
-    const less = (count: number) => Math.max(1, Math.floor(count * 0.7));
+    const bytes = bytesOf(answer);
+    if (bytes <= budgetBytes[detail] || isLeast) return answer;
+    const share = Math.min(0.8, Math.max(0.4, budgetBytes[detail] / bytes));
+    const less = (count: number) => Math.max(1, Math.floor(count * share));
     caps = {
       ways: less(caps.ways),
       terminations: less(caps.terminations),
@@ -181,6 +186,7 @@ function fitting(
       findings: less(caps.findings),
       timeline: less(caps.timeline),
       gpus: less(caps.gpus),
+      otherGpus: Math.floor(caps.otherGpus * share),
       counters: less(caps.counters),
       rawLines: less(caps.rawLines),
     };

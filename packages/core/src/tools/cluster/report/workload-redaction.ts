@@ -67,6 +67,7 @@ function pseudonyms({ subject, owner, pods, ends, nodes }: WorkloadEvidence): Ps
       if (kind === 'node' && !names.has(short)) names.set(short, `redacted-${kind}-${number}`);
     }
   }
+  for (const { name, uid } of all) if (!names.has(uid)) names.set(uid, names.get(name) ?? redacted);
   return names;
 }
 
@@ -98,33 +99,56 @@ const maximumTextLength = 1_000;
 /** Texts are made harmless first: an invisible character inside a name would hide it, and be gone afterwards. */
 function redactors(names: Pseudonyms, principals: readonly string[], kept: string) {
   const isFound = (name: string) => name.length >= minimumNameLength && !kept.includes(name.toLowerCase());
-  const known = [...names].filter(([name]) => isFound(name));
-  const said = known.map(([, pseudonym]) => pseudonym);
+  const found = [...names].filter(([name]) => isFound(name));
+  const said = found.map(([, pseudonym]) => pseudonym);
   // One character each, so that no later step finds a word in a pseudonym.
   const places = new Map(
-    known.map(([name], index) => [
+    found.map(([name], index) => [
       name.toLowerCase(),
       firstPlace + index <= lastPlace ? String.fromCharCode(firstPlace + index) : hidden,
     ]),
   );
   const hosts = new Set(
-    known.flatMap(([name, pseudonym]) =>
+    found.flatMap(([name, pseudonym]) =>
       pseudonym.startsWith('redacted-node-') ? (places.get(name.toLowerCase()) ?? []) : [],
     ),
   );
+  const begins = new Set([...places.keys()].map((name) => name.split(/[.-]/, 1)[0] ?? name));
+  const known: KnownNames = { places, begins, hosts };
   const inside = principals.filter(isFound).toSorted((a, b) => b.length - a.length);
   const insides = inside.length > 0 ? new RegExp(inside.map(escaped).join('|'), 'gi') : null;
   const ofShapes = textRedactor([], []);
   const named = (text: string) => {
-    const whole = text.replace(/[a-z0-9.-]+/gi, (word) => withoutNames(word, places, hosts));
+    const whole = text.replace(/[a-z0-9.-]+/gi, (word) => withoutNames(word, known));
     return insides ? whole.replace(insides, (name) => places.get(name.toLowerCase()) ?? hidden) : whole;
   };
   const told = (text: string) =>
     ofShapes(text).replace(privateUse, (place) => said[place.charCodeAt(0) - firstPlace] ?? redacted);
   const harmless = (text: string) => quarantine(text, maximumTextLength).replace(privateUse, '');
   return {
-    text: (text: string) => told(named(harmless(text))),
-    message: (text: string) => told(withoutObjects(named(harmless(text)))),
+    text: remembering((text) => told(named(harmless(text)))),
+    message: remembering((text) => told(withoutObjects(named(harmless(text))))),
+  };
+}
+
+interface KnownNames {
+  /** The character that stands for a name. */
+  readonly places: ReadonlyMap<string, string>;
+  /** With which a name begins, up to its first dash or dot. */
+  readonly begins: ReadonlySet<string>;
+  /** Characters that stand for hosts. */
+  readonly hosts: ReadonlySet<string>;
+}
+
+/** The same texts are asked for again while a report is cut to its size. */
+function remembering(work: (text: string) => string): (text: string) => string {
+  const known = new Map<string, string>();
+  return (text) => {
+    const before = known.get(text);
+    if (before !== undefined) return before;
+    const after = work(text);
+    known.set(text, after);
+    return after;
   };
 }
 
@@ -132,7 +156,7 @@ const escaped = (name: string) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 const maximumParts = 32;
 
 /** A word that is a name, or is made of names and other parts: `train-0.research.svc`. The domain behind a host goes with it. */
-function withoutNames(word: string, places: ReadonlyMap<string, string>, hosts: ReadonlySet<string>): string {
+function withoutNames(word: string, { places, begins, hosts }: KnownNames): string {
   const lower = word.toLowerCase();
   const whole = places.get(lower);
   if (whole !== undefined) return whole;
@@ -141,7 +165,8 @@ function withoutNames(word: string, places: ReadonlyMap<string, string>, hosts: 
   const said: string[] = [];
   let offset = 0;
   for (let start = 0; start < parts.length; ) {
-    let end = Math.min(parts.length, start + maximumParts);
+    // Most parts begin no name at all.
+    let end = begins.has(parts[start] ?? '') ? Math.min(parts.length, start + maximumParts) : start;
     let place: string | undefined;
     for (; end > start; end -= 1) {
       place = places.get(parts.slice(start, end).join(''));
@@ -241,7 +266,7 @@ function renamed(evidence: WorkloadEvidence, names: Pseudonyms): WorkloadEvidenc
     taints: node.taints.map(({ key, value, effect }) => ({
       key: ownPrefix.test(key) ? key : redacted,
       value: value && redacted,
-      effect,
+      effect: reasonOf(effect),
     })),
   });
   const nodeOf = (node: WorkloadNodeEvidence): WorkloadNodeEvidence => ({

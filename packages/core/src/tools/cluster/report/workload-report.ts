@@ -1,5 +1,4 @@
 import type { WorkloadExplanation } from '../../../cluster/workload-failure.ts';
-import { isNear } from '../../../cluster/workload-failure-facts.ts';
 import type { ClusterEvent } from '../../../domain/cluster.ts';
 import type { Gap } from '../../../domain/gap.ts';
 import type { Finding } from '../../../domain/verdict.ts';
@@ -18,20 +17,22 @@ import type { WorkloadNodeEvidence } from '../gather-workload.ts';
 import { clean, presentNode } from '../present-cluster.ts';
 import type { CitedIncident, CitedReport } from './agent-report.ts';
 import type { WorkloadRedaction } from './workload-redaction.ts';
-import { type TimelineRow, timelineOf } from './workload-timeline.ts';
+import { type Course, isOfFailure, type TimelineRow, timelineOf } from './workload-timeline.ts';
 
 /** How much of each list a report shows. */
 export interface ReportCaps extends WorkloadCaps {
   readonly timeline: number;
-  /** Of each node. */
+  /** Of each node that can be behind the failure, and of each other one. */
   readonly gpus: number;
+  readonly otherGpus: number;
   /** Of each GPU. */
   readonly counters: number;
   /** Of each incident. */
   readonly rawLines: number;
 }
 
-type ExplainedNode = ReturnType<typeof presentNodes>[number];
+type ExplainedNode = Omit<ReturnType<typeof presentNodes>[number], 'incidents' | 'incidentCount'> &
+  Partial<Pick<ReturnType<typeof presentNodes>[number], 'incidents' | 'incidentCount'>>;
 
 export type ReportedNode = ExplainedNode & {
   readonly cluster: ReturnType<typeof clusterStateOf>;
@@ -60,16 +61,23 @@ export interface ReportSources {
   readonly explained: WorkloadExplanation;
   /** By the name that the evidence has for the node. */
   readonly reports: ReadonlyMap<string, CitedReport>;
+  readonly course: Course;
 }
 
 /** As much of the evidence as the caps let through. */
 export function assembleWorkloadReport(sources: ReportSources, caps: ReportCaps): WorkloadReport {
-  const { redaction, explained, reports } = sources;
+  const { redaction, explained, reports, course } = sources;
   const { evidence } = redaction;
-  const timeline = timelineOf(redaction, reports, caps.timeline);
+  const timeline = timelineOf(course, redaction, caps.timeline);
   const nodes = presentNodes(evidence, explained.hardware, caps).flatMap((row): ReportedNode[] => {
     const node = evidence.nodes.find(({ name }) => clean(name) === row.node);
-    return node ? [{ ...row, ...partsOfNode(node, reports.get(node.name), redaction, caps) }] : [];
+    if (!node) return [];
+    const report = reports.get(node.name);
+    const parts = partsOfNode(node, report, sources, caps);
+    if (!report) return [{ ...row, ...parts }];
+    // The report has the same errors, with their lines.
+    const { incidents: _, incidentCount: __, ...rest } = row;
+    return [{ ...rest, ...parts }];
   });
   const ways = presentWays(evidence, caps);
   const terminations = presentTerminations(evidence, caps);
@@ -100,20 +108,38 @@ function ownerChainOf({ evidence: { owner, pods, ends } }: WorkloadRedaction) {
 function partsOfNode(
   node: WorkloadNodeEvidence,
   report: CitedReport | undefined,
-  redaction: WorkloadRedaction,
+  { redaction, explained }: ReportSources,
   caps: ReportCaps,
 ) {
   const errors = report?.incidents ?? [];
+  const gpus = gpusInvolved(node, report?.gpus ?? [], explained);
+  const shown = gpus.slice(0, isConcerned(node, explained) ? caps.gpus : caps.otherGpus);
   return {
     cluster: clusterStateOf(node),
     reportId: report?.reportId ?? null,
     driverVersion: report?.driverVersion ?? null,
     computeApiVersion: report?.computeApiVersion ?? null,
-    gpus: (report?.gpus ?? []).slice(0, caps.gpus).map((gpu) => withFewCounters(gpu, caps.counters)),
-    ...(report && report.gpus.length > caps.gpus ? { gpuCount: report.gpus.length } : {}),
+    gpus: shown.map((gpu) => withFewCounters(gpu, caps.counters)),
+    ...(gpus.length > shown.length ? { gpuCount: gpus.length } : {}),
     errors: errors.slice(0, caps.incidents).map((incident) => errorRow(incident, redaction, caps)),
     ...(errors.length > caps.incidents ? { errorCount: errors.length } : {}),
   };
+}
+
+/** Whether something in the hardware of this node can be behind the failure, or its GPUs are known by name. */
+const isConcerned = ({ name, gpus }: WorkloadNodeEvidence, { hardware }: WorkloadExplanation) =>
+  hardware.some(({ node }) => node === name) || Array.isArray(gpus);
+
+/** Those that the workload held, where that is known, and those with an error. */
+function gpusInvolved(
+  { name, gpus }: WorkloadNodeEvidence,
+  reported: readonly ReportedGpu[],
+  { hardware }: WorkloadExplanation,
+): readonly ReportedGpu[] {
+  if (gpus === null || gpus === 'all') return reported;
+  const held = new Set(gpus.map((uuid) => uuid.toLowerCase()));
+  const failing = new Set(hardware.flatMap(({ node, gpu }) => (node === name && gpu !== null ? [gpu] : [])));
+  return reported.filter(({ index, uuid }) => failing.has(index) || held.has(uuid?.toLowerCase() ?? ''));
 }
 
 /** What the cluster says of a node now; null when it does not know it. */
@@ -185,8 +211,9 @@ export function workloadReportId({ redaction, explained, reports }: ReportSource
   const { subject, owner, ends, events, nodes, moment, nodeCount, pods } = redaction.evidence;
   const { verdict, notYourCode, cause, confidence, action, findings } = explained;
   const factsOf = factOfEvent(redaction);
+  const isAt = isOfFailure(redaction.evidence);
   const near = (list: readonly ClusterEvent[] | null) =>
-    list?.filter(({ lastAt }) => isNear(lastAt, moment.at)).map(factsOf) ?? null;
+    list?.filter(({ lastAt }) => isAt(lastAt)).map(factsOf) ?? null;
   return contentId(
     canonicalJson({
       subject,

@@ -1,10 +1,10 @@
 import { terminationCause } from '../../../cluster/termination.ts';
-import { isNear, timeOf } from '../../../cluster/workload-failure-facts.ts';
+import { isNear, timeOf, type WorkloadFacts } from '../../../cluster/workload-failure-facts.ts';
 import type { ClusterEvent, ClusterPod } from '../../../domain/cluster.ts';
 import type { Incident } from '../../../domain/incident.ts';
 import { hasChanged } from '../../report/counters.ts';
 import { quarantine } from '../../untrusted-text.ts';
-import type { WorkloadNodeEvidence } from '../gather-workload.ts';
+import type { WorkloadEvidence, WorkloadNodeEvidence } from '../gather-workload.ts';
 import { clean } from '../present-cluster.ts';
 import { type CitedIncident, type CitedReport, errorOf, titleOfError } from './agent-report.ts';
 import type { WorkloadRedaction } from './workload-redaction.ts';
@@ -44,10 +44,16 @@ export interface TimelineRow {
   readonly raw?: string;
 }
 
-/** A row, and how much it tells of the failure: 0 is most. */
+/** A row whose text is as its source has it, and how much it tells of the failure: 0 is most. */
 interface Weighed {
   readonly row: TimelineRow;
   readonly weight: number;
+}
+
+/** A row with what it is ordered by. */
+interface Placed extends Weighed {
+  readonly time: number;
+  readonly key: string;
 }
 
 /** Of rows that are alike so many stand alone; the others are one. */
@@ -63,49 +69,65 @@ export interface Timeline {
   readonly rowCount: number;
 }
 
-/** What happened to the workload and to its nodes near the failure, in one order. Of more than `maximum` rows those that tell most. */
-export function timelineOf(
-  redaction: WorkloadRedaction,
-  reports: ReadonlyMap<string, CitedReport>,
-  maximum: number,
-): Timeline {
-  const { evidence } = redaction;
-  const { ends, pods, moment, nodes, events } = evidence;
+/** All that happened to the workload and to its nodes near the failure, oldest first. */
+export type Course = readonly Placed[];
+
+export function courseOf(evidence: WorkloadEvidence, reports: ReadonlyMap<string, CitedReport>): Course {
+  const { ends, pods, nodes, events } = evidence;
+  const isAt = isOfFailure(evidence);
   // Pods of earlier runs have nothing to do with it.
   const others = (pods ?? []).filter(({ phase }) => phase === 'Running' || phase === 'Pending');
   const shown = [...new Set([...ends.map(({ pod }) => pod), ...others])].slice(0, maximumPods);
   const firstPods = new Set(ends.slice(0, maximumAlike).map(({ pod }) => pod));
   const all = [
     ...shown.flatMap((pod) => rowsOfPod(pod, firstPods.has(pod))),
-    ...(events ?? []).map((event) => rowOfEvent(event, redaction)),
-    ...nodes.flatMap((node) => rowsOfNode(node, reports.get(node.name), redaction)),
+    ...(events ?? []).map(rowOfEvent),
+    ...nodes.flatMap((node) => rowsOfNode(node, reports.get(node.name))),
   ].filter(
     ({ row }) =>
-      row.source === 'pod' ||
-      row.source === 'counters' ||
-      isNear(row.at, moment.at) ||
-      (row.until !== undefined && isNear(row.until, moment.at)),
+      row.source === 'pod' || row.source === 'counters' || isAt(row.at) || isAt(row.until ?? row.at),
   );
-  const merged = merge(all.toSorted(byTime));
-  const kept = merged.toSorted((a, b) => a.weight - b.weight || byTime(a, b)).slice(0, maximum);
-  return { rows: kept.toSorted(byTime).map(({ row }) => row), rowCount: merged.length };
+  return merge(all.map(placed).sort(byTime));
 }
 
-const latest = Number.POSITIVE_INFINITY;
-const keyOf = ({ source, node, pod, container, gpu, what, raw }: TimelineRow) =>
-  JSON.stringify([source, node, pod, container, gpu, what, raw]);
-function byTime(a: Weighed, b: Weighed): number {
-  const apart = (timeOf(a.row.at) ?? latest) - (timeOf(b.row.at) ?? latest);
-  if (!Number.isNaN(apart) && apart !== 0) return apart;
-  return a.weight - b.weight || (keyOf(a.row) < keyOf(b.row) ? -1 : 1);
+/** In one order; of more than `maximum` rows those that tell most. */
+export function timelineOf(course: Course, { text, message }: WorkloadRedaction, maximum: number): Timeline {
+  const kept = course.toSorted((a, b) => a.weight - b.weight || byTime(a, b)).slice(0, maximum);
+  const rows = kept.sort(byTime).map(({ row }): TimelineRow => {
+    if (row.raw === undefined) return row;
+    const raw = row.source === 'event' ? message(row.raw) : text(row.raw);
+    return { ...row, raw: quarantine(raw, rawLength) };
+  });
+  return { rows, rowCount: course.length };
 }
+
+/** Whether a time is near the failure: from what can be behind its first end to what follows its last. */
+export function isOfFailure({ moment, ends }: WorkloadFacts): (at: string | null) => boolean {
+  const times = ends.flatMap(({ endedAt }) => timeOf(endedAt) ?? []);
+  const first = timeOf(moment.at) ?? 0;
+  const last = times.reduce((most, time) => Math.max(most, time), first);
+  const lastAt = new Date(last).toISOString();
+  return (at) => {
+    const time = timeOf(at);
+    return isNear(at, moment.at) || isNear(at, lastAt) || (time !== undefined && time > first && time < last);
+  };
+}
+
+function placed({ row, weight }: Weighed): Placed {
+  const { at, source, node, pod, container, gpu, what, raw } = row;
+  const key = JSON.stringify([source, node, pod, container, gpu, what, raw]);
+  return { row, weight, time: timeOf(at) ?? Number.MAX_SAFE_INTEGER, key };
+}
+
+const byTime = (a: Placed, b: Placed) =>
+  a.time - b.time || a.weight - b.weight || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 
 /** Of rows that say the same of many pods and nodes the first stand alone, and the others are one. */
-function merge(sorted: readonly Weighed[]): readonly Weighed[] {
-  const groups = new Map<string, Weighed[]>();
+function merge(sorted: Course): Course {
+  const groups = new Map<string, Placed[]>();
   for (const each of sorted) {
     const { source, what, reason } = each.row;
-    const key = JSON.stringify([source, what, reason, each.weight]);
+    const key = JSON.stringify([source, what, reason]);
     const group = groups.get(key);
     if (group) group.push(each);
     else groups.set(key, [each]);
@@ -127,7 +149,7 @@ function merge(sorted: readonly Weighed[]): readonly Weighed[] {
       what,
       ...(reason === undefined ? {} : { reason }),
     };
-    return [...alone, { row, weight: first.weight + 0.5 }];
+    return [...alone, placed({ row, weight: Math.min(...rest.map(({ weight }) => weight)) + 0.5 })];
   });
 }
 
@@ -172,7 +194,7 @@ function rowsOfPod(pod: ClusterPod, isFirst: boolean): readonly Weighed[] {
   ];
 }
 
-function rowOfEvent(event: ClusterEvent, { message }: WorkloadRedaction): Weighed {
+function rowOfEvent(event: ClusterEvent): Weighed {
   const { about, type, reason, count, firstAt, lastAt } = event;
   const name = clean(about.name);
   const from = firstAt ?? lastAt;
@@ -187,7 +209,7 @@ function rowOfEvent(event: ClusterEvent, { message }: WorkloadRedaction): Weighe
       ...(about.kind === 'Node' ? { node: name } : about.kind === 'Pod' ? { pod: name } : {}),
       what: whatOfEvent(event),
       reason: quarantine(reason, 64),
-      ...(event.message === '' ? {} : { raw: quarantine(message(event.message), rawLength) }),
+      ...(event.message === '' ? {} : { raw: event.message }),
     },
     weight: isTelling ? 1 : 4,
   };
@@ -202,7 +224,6 @@ function whatOfEvent({ about, type, reason }: ClusterEvent): string {
 function rowsOfNode(
   { name, node, events, incidents }: WorkloadNodeEvidence,
   report: CitedReport | undefined,
-  redaction: WorkloadRedaction,
 ): readonly Weighed[] {
   const place = { node: clean(name) };
   const conditions = (node?.conditions ?? []).filter(
@@ -210,7 +231,7 @@ function rowsOfNode(
       lastTransitionAt !== null && (type === 'Ready' || status !== 'False'),
   );
   return [
-    ...(events ?? []).map((event) => rowOfEvent(event, redaction)),
+    ...(events ?? []).map(rowOfEvent),
     ...conditions.map(({ type, status, reason, lastTransitionAt }): Weighed => {
       const isWell = type === 'Ready' && status === 'True';
       return {
@@ -226,7 +247,7 @@ function rowsOfNode(
       };
     }),
     ...incidentsOf(report, incidents).map(({ row, weight }) => ({
-      row: { ...row, ...place, ...(row.raw === undefined ? {} : { raw: lineOf(row.raw, redaction) }) },
+      row: { ...row, ...place },
       weight,
     })),
     ...(report?.applicationErrors ?? []).map(
@@ -237,7 +258,7 @@ function rowsOfNode(
           clock: 'node',
           ...place,
           what: 'A program wrote an error into its own log.',
-          raw: lineOf(raw, redaction),
+          raw,
         },
         weight: 2,
       }),
@@ -245,8 +266,6 @@ function rowsOfNode(
     ...countersOf(report).map(({ row, weight }) => ({ row: { ...row, ...place }, weight })),
   ];
 }
-
-const lineOf = (raw: string, { text }: WorkloadRedaction) => quarantine(text(raw), rawLength);
 
 /** The agent's report has the lines; without it only what the explanation rests on. */
 function incidentsOf(
