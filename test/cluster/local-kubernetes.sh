@@ -38,7 +38,7 @@ cd "$state/pki"
 # The API server's Service address is an address of this machine: no kube-proxy is needed to reach it.
 ip link set lo up
 ip addr add 10.0.0.1/32 dev lo
-ip link add nodes type dummy
+ip link add nodes type bridge
 ip link set nodes up
 for n in 1 2; do ip addr add 10.77.0.$n/16 dev nodes; done
 echo 1 > /proc/sys/net/ipv4/ip_forward
