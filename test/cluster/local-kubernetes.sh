@@ -16,7 +16,7 @@ if [ "${3:-}" != inside ]; then
   unshare --mount --net --pid --fork --kill-child --mount-proc "$0" "$binaries" "$state" inside &
   outer=$!
   leave() {
-    kill $outer 2>/dev/null
+    kill -KILL $outer 2>/dev/null # unshare ignores SIGTERM; its child, the init of all of this, goes with it
     wait $outer 2>/dev/null
     find /sys/fs/cgroup/*/local-node-[12] -depth -type d -exec rmdir {} + 2>/dev/null
   }
@@ -72,7 +72,7 @@ etcd --data-dir "$state/etcd" 2> "$state/log/etcd" &
 kube-apiserver --etcd-servers http://127.0.0.1:2379 --secure-port 443 --advertise-address 10.77.0.1 \
   --service-cluster-ip-range 10.0.0.0/24 --authorization-mode Node,RBAC --allow-privileged \
   --client-ca-file ca.crt --tls-cert-file apiserver.crt --tls-private-key-file apiserver.key \
-  --kubelet-client-certificate admin.crt --kubelet-client-key admin.key \
+  --kubelet-preferred-address-types InternalIP --kubelet-client-certificate admin.crt --kubelet-client-key admin.key \
   --service-account-key-file accounts.key --service-account-signing-key-file accounts.key \
   --service-account-issuer https://kubernetes.default.svc 2> "$state/log/apiserver" &
 export KUBECONFIG="$state/admin.kubeconfig"
@@ -134,6 +134,7 @@ state = "/run/$name/containerd"
   address = "/run/$name/containerd.ttrpc"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "docker.io/local/tiny:1"
+  restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "$binaries/cni"
     conf_dir = "$folder/cni"

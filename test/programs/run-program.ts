@@ -61,8 +61,10 @@ export function startProcess(
   const exited = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
   const until: RunningProcess['until'] = async (condition, stream) => {
     while (!condition()) {
-      if (child[stream].readableEnded)
-        throw new Error(`${program} ended with ${child.exitCode ?? child.signalCode}: ${stdout}${stderr}`);
+      if (child[stream].readableEnded) {
+        const { code } = await exited;
+        throw new Error(`${program} ended with ${code ?? child.signalCode}: ${stdout}${stderr}`);
+      }
       await Promise.race([once(child[stream], 'data'), once(child[stream], 'end')]);
     }
   };

@@ -21,7 +21,7 @@ interface ClusterAnswer {
   }[];
 }
 
-const deadlineSeconds = 4;
+const deadlineSeconds = 10;
 const closing: (() => unknown)[] = [];
 afterAll(async () => {
   for (const close of closing.reverse()) await close();

@@ -108,7 +108,7 @@ describe('a gateway in a cluster', () => {
       status: { allocatable: { 'nvidia.com/gpu': '8' } },
     });
     const gateway = await startProgram('gateway', [
-      ...['--kubeconfig', kubeconfig, '--namespace', 'gpu', '--deadline', '4s'],
+      ...['--kubeconfig', kubeconfig, '--namespace', 'gpu', '--deadline', '10s'],
       ...['--agent-token-file', tokenFile, '--agent-daemonset', 'gpu-agent'],
     ]);
     closing.push(() => gateway.stop('SIGKILL'));

@@ -50,7 +50,9 @@ export interface World {
   readonly pods?: readonly ClusterPod[] | 'hangs';
   readonly events?: readonly ClusterEvent[] | 'forbidden';
   readonly agents?: Readonly<Record<string, WorkloadAgent>>;
-  readonly nodes?: Readonly<Record<string, Parameters<typeof nodeOf>[0]>>;
+  readonly nodes?: Readonly<Record<string, Parameters<typeof nodeOf>[0] | 'gone'>>;
+  /** Device ids that the kubelets name, by pod; else no agent tells. */
+  readonly devices?: Readonly<Record<string, readonly string[]>>;
   /** Lists come in the other order. */
   readonly isReversed?: boolean;
 }
@@ -64,7 +66,10 @@ function clusterOf({ pods = [], events = [], nodes = {}, isReversed = false }: W
     return { items: ordered(pods.filter(test)), isComplete: true, gaps: [] };
   };
   return {
-    node: async (name) => ({ object: nodeOf({ name, ...nodes[name] }), gaps: [] }),
+    async node(name) {
+      const changes = nodes[name] ?? {};
+      return { object: changes === 'gone' ? null : nodeOf({ name, ...changes }), gaps: [] };
+    },
     podsOnNode: (name) => list((pod) => pod.node === name),
     async pod(namespace, name) {
       const { items } = await list((pod) => pod.namespace === namespace && pod.name === name);
@@ -99,10 +104,22 @@ export async function said(
     : { content: result.structuredContent };
 }
 
-function agentsOf({ agents = {} }: World, asked: string[]): AskAgent {
+const kubeletAnswer = (devices: Readonly<Record<string, readonly string[]>>) => ({
+  containers: Object.entries(devices).map(([pod, deviceIds]) => ({
+    namespace: 'research',
+    pod,
+    container: 'trainer',
+    devices: [{ resourceName: 'nvidia.com/gpu', deviceIds }],
+    claims: [],
+  })),
+});
+
+function agentsOf({ agents = {}, devices }: World, asked: string[]): AskAgent {
   return async (node, tool, input) => {
     asked.push(`${node} ${tool}`);
     const agent = agents[node] ?? 'silent';
+    if (tool === 'get_pod_gpu_allocation' && devices && agent !== 'silent')
+      return { content: kubeletAnswer(devices) };
     if (agent === 'silent' || tool === 'get_pod_gpu_allocation')
       return { content: null, reason: 'timeout', detail: `the agent of ${node} did not answer` };
     return typeof agent === 'function' ? agent(tool, input) : said(agent, tool, input);
