@@ -309,3 +309,15 @@ export function workload(options, { name: podName, script, memory, gpus = 0 }) {
     }),
   };
 }
+
+/** A job whose two pods end as `workload` does. */
+export function failingJob(options, { name: jobName, script }) {
+  const { spec } = workload(options, { name: jobName, script });
+  const template = { metadata: { labels: { 'app.kubernetes.io/instance': jobName } }, spec };
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: jobName },
+    spec: { parallelism: 2, completions: 2, backoffLimit: 0, template },
+  };
+}

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { openCallers } from './caller.mjs';
 import { bridgeChecks, otherChecks } from './checks.mjs';
 import { createKubectl, eventually } from './kubectl.mjs';
-import { agentSelector, gpuResource, trialObjects, workload } from './manifests.mjs';
+import { agentSelector, failingJob, gpuResource, trialObjects, workload } from './manifests.mjs';
 import { readOptions, UsageError, usage } from './options.mjs';
 import { connectBridge } from './programs.mjs';
 
@@ -64,7 +64,10 @@ async function install(options, kubectl) {
   ];
   if (options.pretendGpus > 0)
     await patchGpus(kubectl, options.nodeSelector, () => ({ op: 'add', value: String(options.pretendGpus) }));
-  await kubectl.apply(fails.map((each) => workload(options, each)));
+  await kubectl.apply([
+    ...fails.map((each) => workload(options, each)),
+    failingJob(options, { name: 'train', script: 'setTimeout(() => process.exit(1), 3_000)' }),
+  ]);
   await kubectl.text('rollout', 'status', 'daemonset/agent', '--timeout=240s');
   await kubectl.text('rollout', 'status', 'deployment/gateway', '--timeout=240s');
   await kubectl.text('wait', '--for=condition=Ready', 'pod/sleeping-agent', '--timeout=120s');
@@ -73,6 +76,7 @@ async function install(options, kubectl) {
       const { status } = await kubectl.json('get', 'pod', name);
       return status.phase === 'Failed' ? true : undefined;
     });
+  await kubectl.text('wait', '--for=condition=Failed', 'job/train', '--timeout=120s');
   const { items } = await kubectl.json('get', 'pods', '-l', agentSelector);
   return items.map(({ spec }) => spec.nodeName).sort();
 }

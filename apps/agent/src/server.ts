@@ -1,15 +1,4 @@
-import {
-  type GpuPrompt,
-  type GpuProvider,
-  type GpuResource,
-  type GpuTool,
-  isGpuError,
-  type ResourceChanges,
-  registerGpuPrompts,
-  registerGpuResources,
-  registerGpuTools,
-  registerResourceSubscriptions,
-} from '@k8s-gpu-mcp/core';
+import { type GpuProvider, type GpuServerParts, isGpuError, registerGpuServer } from '@k8s-gpu-mcp/core';
 import {
   McpServer,
   type McpServerFactory,
@@ -31,26 +20,12 @@ const instructions = [
 /** Who can call. The names are those of the audit record. */
 export const principals = { local: 'local', reader: 'reader', operator: 'operator' } as const;
 
-export interface ServerParts {
-  readonly tools: readonly GpuTool[];
-  /** Registered only for callers that may change something. */
-  readonly operatorTools: readonly GpuTool[];
-  readonly resources: readonly GpuResource[];
-  /** When a resource has changed. */
-  readonly resourceChanges: ResourceChanges;
-  readonly prompts: readonly GpuPrompt[];
+export interface ServerParts extends GpuServerParts {
   readonly version: string;
 }
 
-/** Makes a server object per connection or request. What is costly is in `parts`, made once per process. */
-export function createServerFactory({
-  tools,
-  operatorTools,
-  resources,
-  resourceChanges,
-  prompts,
-  version,
-}: ServerParts): McpServerFactory {
+/** Makes a server object per connection or request. What is costly is made once per process. */
+export function createServerFactory({ version, ...parts }: ServerParts): McpServerFactory {
   const host = {
     ResourceTemplate,
     notFound: (uri: string, message: string) => new ResourceNotFoundError(uri, message),
@@ -60,10 +35,7 @@ export function createServerFactory({
     const caller = authInfo?.clientId ?? principals.local;
     const mayOperate = caller === principals.local || caller === principals.operator;
     const server = new McpServer({ name: programName, title: 'GPU diagnostics', version }, { instructions });
-    registerGpuTools(server, mayOperate ? [...tools, ...operatorTools] : tools, { caller });
-    registerGpuResources(server, resources, host);
-    registerResourceSubscriptions(server.server, resources, resourceChanges, host);
-    registerGpuPrompts(server, prompts);
+    registerGpuServer(server, parts, host, { caller, mayOperate });
     return server;
   };
 }

@@ -1,12 +1,10 @@
 import type { ClusterAccess } from './cluster-access.ts';
-import { ClusterError } from './cluster-error.ts';
-import { ask, routeErrorOf } from './find-gateway.ts';
+import { ask, listObjects } from './find-gateway.ts';
 import { RouteError } from './gateway-route.ts';
 import {
   annotationsOf,
   fieldOf,
   isReadyPod,
-  itemsOf,
   labelsOf,
   listOf,
   nameOf,
@@ -77,7 +75,7 @@ async function namedPod(
   return pod;
 }
 
-async function listAgents(
+function listAgents(
   cluster: ClusterAccess,
   { namespace }: AgentQuery,
   node: string | undefined,
@@ -85,20 +83,11 @@ async function listAgents(
 ): Promise<unknown[]> {
   const search = new URLSearchParams({ labelSelector: agentSelector, limit: String(maxListed) });
   if (node !== undefined) search.set('fieldSelector', `spec.nodeName=${node}`);
-  const inNamespace = (name: string) => `/api/v1/namespaces/${encodeURIComponent(name)}/pods?${search}`;
-  if (namespace !== undefined)
-    return itemsOf(
-      await ask(cluster, inNamespace(namespace), `list pods in namespace "${namespace}"`, signal),
-    );
-  try {
-    return itemsOf(await cluster.get(`/api/v1/pods?${search}`, signal));
-  } catch (error) {
-    // Many people may look only into their own namespace.
-    if (!(error instanceof ClusterError) || error.reason !== 'forbidden')
-      throw routeErrorOf(error, cluster, 'list pods');
-  }
-  const what = `list pods, neither in all namespaces nor in "${cluster.namespace}": name the agents' namespace with --namespace, or`;
-  return itemsOf(await ask(cluster, inNamespace(cluster.namespace), what, signal));
+  return listObjects(
+    cluster,
+    { namespace, kind: 'pods', search: `?${search}`, whose: "the agents'" },
+    signal,
+  );
 }
 
 function describe(pod: unknown, { container }: AgentQuery): AgentPod {

@@ -97,10 +97,9 @@ async function listServices(
   signal: AbortSignal,
 ): Promise<unknown[]> {
   const labelled = `?labelSelector=${encodeURIComponent(gatewaySelector)}`;
-  const inNamespace = (name: string) => `/api/v1/namespaces/${encodeURIComponent(name)}/services`;
   if (service !== undefined) {
     const at = namespace ?? cluster.namespace;
-    const path = `${inNamespace(at)}/${encodeURIComponent(service)}`;
+    const path = `/api/v1/namespaces/${encodeURIComponent(at)}/services/${encodeURIComponent(service)}`;
     const found = await ask(cluster, path, `read service "${service}" in namespace "${at}"`, signal);
     if (labelsOf(found)[componentLabel] === agentComponent)
       throw new RouteError(
@@ -109,24 +108,46 @@ async function listServices(
       );
     return [found];
   }
-  if (namespace !== undefined)
-    return itemsOf(
-      await ask(
-        cluster,
-        inNamespace(namespace) + labelled,
-        `list services in namespace "${namespace}"`,
-        signal,
-      ),
-    );
+  return listObjects(
+    cluster,
+    { namespace, kind: 'services', search: labelled, whose: "the gateway's" },
+    signal,
+  );
+}
+
+/** What to list, and where. */
+export interface ListQuery {
+  /** Undefined: all of them, or the caller's own where only that may be looked into. */
+  readonly namespace: string | undefined;
+  readonly kind: 'pods' | 'services';
+  /** With its question mark. */
+  readonly search: string;
+  /** Whose namespace to name where none may be looked into. */
+  readonly whose: string;
+}
+
+/** Rejects with `RouteError`. */
+export async function listObjects(
+  cluster: ClusterAccess,
+  { namespace, kind, search, whose }: ListQuery,
+  signal: AbortSignal,
+): Promise<unknown[]> {
+  const inNamespace = async (name: string, what: string) => {
+    const path = `/api/v1/namespaces/${encodeURIComponent(name)}/${kind}${search}`;
+    return itemsOf(await ask(cluster, path, what, signal));
+  };
+  if (namespace !== undefined) return inNamespace(namespace, `list ${kind} in namespace "${namespace}"`);
   try {
-    return itemsOf(await cluster.get(`/api/v1/services${labelled}`, signal));
+    return itemsOf(await cluster.get(`/api/v1/${kind}${search}`, signal));
   } catch (error) {
     // Many people may look only into their own namespace.
     if (!(error instanceof ClusterError) || error.reason !== 'forbidden')
-      throw routeErrorOf(error, cluster, '');
+      throw routeErrorOf(error, cluster, `list ${kind}`);
   }
-  const what = `list services, neither in all namespaces nor in "${cluster.namespace}": name the gateway's namespace with --namespace, or`;
-  return itemsOf(await ask(cluster, inNamespace(cluster.namespace) + labelled, what, signal));
+  return inNamespace(
+    cluster.namespace,
+    `list ${kind}, neither in all namespaces nor in "${cluster.namespace}": name ${whose} namespace with --namespace, or`,
+  );
 }
 
 export async function ask(

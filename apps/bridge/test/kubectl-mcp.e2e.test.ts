@@ -7,20 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFailedJobCluster } from '../../gateway/test/failed-job-cluster.ts';
-import { type RunningProgram, startProgram } from '../../gateway/test/run-program.ts';
+import { openedByFile } from '../../gateway/test/opened-by-file.ts';
+import type { RunningProgram } from '../../gateway/test/run-program.ts';
 import { type FakeApiServer, type FakeService, startFakeApiServer } from './fake-api-server.ts';
 import { kubectlMcp, startKubectlMcp } from './run-kubectl-mcp.ts';
 
-const closing: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const close of closing.reverse()) await close();
-});
-
-async function start(name: 'agent' | 'gateway', args: readonly string[]): Promise<RunningProgram> {
-  const program = await startProgram(name, args);
-  closing.push(() => program.stop('SIGKILL'));
-  return program;
-}
+const { closing, start } = openedByFile();
 
 const agentOf = (scenario: string, node: string) =>
   start('agent', ['--backend', 'mock', '--scenario', scenario, '--node-name', node]);

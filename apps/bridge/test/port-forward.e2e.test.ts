@@ -7,6 +7,7 @@ import {
   freePort,
   initialize,
   initialized,
+  kubeconfigOf,
   modern,
   type Running,
   request,
@@ -55,17 +56,7 @@ const addPod = (podName: string, localPort: number, isReady = true) =>
 
 async function bridge(...args: readonly string[]): Promise<Running> {
   const kubeconfig = join(folder, `config-${new URL(cluster.url).port}`);
-  await writeFile(
-    kubeconfig,
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': 'test',
-      clusters: [{ name: 'c', cluster: { server: cluster.url, 'insecure-skip-tls-verify': true } }],
-      users: [{ name: 'u', user: { token: 't' } }],
-      contexts: [{ name: 'test', context: { cluster: 'c', user: 'u', namespace: 'mine' } }],
-    }),
-  );
+  await writeFile(kubeconfig, kubeconfigOf(cluster.url));
   const started = startBridge(args, { KUBECONFIG: kubeconfig });
   running.push(started);
   return started;

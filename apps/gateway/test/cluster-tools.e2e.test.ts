@@ -1,15 +1,13 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
+import { beforeAll, describe, expect, it, test } from 'vitest';
 import type { FakeApiServer } from '../../../packages/kubernetes/test/fake-api-server/index.ts';
 import { startFailedJobCluster } from './failed-job-cluster.ts';
+import { openedByFile } from './opened-by-file.ts';
 import { startProgram } from './run-program.ts';
 
 // What only a cluster can be asked: two real agents, a real gateway, an API server that knows their nodes and a job that failed on them.
 
-const closing: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const close of closing.reverse()) await close();
-});
+const { closing } = openedByFile();
 
 describe('a gateway with the rights to read nodes and pods', () => {
   let api: FakeApiServer;

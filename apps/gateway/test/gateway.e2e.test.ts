@@ -3,7 +3,8 @@ import { createServer as createHttpServer, request as httpRequest } from 'node:h
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, type RunningProgram, startProgram } from './run-program.ts';
+import { openedByFile } from './opened-by-file.ts';
+import { freePort, type RunningProgram } from './run-program.ts';
 
 /** What a tool answered, as far as these tests look. */
 interface ClusterAnswer {
@@ -22,23 +23,10 @@ interface ClusterAnswer {
 }
 
 const deadlineSeconds = 10;
-const closing: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const close of closing.reverse()) await close();
-});
+const { closing, start } = openedByFile();
 
-async function agentOf(scenario: string, node: string): Promise<RunningProgram> {
-  const agent = await startProgram('agent', [
-    '--backend',
-    'mock',
-    '--scenario',
-    scenario,
-    '--node-name',
-    node,
-  ]);
-  closing.push(() => agent.stop('SIGKILL'));
-  return agent;
-}
+const agentOf = (scenario: string, node: string) =>
+  start('agent', ['--backend', 'mock', '--scenario', scenario, '--node-name', node]);
 
 async function urlOf(server: Server): Promise<string> {
   server.listen(0, '127.0.0.1');
@@ -54,13 +42,9 @@ async function connect(origin: string, mode: 'auto' | 'legacy' = 'auto'): Promis
   return client;
 }
 
-async function startGateway(agents: Readonly<Record<string, string>>): Promise<RunningProgram> {
+function startGateway(agents: Readonly<Record<string, string>>): Promise<RunningProgram> {
   const list = Object.entries(agents).map(([name, url]) => `${name}=${url}`);
-  const gateway = await startProgram('gateway', [
-    ...['--agents', list.join(','), '--deadline', `${deadlineSeconds}s`],
-  ]);
-  closing.push(() => gateway.stop('SIGKILL'));
-  return gateway;
+  return start('gateway', ['--agents', list.join(','), '--deadline', `${deadlineSeconds}s`]);
 }
 
 async function ask(

@@ -5,21 +5,19 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   createFakeApiServer,
   type FakeApiServer,
 } from '../../../packages/kubernetes/test/fake-api-server/index.ts';
+import { openedByFile } from './opened-by-file.ts';
 import { type RunningProgram, startProgram } from './run-program.ts';
 
 const pods = '/api/v1/namespaces/gpu/pods';
 const labels = { 'app.kubernetes.io/name': 'k8s-gpu-mcp-server', 'app.kubernetes.io/component': 'agent' };
 const token = 'for-agents-of-this-test';
 
-const closing: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const close of closing.reverse()) await close();
-});
+const { closing } = openedByFile();
 
 interface PodFacts {
   readonly name: string;

@@ -8,21 +8,13 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as LegacyHttpTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ResourceUpdatedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, type RunningProgram, startProgram } from './run-program.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { openedByFile } from './opened-by-file.ts';
+import { freePort, type RunningProgram } from './run-program.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-const closing: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const close of closing.reverse()) await close();
-});
-
-async function start(name: 'agent' | 'gateway', args: readonly string[]): Promise<RunningProgram> {
-  const program = await startProgram(name, args);
-  closing.push(() => program.stop('SIGKILL'));
-  return program;
-}
+const { closing, start } = openedByFile();
 
 /** A simulated fault is told two seconds after somebody begins to listen. */
 const startAgent = (node: string, scenario: string) =>

@@ -80,7 +80,7 @@ export const agentFaults = (bed) => [
   misbehaving('redirects elsewhere', 'redirect', error(/redirects elsewhere/)),
   misbehaving('of another protocol version', 'other-version', error(/speaks MCP 2099-01-01, this gateway/)),
   misbehaving('its tool fails', 'tool-error', error(/error of its tool/)),
-  misbehaving('lies: an empty answer', 'empty-answer', { statuses: ['ok'], reason: /not of version v1/ }),
+  misbehaving('lies: an empty answer', 'empty-answer', error(/this gateway reads v1/)),
   misbehaving('lies: ok, with no GPU looked at', 'no-gpus', { statuses: ['ok'], reason: /^/ }),
   { ...misbehaving('of somebody else, and misbehaves', 'status-503', error(/HTTP 503/)), isForeign: true },
 ];

@@ -1,6 +1,5 @@
 // Real agents in network namespaces, the API server that knows their pods, and a gateway in a namespace of its own.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectToGateway } from './ask-gateway.mjs';
 import { createAuthority } from './certificates.mjs';
@@ -13,8 +12,8 @@ const faultyAgent = join(import.meta.dirname, 'faulty-agent.mjs');
 const port = 8_080;
 
 export async function createTestBed({ deadlineMilliseconds }) {
-  const folder = mkdtempSync(join(tmpdir(), 'cluster-drill-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  // /run is the drill's own, and goes with its namespaces.
+  const folder = mkdtempSync('/run/cluster-drill-');
   const file = (name, content) => {
     writeFileSync(join(folder, name), content);
     return join(folder, name);

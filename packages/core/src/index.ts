@@ -119,11 +119,19 @@ export { call as promptCall, type GpuPrompt, script as promptScript } from './pr
 export { FlightRecorder, type RecorderStatus } from './recorder/flight-recorder.ts';
 export { type RecorderOptions, recorderBytes, recorderOptions } from './recorder/options.ts';
 export { type RecordedSeries, type RecordedSeriesId, recordedSeries } from './recorder/series.ts';
+export {
+  type GpuServerParts,
+  type McpGpuServer,
+  type RegisterServerOptions,
+  registerGpuServer,
+} from './register-gpu-server.ts';
+export { ChangeThrottle, type ChangeThrottleOptions } from './resources/change-throttle.ts';
 export { asked as resourceAnswer, gpuIds, readGpu } from './resources/gpu-resource.ts';
 export { createGpuResources, type GpuResource, type GpuResourceOptions } from './resources/gpu-resources.ts';
 export { type McpResourceServer, type ResourceHost, registerGpuResources } from './resources/register.ts';
 export {
   createResourceChanges,
+  isAboutGpus,
   type ResourceChanges,
   type ResourceChangesOptions,
 } from './resources/resource-changes.ts';

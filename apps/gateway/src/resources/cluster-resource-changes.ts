@@ -1,4 +1,10 @@
-import { type Clock, pciDeviceKey, type ResourceChanges } from '@k8s-gpu-mcp/core';
+import {
+  ChangeThrottle,
+  type Clock,
+  isAboutGpus,
+  pciDeviceKey,
+  type ResourceChanges,
+} from '@k8s-gpu-mcp/core';
 import type { ClusterEvents, ClusterEventsChange } from '../domain/cluster-events.ts';
 import type { AgentEvent } from '../ports/agent-events.ts';
 import { type ChangingResource, changingResourceOf, nodeUri } from './node-uris.ts';
@@ -7,11 +13,6 @@ export interface ClusterResourceChangesOptions {
   readonly clusterEvents: Pick<ClusterEvents, 'hold' | 'onChange'>;
   readonly clock: Clock;
 }
-
-/** Between two notifications of one URI. */
-const quietMilliseconds = 1_000;
-/** URIs whose last change is remembered at once: four for each of a thousand nodes, and as many for single GPUs. */
-const maximumQuiet = 8_192;
 
 /** Somebody who wants to hear of one URI, or of all (undefined). */
 interface Watch {
@@ -29,7 +30,6 @@ export function createClusterResourceChanges({
   clock,
 }: ClusterResourceChangesOptions): ResourceChanges {
   const watches = new Set<Watch>();
-  const quiet = new Map<string, { hasChanged: boolean }>();
   let stopObserving: (() => void) | undefined;
 
   const tell = (uri: string) => {
@@ -42,27 +42,13 @@ export function createClusterResourceChanges({
       }
     }
   };
-  const changed = (uri: string) => {
-    const waiting = quiet.get(uri);
-    if (waiting) {
-      waiting.hasChanged = true;
-      return;
-    }
-    if (quiet.size >= maximumQuiet) return;
-    const state = { hasChanged: false };
-    quiet.set(uri, state);
-    clock.after(quietMilliseconds, () => {
-      quiet.delete(uri);
-      if (state.hasChanged) changed(uri);
-    });
-    tell(uri);
-  };
+  const throttle = new ChangeThrottle({ clock, tell });
   const observe = (change: ClusterEventsChange) => {
     const uris = new Set([...watches].some(({ uri }) => uri === undefined) ? canonicalUris(change) : []);
     for (const { uri, resource } of watches) {
       if (uri !== undefined && resource && concerns(change, resource)) uris.add(uri);
     }
-    for (const uri of uris) changed(uri);
+    for (const uri of uris) throttle.changed(uri);
   };
 
   return {
@@ -89,17 +75,6 @@ export function createClusterResourceChanges({
     },
   };
 }
-
-/** Machine-wide troubles and news of programs change what is listed, and nothing that is said of GPUs. */
-const machineKinds: ReadonlySet<string> = new Set([
-  'boot',
-  'machine-check',
-  'oom-kill',
-  'hung-task',
-  'segfault',
-  'application-error',
-]);
-const isAboutGpus = ({ gpu, kind }: AgentEvent) => gpu !== null || !machineKinds.has(kind);
 
 function concerns(change: ClusterEventsChange, resource: ChangingResource): boolean {
   if (resource.scope === 'cluster') {

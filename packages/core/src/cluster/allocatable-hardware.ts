@@ -2,18 +2,25 @@ import { type Action, type Finding, isDisruptive, strongestAction } from '../dom
 import type { AllocatableFacts } from './allocatable-facts.ts';
 import { allocatableFinding } from './allocatable-rules.ts';
 
+/** Whether the GPU operator keeps the GPUs of a node for virtual machines. Source: NVIDIA GPU operator with KubeVirt. */
+export function isForVirtualMachines({ labels }: AllocatableFacts['node']): boolean {
+  const key = 'nvidia.com/gpu.workload.config';
+  return Object.hasOwn(labels, key) && /^vm-(?:passthrough|vgpu)$/.test(labels[key] ?? '');
+}
+
 /** `3 GPUs`, `1 GPU`. */
 export const gpus = (count: number) => `${count} GPU${count === 1 ? '' : 's'}`;
 
 /** From the PCI bus to the device files: what the agent's own counts show. */
-export function hardwareFindings({ agentInventory }: AllocatableFacts): readonly Finding[] {
+export function hardwareFindings({ agentInventory, node }: AllocatableFacts): readonly Finding[] {
   if (!agentInventory) return [];
   const { pciGpuCount, driverGpuCount, libraryGpuCount, usableGpuCount, deviceNodeCount } = agentInventory;
   const findings: Finding[] = [];
   const compare = (more: number | null, less: number | null) =>
     more !== null && less !== null && more > less ? more - less : 0;
   const unbound = compare(pciGpuCount, driverGpuCount);
-  if (unbound > 0)
+  // There the driver of the virtual machines' host has them.
+  if (unbound > 0 && !isForVirtualMachines(node))
     findings.push(
       allocatableFinding('cluster.gpu-without-driver', {
         what: `The PCI bus has ${gpus(pciGpuCount ?? 0)}, of which ${unbound} ${unbound === 1 ? 'is' : 'are'} not bound to the vendor driver.`,

@@ -1,9 +1,10 @@
 import { type Finding, strongestAction, worstVerdict } from '../domain/verdict.ts';
 import { type AgentXid, marksUnhealthy } from './agent-inventory.ts';
 import type { AllocatableFacts, ResourceRow } from './allocatable-facts.ts';
-import { gpus } from './allocatable-hardware.ts';
+import { gpus, isForVirtualMachines } from './allocatable-hardware.ts';
 import { allocatableFinding } from './allocatable-rules.ts';
 import { migStrategyOf, replicasOf } from './device-names.ts';
+import type { DevicePluginFacts } from './device-plugin.ts';
 
 /** From the device plugin to what pods ask for. */
 export function kubeletFindings(facts: AllocatableFacts): readonly Finding[] {
@@ -29,7 +30,8 @@ function pluginFindings({ plugin, resources, agentInventory, node }: Allocatable
     !operands.some(({ role }) => pluginRoles.has(role)) &&
     !hasCapacity &&
     (hardware ?? 0) > 0 &&
-    node.capacity
+    node.capacity &&
+    !isForVirtualMachines(node)
   )
     findings.push(
       allocatableFinding('cluster.device-plugin-absent', {
@@ -41,6 +43,20 @@ function pluginFindings({ plugin, resources, agentInventory, node }: Allocatable
         confidence: 'medium',
       }),
     );
+  const upgrade = upgradeOf(plugin);
+  if (upgrade !== null)
+    findings.push(
+      allocatableFinding('cluster.driver-upgrade', {
+        what: upgrade.isFailed
+          ? 'The upgrade of the driver by the GPU operator has failed on this node.'
+          : 'The GPU operator upgrades the driver of this node: until it is done its GPUs come and go.',
+        evidence: [
+          { field: 'node.labels.nvidia.com/gpu-driver-upgrade-state', value: plugin.driverUpgradeState },
+        ],
+        ...(upgrade.isFailed ? { action: 'update-software' as const } : {}),
+      }),
+    );
+  const patience = isUpgrading(plugin) ? { action: 'monitor' as const } : {};
   for (const { role, isReady, reason, restartCount } of operands) {
     if (isReady || role === 'feature-discovery') continue;
     const isPlugin = pluginRoles.has(role);
@@ -54,11 +70,21 @@ function pluginFindings({ plugin, resources, agentInventory, node }: Allocatable
           { field: `plugin.operands.${role}.reason`, value: reason },
           { field: `plugin.operands.${role}.restartCount`, value: restartCount },
         ],
+        ...patience,
       }),
     );
   }
   return findings;
 }
+
+/** Null while none is under way: one that only waits for its turn changes nothing yet. */
+function upgradeOf({ driverUpgradeState: state }: DevicePluginFacts): { readonly isFailed: boolean } | null {
+  return state === null || state === 'upgrade-required' ? null : { isFailed: state === 'upgrade-failed' };
+}
+const isUpgrading = (plugin: DevicePluginFacts | null) =>
+  plugin !== null && upgradeOf(plugin)?.isFailed === false;
+const isServing = (plugin: DevicePluginFacts | null) =>
+  plugin?.operands.some(({ role, isReady }) => role === 'device-plugin' && isReady) ?? false;
 
 function rowFindings(row: ResourceRow, facts: AllocatableFacts): readonly Finding[] {
   const { resource, capacity, allocatable, requested } = row;
@@ -69,10 +95,12 @@ function rowFindings(row: ResourceRow, facts: AllocatableFacts): readonly Findin
   ];
   if (capacity !== null && allocatable !== null && capacity > allocatable)
     findings.push(
-      allocatable === 0 && capacity > 1
+      // One of one: by a plugin that is there it was marked, else it is simply away.
+      allocatable === 0 && (capacity > 1 || (facts.plugin !== null && !isServing(facts.plugin)))
         ? allocatableFinding('cluster.all-devices-withdrawn', {
             what: `The kubelet knows ${capacity} ${resource} and gives out none: the device plugin went away, or marked all unhealthy at once.`,
             evidence,
+            ...(isUpgrading(facts.plugin) ? { action: 'monitor' as const } : {}),
           })
         : unhealthy(row, capacity - allocatable, facts),
     );
@@ -136,7 +164,10 @@ function describeXids(xids: readonly AgentXid[]): string {
 }
 
 /** Resources of NVIDIA only: what other plugins offer of a GPU is not known here. */
-function againstHardware(row: ResourceRow, { plugin, agentInventory }: AllocatableFacts): readonly Finding[] {
+function againstHardware(
+  row: ResourceRow,
+  { plugin, agentInventory, node }: AllocatableFacts,
+): readonly Finding[] {
   const { resource, capacity, expected } = row;
   if (capacity === null || expected === null || capacity === expected) return [];
   const evidence = [
@@ -144,9 +175,16 @@ function againstHardware(row: ResourceRow, { plugin, agentInventory }: Allocatab
     { field: `capacity.${resource}`, value: capacity },
     { field: 'usableGpuCount', value: agentInventory?.usableGpuCount ?? null },
   ];
-  const isServing =
-    plugin?.operands.some(({ role, isReady }) => role === 'device-plugin' && isReady) ?? false;
   const hasDra = plugin?.operands.some(({ role }) => role === 'dra-driver') ?? false;
+  // Only GPU feature discovery tells of replicas. Without its labels, several units for each GPU look like time-slicing.
+  if (capacity > expected && expected > 0 && capacity % expected === 0 && !isDiscovered(node))
+    return [
+      allocatableFinding('cluster.gpus-shared', {
+        what: `The kubelet counts ${capacity / expected} units of ${resource} for each GPU: as with sharing in time, which no label here tells.`,
+        evidence,
+        confidence: 'low',
+      }),
+    ];
   if (capacity > expected)
     return [
       allocatableFinding('cluster.capacity-above-hardware', {
@@ -164,7 +202,7 @@ function againstHardware(row: ResourceRow, { plugin, agentInventory }: Allocatab
       }),
     ];
   // Without the plugin there is no capacity, and that is told above; with DRA there need be none.
-  if (!isServing || hasDra) return [];
+  if (!isServing(plugin) || hasDra) return [];
   return [
     allocatableFinding('cluster.plugin-not-registered', {
       what: `The device plugin is ready and the kubelet knows no ${resource}: they have lost each other, as after a restart of the kubelet, or the plugin found no GPU.`,
@@ -178,6 +216,11 @@ function againstHardware(row: ResourceRow, { plugin, agentInventory }: Allocatab
 export function placementFindings(facts: AllocatableFacts): readonly Finding[] {
   return [...cutFindings(facts), ...nodeFindings(facts)];
 }
+
+const isDiscovered = ({ labels }: AllocatableFacts['node']) =>
+  ['nvidia.com/gpu.replicas', 'nvidia.com/gpu.count', 'nvidia.com/gpu.product'].some((key) =>
+    Object.hasOwn(labels, key),
+  );
 
 function cutFindings({ node, resources, agentInventory, plugin }: AllocatableFacts): readonly Finding[] {
   const findings: Finding[] = [];
@@ -228,6 +271,18 @@ function cutFindings({ node, resources, agentInventory, plugin }: AllocatableFac
       allocatableFinding('cluster.mig-layout-invalid', {
         what: 'The GPUs are not cut alike, which the MIG strategy of the device plugin demands: it offers none of them.',
         evidence: [{ field: 'node.labels.nvidia.com/gpu.product', value: product }],
+      }),
+    );
+  if (isForVirtualMachines(node))
+    findings.push(
+      allocatableFinding('cluster.gpus-for-virtual-machines', {
+        what: 'The GPUs of this node are kept for virtual machines: containers are offered none.',
+        evidence: [
+          {
+            field: 'node.labels.nvidia.com/gpu.workload.config',
+            value: labels['nvidia.com/gpu.workload.config'] ?? null,
+          },
+        ],
       }),
     );
   if (plugin?.migConfigState)

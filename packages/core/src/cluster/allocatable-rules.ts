@@ -17,6 +17,14 @@ const rules = {
     action: 'update-software',
     source: crossCheck,
   },
+  'cluster.gpus-for-virtual-machines': {
+    title: 'GPUs kept for virtual machines',
+    threshold: 'label nvidia.com/gpu.workload.config is vm-passthrough or vm-vgpu',
+    verdict: 'ok',
+    action: 'none',
+    source: 'NVIDIA GPU operator with KubeVirt (workload configurations)',
+    note: 'GPUs without the driver, and without a device plugin for containers, are meant to be so there.',
+  },
   'cluster.gpu-missing-from-library': {
     title: 'GPUs missing from the driver',
     threshold: "fewer GPUs in NVML's list than are bound to the driver",
@@ -61,6 +69,14 @@ const rules = {
     action: 'monitor',
     source: gpuOperator,
   },
+  'cluster.driver-upgrade': {
+    title: 'Driver upgrade under way',
+    threshold: 'label nvidia.com/gpu-driver-upgrade-state is neither upgrade-done nor upgrade-required',
+    verdict: 'warning',
+    action: 'monitor',
+    source: 'NVIDIA GPU operator documentation (driver upgrade states)',
+    note: 'While it is under way, operands that are not ready ask for patience and not for a restart.',
+  },
   'cluster.operand-not-ready': {
     title: 'GPU software not ready',
     threshold: 'a driver, toolkit, validator or MIG manager pod that is not ready',
@@ -70,7 +86,8 @@ const rules = {
   },
   'cluster.all-devices-withdrawn': {
     title: 'All devices withdrawn',
-    threshold: 'capacity above zero, allocatable zero',
+    threshold:
+      'allocatable zero, and capacity above one, or above zero without a device plugin that is ready',
     verdict: 'warning',
     action: 'restart-service',
     source: `${devicePlugins}; a plugin that went away has all its devices unhealthy at once`,
@@ -128,7 +145,8 @@ const rules = {
   },
   'cluster.gpus-shared': {
     title: 'GPUs shared',
-    threshold: 'label nvidia.com/gpu.replicas above 1, or a .shared resource',
+    threshold:
+      'label nvidia.com/gpu.replicas above 1, a .shared resource, or a multiple of the GPUs where no label of GPU feature discovery tells',
     verdict: 'ok',
     action: 'none',
     source: 'NVIDIA/k8s-device-plugin, README (shared access to GPUs)',

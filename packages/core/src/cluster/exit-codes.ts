@@ -49,6 +49,13 @@ export const reasonMeanings: Readonly<Record<string, EndMeaning>> = {
       'Nobody saw how it ended: the node or its runtime lost it. The exit code beside it was made up by the kubelet.',
     notYourCode: 'undecided',
   },
+  // As containerd has it, with exit code 255, of what was not running any more when it came up: after a boot of the node.
+  Unknown: {
+    kind: 'status-lost',
+    statement:
+      'Nobody saw how it ended: the node or its runtime was away, as in a boot. The exit code beside it was made up by the runtime.',
+    notYourCode: 'undecided',
+  },
   StartError: {
     kind: 'not-started',
     statement:

@@ -20,6 +20,8 @@ const consequences: ReadonlySet<string> = new Set([
  */
 export function endsOf(pods: readonly ClusterPod[], asked?: string): readonly PodEnd[] {
   const ends = pods.flatMap((pod): PodEnd[] => {
+    // Sidecars are ended after the others; how does not count.
+    if (pod.phase === 'Succeeded') return [];
     const { facts, first: told } = terminationCause(pod);
     const first = told ?? (pod.phase === 'Failed' ? untold(pod) : null);
     if (first === null) return [];
@@ -79,17 +81,22 @@ function firstByCause(timed: readonly PodEnd[]): readonly PodEnd[] {
 }
 
 /**
- * Nodes worth asking, the most telling first: by turns where the first pods ended, and where a pod ended in a way that few others did.
- * Nodes of pods that have not ended come last; pods that ended well have nothing to tell. Pure.
+ * Nodes worth asking, the most telling first: by turns where the first pods ended, where a pod ended in a way that few others did, and,
+ * while most have ended, where one has not: the rank that all others waited for does not end by itself. Nodes of pods that have not ended
+ * come last else; pods that ended well have nothing to tell. Pure.
  */
 export function nodesInOrder(pods: readonly ClusterPod[], ends: readonly PodEnd[]): readonly string[] {
   const counts = new Map<string, number>();
   for (const end of ends) counts.set(signature(end), (counts.get(signature(end)) ?? 0) + 1);
   const countOf = (end: PodEnd) => counts.get(signature(end)) ?? 0;
   const rare = ends.toSorted((a, b) => countOf(a) - countOf(b));
-  const turns = ends.flatMap((end, place) => [end, rare[place] ?? end]);
+  const ended = new Set(ends.map(({ pod }) => pod.uid));
+  const left = pods.filter(
+    ({ uid, phase }) => phase !== 'Succeeded' && phase !== 'Failed' && !ended.has(uid),
+  );
+  const odd = left.length < ends.length ? left : [];
   const names = [
-    ...turns.map(({ pod }) => pod.node),
+    ...ends.flatMap((end, place) => [end.pod.node, (rare[place] ?? end).pod.node, odd[place]?.node ?? null]),
     ...pods.flatMap(({ node, phase }) => (phase === 'Succeeded' ? [] : [node])),
   ];
   return [...new Set(names.filter((name) => name !== null))];

@@ -11,6 +11,8 @@ import type { TerminationFact } from './termination.ts';
 export const beforeMilliseconds = 35 * 60_000;
 /** And how long after it: a log may be stamped late, and clocks of nodes differ. */
 export const afterMilliseconds = 60_000;
+/** By how much clocks of nodes, and the one of the API server, are taken to differ at most. Judged: kept times differ by far less. */
+export const clockSkewMilliseconds = 120_000;
 
 /** What the agent of a node made of the time of the failure, with its `explain_failure`. */
 export interface AgentDiagnosis {
@@ -29,7 +31,7 @@ export interface AgentDiagnosis {
     readonly action: Action;
     readonly gpu: number | null;
   }[];
-  /** Whether the agent could read the driver, and the kernel log. */
+  /** Whether the agent could read the driver, and the kernel log of that time. */
   readonly canReadGpus: boolean;
   readonly canReadLog: boolean;
 }
@@ -58,6 +60,14 @@ export interface WorkloadNodeFacts {
   readonly events: readonly ClusterEvent[] | null;
   /** GPUs of the workload on this node: all, or by UUID; null when nobody told. */
   readonly gpus: 'all' | readonly string[] | null;
+  /** Whether others may use those GPUs at the same time, by time-slicing or MPS. */
+  readonly areGpusShared?: boolean;
+  /** When the first of its pods on this node ended, by the node's own clock, ISO 8601; null when none is known to have. */
+  readonly firstEndAt?: string | null;
+  /** When the first of those that ended had begun, ISO 8601; null when it is not known. */
+  readonly firstStartAt?: string | null;
+  /** ISO 8601: where its kernel log begins, when that is after the failure. */
+  readonly logBeginsAt?: string | null;
   readonly podCount: number;
 }
 
@@ -86,6 +96,14 @@ export interface WorkloadFacts {
 export function timeOf(text: string | null): number | undefined {
   const time = text === null ? Number.NaN : Date.parse(text);
   return Number.isNaN(time) ? undefined : time;
+}
+
+/** Whether the first end is of the time that was asked about; true where nobody asked for one, or nothing tells. */
+export function isOfMoment({ ends, moment }: Pick<WorkloadFacts, 'ends' | 'moment'>): boolean {
+  const end = timeOf(ends[0]?.endedAt ?? null);
+  const asked = timeOf(moment.at);
+  if (moment.basis !== 'asked' || end === undefined || asked === undefined) return true;
+  return Math.abs(end - asked) <= beforeMilliseconds;
 }
 
 /** Whether an event of that time may have to do with the failure. One without a time may. */

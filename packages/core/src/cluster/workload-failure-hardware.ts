@@ -4,10 +4,12 @@ import { evidenceOfIncident, nameOfIncident, timeOfIncident } from '../diagnosis
 import type { Cause } from '../domain/diagnosis.ts';
 import type { Incident } from '../domain/incident.ts';
 import { type Action, type Confidence, type Evidence, type Verdict, verdicts } from '../domain/verdict.ts';
+import { findXid } from '../xid/catalogue.ts';
 import {
   type AgentDiagnosis,
   afterMilliseconds,
   beforeMilliseconds,
+  clockSkewMilliseconds,
   timeOf,
   type WorkloadFacts,
   type WorkloadNodeFacts,
@@ -32,8 +34,12 @@ export interface HardwareSign {
   readonly link: HardwareLink;
   /** `Xid 79`, `SXid 20034`, `bus-loss`; null where only the agent's conclusion says so. */
   readonly error: string | null;
+  /** Whether it was critical when it happened; of what is over since, the verdict is no longer. */
+  readonly wasCritical: boolean;
   /** Whether the node's agent came to this conclusion of all that it saw, and not this one error alone. */
   readonly isConcluded: boolean;
+  /** Whether it came after the first end: behind the end of a pod on its own node at most. */
+  readonly isLater: boolean;
   readonly evidence: readonly Evidence[];
 }
 
@@ -58,9 +64,11 @@ const byWeight = (a: HardwareSign, b: HardwareSign) =>
 
 function signsOfNode(node: WorkloadNodeFacts, end: number): readonly HardwareSign[] {
   const { diagnosis, incidents } = node;
-  const ofLog = (incidents ?? []).flatMap((incident) => signOfIncident(node, incident, end) ?? []);
+  const signs = (incidents ?? []).flatMap((incident) => signOfIncident(node, incident, end) ?? []);
+  const ofLog = signs.filter(({ isLater }) => !isLater);
+  const later = signs.filter(({ isLater }) => isLater);
   const [worst] = ofLog.toSorted(byWeight);
-  if (diagnosis?.notYourCode !== true || diagnosis.verdict === 'ok') return ofLog;
+  if (diagnosis?.notYourCode !== true || diagnosis.verdict === 'ok') return signs;
   // The agent weighed the same errors, and more: its conclusion goes with the one that it is about.
   const same = ofLog.find(({ gpu, cause }) => cause === diagnosis.cause && gpu === diagnosis.gpu);
   const about = same ?? (worst && worst.gpu === diagnosis.gpu ? worst : undefined);
@@ -70,22 +78,30 @@ function signsOfNode(node: WorkloadNodeFacts, end: number): readonly HardwareSig
     cause: diagnosis.cause,
     verdict: diagnosis.verdict,
     action: diagnosis.action,
-    confidence: about ? diagnosis.confidence : notAbove('medium', diagnosis.confidence),
+    confidence: notAbove(about && !isAfter(about.at, end) ? 'high' : 'medium', diagnosis.confidence),
     at: about?.at ?? null,
     link: linkOf(node, diagnosis.gpu, diagnosis.gpuUuid, diagnosis.cause),
     error: about?.error ?? null,
+    wasCritical: diagnosis.verdict === 'critical',
     isConcluded: true,
+    isLater: false,
     evidence: [
       ...(about?.evidence ?? []),
       { field: `agent.explain_failure.${diagnosis.cause}`, value: diagnosis.verdict },
     ],
   };
   // What is wrong now, with all its errors known to be later than the end, began after it.
-  if (!about && isAllLater(diagnosis, incidents ?? [], end)) return ofLog;
-  return [concluded, ...ofLog.filter((sign) => sign !== about)];
+  if (!about && isAllLater(diagnosis, incidents ?? [], end)) return signs;
+  const own = (incidents ?? []).filter(({ gpu }) => (gpu?.index ?? null) === diagnosis.gpu);
+  if (!about && own.length > 0 && own.every((incident) => isOfEarlierRun(node, incident))) return signs;
+  return [concluded, ...ofLog.filter((sign) => sign !== about), ...later];
 }
 
-function isAllLater({ gpu }: AgentDiagnosis, incidents: readonly Incident[], end: number): boolean {
+/** Whether a time is so much later than the end that more than whole seconds are between them. */
+const isAfter = (at: string | null, end: number) => (timeOf(at) ?? Number.NEGATIVE_INFINITY) > end + 2_000;
+
+/** Whether all errors of the GPU that a diagnosis is about are known to be later than the end. */
+export function isAllLater({ gpu }: AgentDiagnosis, incidents: readonly Incident[], end: number): boolean {
   const own = incidents.filter((incident) => (incident.gpu?.index ?? null) === gpu);
   return (
     own.length > 0 &&
@@ -93,30 +109,61 @@ function isAllLater({ gpu }: AgentDiagnosis, incidents: readonly Incident[], end
   );
 }
 
+/**
+ * An incident as it was before the boot or the load of the driver that ended it: of what is over since, an agent tells no severity. Errors
+ * that only the log of the time can weigh keep what is told.
+ */
+function asItWas(incident: Incident): Incident {
+  if (incident.standing !== 'recovered') return incident;
+  const severity =
+    (incident.xid === undefined ? undefined : findXid(incident.xid)?.severity) ?? incident.severity;
+  return { ...incident, severity, standing: 'primary' };
+}
+
+/** Whether it was over before the workload began there: ended by a boot, or of the kind after which a program may simply start again. */
+function isOfEarlierRun({ firstStartAt }: WorkloadNodeFacts, incident: Incident): boolean {
+  const start = timeOf(firstStartAt ?? null);
+  const last = timeOfIncident(incident);
+  const isPassing = incident.standing === 'recovered' || incident.action === 'restart-app';
+  return isPassing && start !== undefined && last !== undefined && last < start;
+}
+
 /** An error that a program does not cause, early enough to be behind the end. */
 function signOfIncident(node: WorkloadNodeFacts, incident: Incident, end: number): HardwareSign | undefined {
   const { standing, trusted, gpu, verdict, action } = incident;
   // What is over since (`recovered`) was there at the time; it asks for nothing now.
   if (trusted === false || (standing !== 'primary' && standing !== 'recovered')) return undefined;
-  const [strongest] = signsOfIncident(incident, false).toSorted((a, b) => b.decibans - a.decibans);
+  const then = asItWas(incident);
+  const [strongest] = signsOfIncident(then, false).toSorted((a, b) => b.decibans - a.decibans);
   if (!strongest || strongest.decibans < leastDecibans) return undefined;
   if (causeCatalogue[strongest.cause].notYourCode !== true) return undefined;
   const first = timeOf(incident.firstAt) ?? timeOfIncident(incident);
   const last = timeOfIncident(incident);
-  if (first !== undefined && first > end + afterMilliseconds) return undefined;
+  // The clock of a peer that ended first may be behind: what its own pod ended after, by its own clock, can be behind the first end.
+  const ownEnd = timeOf(node.firstEndAt ?? null) ?? Number.NEGATIVE_INFINITY;
+  const isLater =
+    first !== undefined &&
+    first > Math.max(end + afterMilliseconds, Math.min(ownEnd, end + clockSkewMilliseconds));
+  if (isLater && first > ownEnd + afterMilliseconds) return undefined;
   if (last !== undefined && last < end - beforeMilliseconds) return undefined;
+  if (isOfEarlierRun(node, incident)) return undefined;
   const index = gpu?.index ?? null;
+  const isOver = standing === 'recovered';
+  const isFatal = then.severity === 'fatal' || then.severity === 'critical';
   return {
     node: node.name,
     gpu: index,
     cause: strongest.cause,
-    verdict,
-    action: standing === 'primary' ? action : 'monitor',
-    confidence: first === undefined || verdict !== 'critical' ? 'medium' : 'high',
+    verdict: isOver ? 'warning' : verdict,
+    action: isOver ? 'monitor' : action,
+    confidence:
+      first === undefined || isAfter(incident.firstAt, end) || verdict !== 'critical' ? 'medium' : 'high',
     at: incident.firstAt ?? incident.lastAt,
     link: linkOf(node, index, gpu?.uuid ?? null, strongest.cause),
     error: nameOfIncident(incident),
+    wasCritical: isOver ? isFatal : verdict === 'critical',
     isConcluded: false,
+    isLater,
     evidence: [evidenceOfIncident(incident)],
   };
 }

@@ -107,14 +107,15 @@ const rules = {
   },
   'workload.not-started': {
     title: 'Not started',
-    threshold: 'a container that waits with an error, or that the runtime could not start',
+    threshold:
+      'a container that waits with an error, or that the runtime could not start, or an event of what keeps the kubelet from making it',
     verdict: 'warning',
     action: 'check-app',
     source: debugPods,
   },
   'workload.status-lost': {
     title: 'Nobody saw how it ended',
-    threshold: 'reason ContainerStatusUnknown',
+    threshold: 'reason ContainerStatusUnknown, or Unknown',
     verdict: 'unknown',
     action: 'monitor',
     source: podLifecycle,
@@ -142,7 +143,8 @@ const rules = {
   },
   'workload.node-lost': {
     title: 'The node was lost',
-    threshold: 'reason NodeLost, a shutdown of the node, or a node that is gone',
+    threshold:
+      'reason NodeLost, a shutdown or boot of the node at that time, or a node that is gone or not ready since then at the latest',
     verdict: 'warning',
     action: 'restart-app',
     source: nodes,
@@ -163,7 +165,8 @@ const rules = {
   },
   'workload.unschedulable': {
     title: 'No node fits',
-    threshold: 'an event FailedScheduling, or condition PodScheduled with reason Unschedulable',
+    threshold:
+      'an event FailedScheduling, or condition PodScheduled with reason Unschedulable or SchedulingGated',
     verdict: 'warning',
     action: 'check-app',
     source: debugPods,

@@ -10,10 +10,17 @@ import {
   verdicts,
   worstVerdict,
 } from '../domain/verdict.ts';
-import { timeOf, type WorkloadFacts, type WorkloadNodeFacts } from './workload-failure-facts.ts';
-import { type HardwareSign, hardwareSigns, isTelling, notAbove } from './workload-failure-hardware.ts';
+import { isOfMoment, timeOf, type WorkloadFacts, type WorkloadNodeFacts } from './workload-failure-facts.ts';
+import {
+  type HardwareSign,
+  hardwareSigns,
+  isAllLater,
+  isTelling,
+  notAbove,
+} from './workload-failure-hardware.ts';
+import type { ClusterReason } from './workload-failure-reason.ts';
 import { titleOfCause, type WorkloadCause, workloadFinding } from './workload-failure-rules.ts';
-import { type ClusterReason, clusterReason } from './workload-failure-software.ts';
+import { clusterReason } from './workload-failure-software.ts';
 
 /** One explanation of the end of a workload. */
 export interface WorkloadHypothesis {
@@ -93,7 +100,7 @@ function hypothesesOf(
   reason: ClusterReason | undefined,
   unheardNodeCount: number,
 ): readonly WorkloadHypothesis[] {
-  const [sign] = hardware.filter(({ link }) => link !== 'other-gpu');
+  const [sign] = hardware.filter(({ link, isLater }) => link !== 'other-gpu' && !isLater);
   const ofHardware = sign && hypothesisOfSign(facts, sign, reason);
   const ofCluster = reason && hypothesisOfReason(facts, reason, unheardNodeCount);
   const ofProgram = programOf(facts, unheardNodeCount);
@@ -110,11 +117,10 @@ function beats(
   program: WorkloadHypothesis | undefined,
 ): boolean {
   if (!isTelling(sign)) return !reason?.isDecisive && !program;
-  if (reason === undefined || !reason.isDecisive)
-    return sign.verdict === 'critical' || sign.isConcluded || !program;
+  if (reason === undefined || !reason.isDecisive) return sign.wasCritical || sign.isConcluded || !program;
   if (reason.canBeHardware) return true;
   // A container that the kernel ended for its memory did end for that, unless its GPU was gone before.
-  return reason.cause === 'host-memory' && sign.verdict === 'critical';
+  return reason.cause === 'host-memory' && sign.wasCritical;
 }
 
 function hypothesisOfSign(
@@ -123,9 +129,12 @@ function hypothesisOfSign(
   reason: ClusterReason | undefined,
 ): WorkloadHypothesis {
   const { node, gpu, cause, action, evidence } = sign;
+  // Without a time of the end nothing is known to be before it.
+  const isTimed = facts.ends.length === 0 || facts.moment.basis !== 'now';
   const isCertain =
+    isTimed &&
     isTelling(sign) &&
-    (sign.verdict === 'critical' || sign.isConcluded) &&
+    (sign.wasCritical || sign.isConcluded) &&
     (!reason?.isDecisive || reason.canBeHardware);
   return {
     cause,
@@ -141,7 +150,7 @@ function hypothesisOfSign(
 
 function hypothesisOfReason(
   { ends }: WorkloadFacts,
-  { cause, notYourCode, confidence, isDecisive, finding }: ClusterReason,
+  { cause, notYourCode, confidence, isDecisive, finding, node }: ClusterReason,
   unheardNodeCount: number,
 ): WorkloadHypothesis {
   return {
@@ -149,7 +158,7 @@ function hypothesisOfReason(
     // Who nobody heard of may be behind an end that only looks like one of the program.
     notYourCode: isDecisive ? notYourCode : 'undecided',
     confidence: isDecisive ? confidence : notAbove('low', confidence),
-    node: ends[0]?.pod.node ?? null,
+    node: node ?? ends[0]?.pod.node ?? null,
     gpu: null,
     what: finding.what,
     action: !isDecisive && unheardNodeCount > 0 ? 'none' : finding.action,
@@ -169,17 +178,34 @@ function programOf(facts: WorkloadFacts, unheardNodeCount: number): WorkloadHypo
     gpuUuid !== null &&
     !node.gpus.some((each) => each.toLowerCase() === gpuUuid.toLowerCase());
   if (isOther) return undefined;
-  const isOwn = node.gpus === 'all' || (node.gpus !== null && gpuUuid !== null);
+  // Of what ran there before or after it.
+  if (isOfAnotherTime(node)) return undefined;
+  const isShared = node.areGpusShared === true;
+  const isOwn = !isShared && (node.gpus === 'all' || (node.gpus !== null && gpuUuid !== null));
   return {
     cause,
     notYourCode: isOwn ? false : 'undecided',
     confidence: notAbove(!isOwn ? 'low' : unheardNodeCount > 0 ? 'medium' : 'high', diagnosis.confidence),
     node: node.name,
     gpu,
-    what: `The agent of ${placeOf(node.name, gpu)} concludes that ${causeCatalogue[cause].title}.`,
+    what: `The agent of ${placeOf(node.name, gpu)} concludes that ${causeCatalogue[cause].title}.${isShared ? ' That GPU is shared: it can have been the program of another pod.' : ''}`,
     action: diagnosis.action,
     supports: [{ field: `agent.explain_failure.${cause}`, value: diagnosis.verdict }],
   };
+}
+
+/** Whether all errors of the GPU that the agent concludes of came after the pod had ended, or before it began. */
+function isOfAnotherTime({ diagnosis, incidents, firstEndAt, firstStartAt }: WorkloadNodeFacts): boolean {
+  const end = timeOf(firstEndAt ?? null);
+  const start = timeOf(firstStartAt ?? null);
+  if (!diagnosis || !incidents || end === undefined) return false;
+  if (isAllLater(diagnosis, incidents, end)) return true;
+  const own = incidents.filter(({ gpu }) => (gpu?.index ?? null) === diagnosis.gpu);
+  return (
+    start !== undefined &&
+    own.length > 0 &&
+    own.every(({ lastAt }) => (timeOf(lastAt) ?? Number.POSITIVE_INFINITY) < start)
+  );
 }
 
 const nothing = { notYourCode: 'undecided', node: null, gpu: null, action: 'none', supports: [] } as const;
@@ -199,9 +225,11 @@ const nothingWrong = (facts: WorkloadFacts, isSound: boolean): WorkloadHypothesi
     what:
       facts.pods === null
         ? 'The cluster could not be asked how it ended.'
-        : isWell
+        : isWell && isOfMoment(facts)
           ? 'None of its pods ended badly, and its nodes show nothing wrong.'
-          : 'None of its pods ended badly, as far as the cluster tells.',
+          : isOfMoment(facts)
+            ? 'None of its pods ended badly, as far as the cluster tells.'
+            : 'None of its pods ended badly near that time.',
   };
 };
 
@@ -239,12 +267,13 @@ export const placeOf = (node: string, gpu: number | null) =>
   `${gpu === null ? '' : `GPU ${gpu} of `}${nodeName.test(node) ? `node ${node}` : 'a node'}`;
 
 function wordsOfSign({ moment, ends }: WorkloadFacts, sign: HardwareSign): string {
-  const { node, gpu, cause, at, error, link } = sign;
+  const { node, gpu, cause, at, error, link, isLater } = sign;
   const place = placeOf(node, gpu);
   const what = error === null ? '' : `${error} on `;
-  const meaning = `${what}${what === '' ? capital(place) : place}${whenOf(at, moment.at, ends.length > 0)}: ${causeCatalogue[cause].title}.`;
+  const meaning = `${what}${what === '' ? capital(place) : place}${whenOf(at, moment, ends.length > 0)}: ${causeCatalogue[cause].title}.`;
   if (link === 'same-node') return `${meaning} Whether the workload held that GPU is not known.`;
   if (link === 'other-gpu') return `${meaning} The workload did not hold that GPU.`;
+  if (isLater) return `${meaning} It can be behind the end of its own pod, not behind the first.`;
   const others = ends.filter(({ pod }) => pod.node !== node).length;
   return others > 0
     ? `${meaning} The ends of the ${others === 1 ? 'pod' : `${others} pods`} on other nodes can be consequences of it.`
@@ -253,23 +282,37 @@ function wordsOfSign({ moment, ends }: WorkloadFacts, sign: HardwareSign): strin
 
 const capital = (text: string) => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 
-function whenOf(at: string | null, moment: string, hasEnded: boolean): string {
+function whenOf(at: string | null, moment: WorkloadFacts['moment'], hasEnded: boolean): string {
   const time = timeOf(at);
-  const end = timeOf(moment);
+  const end = timeOf(moment.at);
   if (time === undefined || end === undefined) return '';
   const seconds = Math.round((end - time) / 1_000);
-  const what = hasEnded ? 'the first end' : 'now';
-  if (Math.abs(seconds) < 2) return hasEnded ? ' as it ended' : '';
+  const isAsked = moment.basis === 'asked';
+  const what = isAsked
+    ? 'the time asked about'
+    : hasEnded && moment.basis !== 'now'
+      ? 'the first end'
+      : 'now';
+  if (Math.abs(seconds) < 2) return hasEnded && !isAsked ? ' as it ended' : '';
   const amount =
     Math.abs(seconds) < 120 ? `${Math.abs(seconds)} s` : `${Math.round(Math.abs(seconds) / 60)} min`;
   return seconds > 0 ? `, ${amount} before ${what}` : `, ${amount} after ${what}`;
 }
 
-function whose({ notYourCode, cause }: WorkloadHypothesis): string {
+/** Where it is not the GPU, whoever else it was. */
+const beyondGpus: ReadonlySet<WorkloadCause> = new Set([
+  'configuration',
+  'disruption',
+  'unschedulable',
+  'host-memory',
+]);
+
+function whose({ notYourCode, cause, confidence }: WorkloadHypothesis): string {
   if (cause === 'none') return 'Nothing points to a fault';
   if (notYourCode === true) return 'Not your code';
   if (notYourCode === false)
     return cause === 'host-memory' ? 'Not the GPU' : 'Your program, not the hardware';
+  if (beyondGpus.has(cause) && confidence !== 'low') return 'Not the GPU';
   return 'Undecided whether it is your code or the hardware';
 }
 
@@ -309,9 +352,14 @@ function wouldChangeOf({ notYourCode, gpu }: WorkloadHypothesis, unheardNodeCoun
 function notSeenOf(facts: WorkloadFacts, unheardNodeCount: number): string[] {
   const unknownGpus = facts.nodes.filter(({ gpus }) => gpus === null).length;
   const unasked = facts.nodeCount - facts.nodes.length;
+  const tooLate = facts.nodes.filter(({ logBeginsAt }) => typeof logBeginsAt === 'string').length;
   return [
     ...(facts.pods === null ? ['How its pods ended.'] : []),
+    ...(isOfMoment(facts) ? [] : ['An end near the time asked about: those told are of another time.']),
     ...(unheardNodeCount > 0 ? [`The hardware of ${unheardNodeCount} of ${facts.nodeCount} nodes.`] : []),
+    ...(tooLate > 0
+      ? [`The time of the failure in the kernel logs of ${tooLate} nodes: they begin after it.`]
+      : []),
     ...(unasked > 0 ? [`${unasked} nodes were not asked: one question asks few.`] : []),
     ...(unknownGpus > 0 ? [`Which GPUs it held on ${unknownGpus} of ${facts.nodes.length} nodes.`] : []),
     ...(facts.events === null ? ['Events of the cluster.'] : []),

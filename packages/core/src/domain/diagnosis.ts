@@ -43,6 +43,31 @@ export const causes = [
 ] as const;
 export type Cause = (typeof causes)[number];
 
+/** Each cause in a few words that can follow "not your code: ". */
+export const causeWords = {
+  none: 'nothing wrong is seen',
+  unknown: 'the evidence does not tell the cause',
+  'application-fault': 'the program did something wrong',
+  'application-gpu-memory': 'the program ran out of GPU memory',
+  'host-memory': 'out of main memory',
+  'stalled-collective': 'a collective waits for a rank',
+  'leftover-process': 'a leftover process holds the GPU',
+  'gpu-memory': 'hardware (GPU memory)',
+  'gpu-bus': 'hardware (GPU off its bus)',
+  'pcie-link': 'hardware (PCIe link)',
+  nvlink: 'hardware (NVLink)',
+  nvswitch: 'hardware (NVSwitch or fabric)',
+  'gpu-service': 'a service that the GPUs need',
+  'gpu-firmware': 'GPU firmware',
+  'gpu-hardware': 'hardware (GPU)',
+  'gpu-missing': 'hardware (a GPU is missing)',
+  thermal: 'heat',
+  power: 'power',
+  driver: 'the driver',
+  configuration: 'how the node is set up',
+  'host-hardware': 'hardware (host)',
+} as const satisfies Readonly<Record<Cause, string>>;
+
 /** Whether the person's own program is out of suspicion. */
 export type NotYourCode = true | false | 'undecided';
 

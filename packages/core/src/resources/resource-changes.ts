@@ -3,6 +3,7 @@ import type { GpuNodeEvent } from '../events/node-event.ts';
 import type { WatchNotice } from '../ports/gpu-event-source.ts';
 import type { Clock } from '../ports/runtime.ts';
 import { parseGpuSelector } from '../selector.ts';
+import { ChangeThrottle } from './change-throttle.ts';
 import { nodeResourceUris } from './uris.ts';
 
 /** Tells which resources have changed. The transports take it without knowing what a GPU is. */
@@ -20,9 +21,6 @@ export interface ResourceChangesOptions {
   readonly clock: Clock;
 }
 
-/** Between two notifications of one URI. */
-const quietMilliseconds = 1_000;
-
 type Listener = (uri: string) => void;
 /** A resource, whatever the spelling of its URI. */
 type Topic = string;
@@ -33,8 +31,6 @@ export function createResourceChanges({ nodeName, feed, clock }: ResourceChanges
   /** Who listens to what, under which URI. */
   const wanted = new Map<Topic, Map<Listener, Set<string>>>();
   const everything = new Set<Listener>();
-  /** Topics told of less than a second ago, and whether they have changed since. */
-  const quiet = new Map<Topic, { hasChanged: boolean }>();
   let stopFeed: (() => void) | undefined;
 
   const tell = (topic: Topic) => {
@@ -43,25 +39,18 @@ export function createResourceChanges({ nodeName, feed, clock }: ResourceChanges
     const uri = plainUri(topic);
     if (uri !== undefined) for (const listener of [...everything]) safely(() => listener(uri));
   };
-  const changed = (topic: Topic) => {
-    const waiting = quiet.get(topic);
-    if (waiting) {
-      waiting.hasChanged = true;
-      return;
-    }
-    // Whatever else a log names is nobody's business, and takes no memory.
-    if (!wanted.has(topic) && (everything.size === 0 || plainUri(topic) === undefined)) return;
-    const state = { hasChanged: false };
-    quiet.set(topic, state);
-    clock.after(quietMilliseconds, () => {
-      quiet.delete(topic);
-      if (state.hasChanged) changed(topic);
-    });
-    tell(topic);
-  };
+  const throttle = new ChangeThrottle({
+    clock,
+    tell,
+    // Whatever else a log names is nobody's business.
+    isWanted: (topic) => wanted.has(topic) || (everything.size > 0 && plainUri(topic) !== undefined),
+  });
   const startOrStop = () => {
     const isWanted = everything.size > 0 || wanted.size > 0;
-    if (isWanted) stopFeed ??= feed.onItem((item) => topicsOf(item).forEach(changed));
+    if (isWanted)
+      stopFeed ??= feed.onItem((item) => {
+        for (const topic of topicsOf(item)) throttle.changed(topic);
+      });
     else {
       stopFeed?.();
       stopFeed = undefined;
@@ -120,12 +109,13 @@ function nameOf(id: string): string | undefined {
 
 /** What an event changes: always the list of events, and if it is about a GPU, what is said of that GPU. */
 function topicsOf(item: GpuNodeEvent | WatchNotice): readonly Topic[] {
-  if ('notice' in item || !isAboutGpu(item)) return ['events'];
+  if ('notice' in item || !isAboutGpus(item)) return ['events'];
   const { gpu, pciAddress } = item;
   const names = [gpu && String(gpu.index), gpu?.uuid?.toLowerCase(), pciAddress];
   return ['events', 'xid', 'health', ...names.flatMap((name) => (name ? [`gpu ${name}`] : []))];
 }
 
+/** Troubles of the whole machine and news of programs: they change what is listed, and nothing that is said of GPUs. */
 const machineKinds: ReadonlySet<string> = new Set([
   'boot',
   'machine-check',
@@ -135,7 +125,9 @@ const machineKinds: ReadonlySet<string> = new Set([
   'application-error',
 ]);
 
-const isAboutGpu = ({ kind, gpu }: GpuNodeEvent) => gpu !== null || !machineKinds.has(kind);
+/** Whether an event, of this node or as an agent tells it, changes what is said of GPUs. */
+export const isAboutGpus = ({ kind, gpu }: { readonly kind: string; readonly gpu: object | null }): boolean =>
+  gpu !== null || !machineKinds.has(kind);
 
 /** One listener's trouble is not the others'. */
 function safely(tell: () => void): void {

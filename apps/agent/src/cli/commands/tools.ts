@@ -1,9 +1,10 @@
+import { table } from '@k8s-gpu-mcp/command-line/layout';
 import { InMemoryTransport, type JSONRPCMessage, type McpServerFactory } from '@modelcontextprotocol/server';
 import { composeAgent } from '../../composition/compose-agent.ts';
 import { createServerFactory } from '../../server.ts';
 import { agentVersion } from '../../version.ts';
 import type { CommandContext } from '../command.ts';
-import { table, wrap } from '../render/layout.ts';
+import { wrap } from '../render/layout.ts';
 
 /** The tools; with `--json` the very tools/list that a client gets. */
 export async function tools({ config, terminal, createLogger }: CommandContext): Promise<number> {

@@ -1,12 +1,14 @@
 import type { Terminal } from '@k8s-gpu-mcp/command-line';
-import type {
-  Cause,
-  Confidence,
-  Evidence,
-  Finding,
-  Hypothesis,
-  NotYourCode,
-  StructuredContent,
+import { fit } from '@k8s-gpu-mcp/command-line/layout';
+import {
+  type Cause,
+  type Confidence,
+  causeWords,
+  type Evidence,
+  type Finding,
+  type Hypothesis,
+  type NotYourCode,
+  type StructuredContent,
 } from '@k8s-gpu-mcp/core';
 import { type Answer, renderCoverage, verdictWord, viewOf } from './answer.ts';
 import { clean, wrap } from './layout.ts';
@@ -29,30 +31,6 @@ interface DiagnosisAnswer extends Answer {
   readonly wouldChange?: readonly string[];
   readonly notSeen?: readonly string[];
 }
-
-const causeWords = {
-  none: 'nothing wrong is seen',
-  unknown: 'the evidence does not tell the cause',
-  'application-fault': 'the program did something wrong',
-  'application-gpu-memory': 'the program ran out of GPU memory',
-  'host-memory': 'out of main memory',
-  'stalled-collective': 'a collective waits for a rank',
-  'leftover-process': 'a leftover process holds the GPU',
-  'gpu-memory': 'hardware (GPU memory)',
-  'gpu-bus': 'hardware (GPU off its bus)',
-  'pcie-link': 'hardware (PCIe link)',
-  nvlink: 'hardware (NVLink)',
-  nvswitch: 'hardware (NVSwitch or fabric)',
-  'gpu-service': 'a service that the GPUs need',
-  'gpu-firmware': 'GPU firmware',
-  'gpu-hardware': 'hardware (GPU)',
-  'gpu-missing': 'hardware (a GPU is missing)',
-  thermal: 'heat',
-  power: 'power',
-  driver: 'the driver',
-  configuration: 'how the node is set up',
-  'host-hardware': 'hardware (host)',
-} satisfies Record<Cause, string>;
 
 const maximumFindings = 5;
 const maximumIncidents = 3;
@@ -185,6 +163,3 @@ function sentences(list: readonly string[], terminal: Terminal): readonly string
 function section(heading: string, blocks: readonly string[], terminal: Terminal): string {
   return blocks.length === 0 ? '' : `\n${terminal.style('bold', heading)}\n${blocks.join('')}`;
 }
-
-const fit = (text: string, room: number): string =>
-  text.length > room ? `${text.slice(0, Math.max(0, room - 1))}…` : text;

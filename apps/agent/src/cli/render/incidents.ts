@@ -1,4 +1,5 @@
 import type { Terminal } from '@k8s-gpu-mcp/command-line';
+import { fit } from '@k8s-gpu-mcp/command-line/layout';
 import type { Action, StructuredContent, Verdict } from '@k8s-gpu-mcp/core';
 import { type Answer, paintVerdict, renderCoverage, renderHead, renderNextSteps, viewOf } from './answer.ts';
 import { clean, wrap } from './layout.ts';
@@ -70,7 +71,7 @@ function renderIncident(incident: Incident, terminal: Terminal): string {
   ].map((line) => `  ${wrap(line, terminal.columns - 2, '    ')}\n`);
   const raw = incident.raw
     .slice(0, 3)
-    .map((line) => `  ${terminal.style('dim', `| ${fit(clean(line), terminal)}`)}\n`);
+    .map((line) => `  ${terminal.style('dim', `| ${fit(clean(line), terminal.columns - 4)}`)}\n`);
   return `\n${head}\n${lines.join('')}${raw.join('')}`;
 }
 
@@ -82,9 +83,4 @@ function timeOf({ firstAt, lastAt, firstUptimeSeconds, lastUptimeSeconds }: Inci
   if (firstAt !== null || lastAt !== null) return [span(firstAt ?? '?', lastAt ?? '?')];
   if (firstUptimeSeconds === undefined || firstUptimeSeconds === null) return [];
   return [`${span(firstUptimeSeconds, lastUptimeSeconds ?? firstUptimeSeconds)} seconds after boot`];
-}
-
-function fit(text: string, terminal: Terminal): string {
-  const room = terminal.columns - 4;
-  return text.length > room ? `${text.slice(0, room - 1)}…` : text;
 }

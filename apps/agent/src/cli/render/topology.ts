@@ -1,4 +1,5 @@
 import type { Terminal } from '@k8s-gpu-mcp/command-line';
+import { table } from '@k8s-gpu-mcp/command-line/layout';
 import type { StructuredContent } from '@k8s-gpu-mcp/core';
 import {
   type Answer,
@@ -8,7 +9,7 @@ import {
   renderNextSteps,
   viewOf,
 } from './answer.ts';
-import { clean, table } from './layout.ts';
+import { clean } from './layout.ts';
 
 interface TopologyAnswer extends Answer {
   readonly matrix: readonly { readonly gpu: number; readonly to: Readonly<Record<string, string | null>> }[];

@@ -1,7 +1,8 @@
 import type { Terminal } from '@k8s-gpu-mcp/command-line';
+import type { Cell, Column } from '@k8s-gpu-mcp/command-line/layout';
 import { type StructuredContent, type Verdict, verdicts } from '@k8s-gpu-mcp/core';
 import { fieldOf, numberOf, rowsOf, textOf, textsOf, verdictOf } from '../fields.ts';
-import { type Cell, type Column, paragraph, table } from './layout.ts';
+import { paragraph, tableOfFilled } from './layout.ts';
 import { cell, more, renderCoverage, renderNext, section, verdictCell, verdictWord } from './parts.ts';
 
 /** What one command shows of all nodes beside what all commands do. */
@@ -31,7 +32,7 @@ export function renderCluster(answer: StructuredContent, view: ClusterView, term
     ...view.cells(row),
     cell(whyOf(row)),
   ]);
-  const nodes = table(columns, body, terminal.columns);
+  const nodes = tableOfFilled(columns, body, terminal.columns);
   return [
     head(answer, terminal),
     worst(answer, terminal),
@@ -203,6 +204,6 @@ export const xidView: ClusterView = {
     const total = numberOf(answer, 'incidentGroupCount') ?? incidents.length;
     return rows.length === 0
       ? ''
-      : `\n${table(columns, rows, terminal.columns)}${more(total - rows.length, 'kinds of incidents')}`;
+      : `\n${tableOfFilled(columns, rows, terminal.columns)}${more(total - rows.length, 'kinds of incidents')}`;
   },
 };

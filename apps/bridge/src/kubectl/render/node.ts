@@ -1,7 +1,8 @@
 import type { Terminal } from '@k8s-gpu-mcp/command-line';
+import type { Column } from '@k8s-gpu-mcp/command-line/layout';
 import type { StructuredContent } from '@k8s-gpu-mcp/core';
 import { fieldOf, numberOf, rowsOf, textOf, textsOf, verdictOf } from '../fields.ts';
-import { type Column, paragraph, table } from './layout.ts';
+import { paragraph, tableOfFilled } from './layout.ts';
 import {
   cell,
   gibibytes,
@@ -48,7 +49,7 @@ export function renderNodeHealth(answer: StructuredContent, terminal: Terminal):
     cell(textOf(gpu, 'action', 40)?.replace(/^none$/, '-')),
     cell(textOf(gpu, 'uuid', 64)),
   ]);
-  return framed(answer, below(table(columns, rows, terminal.columns)), terminal);
+  return framed(answer, below(tableOfFilled(columns, rows, terminal.columns)), terminal);
 }
 
 export function renderNodeInventory(answer: StructuredContent, terminal: Terminal): string {
@@ -80,7 +81,7 @@ export function renderNodeInventory(answer: StructuredContent, terminal: Termina
       cell(textOf(gpu, 'uuid', 64)),
     ];
   });
-  return framed(answer, below(table(columns, rows, terminal.columns)), terminal);
+  return framed(answer, below(tableOfFilled(columns, rows, terminal.columns)), terminal);
 }
 
 const quotesShown = 3;

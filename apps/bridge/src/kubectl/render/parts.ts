@@ -1,7 +1,8 @@
 import type { Style, Terminal } from '@k8s-gpu-mcp/command-line';
+import { type Cell, fit } from '@k8s-gpu-mcp/command-line/layout';
 import type { StructuredContent, Verdict } from '@k8s-gpu-mcp/core';
 import { fieldOf, fieldsOf, numberOf, rowsOf, textOf, textsOf, verdictOf } from '../fields.ts';
-import { type Cell, fit, paragraph } from './layout.ts';
+import { paragraph } from './layout.ts';
 
 const styleByVerdict: Readonly<Record<Verdict, Style>> = {
   critical: 'red',

@@ -1,8 +1,9 @@
 import type { Terminal } from '@k8s-gpu-mcp/command-line';
+import type { Column } from '@k8s-gpu-mcp/command-line/layout';
 import type { StructuredContent } from '@k8s-gpu-mcp/core';
 import { fieldOf, numberOf, rowsOf, textOf, verdictOf } from '../fields.ts';
 import { type ClusterView, renderCluster } from './cluster.ts';
-import { type Column, table } from './layout.ts';
+import { tableOfFilled } from './layout.ts';
 import { cell, gibibytes, more, renderCoverage, renderFindings, renderHead, renderNext } from './parts.ts';
 
 /** What one reading says of each GPU of a node; `total` counts those too that did not say. */
@@ -166,7 +167,7 @@ export function renderTopOfNode(answer: StructuredContent, terminal: Terminal): 
     renderHead(answer, terminal),
     problem === undefined ? '' : `no readings: ${problem}\n`,
     below(
-      table(
+      tableOfFilled(
         gpuColumns,
         gpus.map(({ cells }) => cells),
         terminal.columns,
@@ -215,5 +216,5 @@ function processTable(answer: StructuredContent, terminal: Terminal): string {
     { heading: 'COMMAND', canShrink: true },
   ];
   const total = numberOf(answer, 'total') ?? processes.length;
-  return table(columns, rows, terminal.columns) + more(total - processes.length, 'processes');
+  return tableOfFilled(columns, rows, terminal.columns) + more(total - processes.length, 'processes');
 }

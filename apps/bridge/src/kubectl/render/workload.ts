@@ -2,7 +2,7 @@ import type { Terminal } from '@k8s-gpu-mcp/command-line';
 import type { StructuredContent } from '@k8s-gpu-mcp/core';
 import { fieldOf, numberOf, rowsOf, textOf } from '../fields.ts';
 import { causeWord } from './causes.ts';
-import { paragraph, table } from './layout.ts';
+import { paragraph, tableOfFilled } from './layout.ts';
 import { cell, more, quoted, section, verdictCell } from './parts.ts';
 
 // What `explain_failure` tells of a pod or a job and of no node: what it is, how it ended, what its nodes saw.
@@ -101,7 +101,7 @@ export function renderNodes(answer: StructuredContent, terminal: Terminal): stri
       cell(seenOn(row)),
     ]);
   if (rows.length === 0) return '';
-  const blocks = [table(columns, rows, terminal.columns), more(total - rows.length, 'nodes')];
+  const blocks = [tableOfFilled(columns, rows, terminal.columns), more(total - rows.length, 'nodes')];
   return section('Its nodes', blocks.filter(Boolean), terminal);
 }
 

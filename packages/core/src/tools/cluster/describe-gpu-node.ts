@@ -3,7 +3,7 @@ import { type AllocatableExplanation, explainAllocatable } from '../../cluster/a
 import { allocationOf, type PodAllocation } from '../../cluster/allocation.ts';
 import type { ClusterNode } from '../../domain/cluster.ts';
 import type { Finding, Verdict } from '../../domain/verdict.ts';
-import { worstVerdict } from '../../domain/verdict.ts';
+import { verdicts, worstVerdict } from '../../domain/verdict.ts';
 import { GpuError } from '../../errors.ts';
 import type { NextStep } from '../answer.ts';
 import { findingsSchema } from '../answer.ts';
@@ -108,7 +108,7 @@ export function describeGpuNode(toolkit: ClusterToolkit) {
           agent: inventory.content !== null,
           podResources: null,
         },
-        nextSteps: nextSteps(name, findings, holders, shownPods.length, faultsOf(heard).length > 0),
+        nextSteps: nextSteps(name, findings, holders, shownPods.length, faultsOf(heard)),
       });
     },
   });
@@ -179,12 +179,26 @@ function nextSteps(
   findings: readonly Finding[],
   holders: readonly PodAllocation[],
   shown: number,
-  hasAgentFaults: boolean,
+  agentFaults: ReturnType<typeof faultsOf>,
 ): NextStep[] {
   const [worst] = findings.filter(({ verdict }) => verdict !== 'ok');
   const steps: NextStep[] = [];
-  if (worst) steps.push({ action: worst.action, reason: worst.what });
-  if (hasAgentFaults || findings.some(({ ruleId }) => /unhealthy|not-answering|missing-from/.test(ruleId)))
+  // What the node itself is worse off with comes first: a driver that cannot be used takes the device plugin with it.
+  const ofAgent = agentFaults.toSorted(
+    (a, b) => verdicts.indexOf(a.verdict) - verdicts.indexOf(b.verdict),
+  )[0];
+  const isAgentsWorse =
+    ofAgent && (!worst || verdicts.indexOf(ofAgent.verdict) < verdicts.indexOf(worst.verdict));
+  if (isAgentsWorse && ofAgent.action !== 'none' && ofAgent.action !== 'monitor')
+    steps.push({
+      action: ofAgent.action,
+      reason: `The agent of ${node} asks for it; its own findings tell why.`,
+    });
+  else if (worst) steps.push({ action: worst.action, reason: worst.what });
+  if (
+    agentFaults.length > 0 ||
+    findings.some(({ ruleId }) => /unhealthy|not-answering|missing-from/.test(ruleId))
+  )
     steps.push({ action: 'none', reason: `See how the GPUs of ${node} are.`, tool: 'get_gpu_health' });
   if (holders.length > shown)
     steps.push({

@@ -1,9 +1,11 @@
-import { deviceOfId, kindOfId } from '../../cluster/device-names.ts';
+import { z } from 'zod';
+import { deviceOfId, kindOfId, replicasOf } from '../../cluster/device-names.ts';
 import { podDemand } from '../../cluster/pod-demand.ts';
 import { endsOf, nodesInOrder } from '../../cluster/workload-failure-ends.ts';
 import {
   afterMilliseconds,
   beforeMilliseconds,
+  clockSkewMilliseconds,
   type PodEnd,
   timeOf,
   type WorkloadFacts,
@@ -14,7 +16,7 @@ import type { ClusterEvent, ClusterNode, ClusterObjectRef, ClusterPod } from '..
 import type { Gap } from '../../domain/gap.ts';
 import type { ContainerDevices } from '../../ports/cluster.ts';
 import type { Detail } from '../answer.ts';
-import { hearFailure, hearPodResources } from './agent-answers.ts';
+import { hearFailure, hearPodResources, time } from './agent-answers.ts';
 import { type AgentSaid, ask, type ClusterToolkit, readList, readObject } from './cluster-toolkit.ts';
 import { type FoundWorkload, findWorkload, type WorkloadSubject } from './workload-subject.ts';
 
@@ -184,31 +186,60 @@ async function readNode(toolkit: ClusterToolkit, name: string, asked: Asked, sig
   const askFor = (tool: string, input: Readonly<Record<string, unknown>>) =>
     ask(toolkit, name, tool, input, apart());
   const readFrom = [apart(), apart()] as const;
+  // An agent refuses a time that is in its future, as the present is for a clock that is behind.
+  const askAt = async (tool: string, key: 'at' | 'around', more: Readonly<Record<string, unknown>> = {}) => {
+    if (isNow) return askFor(tool, more);
+    const said = await askFor(tool, { [key]: iso(end), ...more });
+    const isRefused = said.content === null && said.reason === 'error';
+    return isRefused && now - end < clockSkewMilliseconds
+      ? askFor(tool, { [key]: iso(now - clockSkewMilliseconds), ...more })
+      : said;
+  };
+  const own = asked.pods.filter((pod) => pod.node === name);
+  const ownEnds = asked.ends.filter(({ pod }) => pod.node === name);
+  const [firstOwn] = ownEnds
+    .filter(({ endedAt }) => timeOf(endedAt) !== undefined)
+    .toSorted((a, b) => (timeOf(a.endedAt) ?? 0) - (timeOf(b.endedAt) ?? 0));
+  const until =
+    Math.max(end + nearMilliseconds, timeOf(firstOwn?.endedAt ?? null) ?? end) + afterMilliseconds;
   const [object, events, explained, xidErrors, devices, timeline, ownReport] = await Promise.all([
     readObject(toolkit, 'node', readFrom[0], () => toolkit.cluster.node(name, readFrom[0])),
     readList(toolkit, 'events', readFrom[1], () => toolkit.cluster.events(about, readFrom[1])),
-    askFor('explain_failure', isNow ? {} : { at: iso(end) }),
+    askAt('explain_failure', 'at'),
     // Later errors, too, as far as the agent takes them for near: else its conclusion could not be told from one of what came after.
     askFor('analyze_xid_errors', {
       since: iso(end - beforeMilliseconds),
-      ...(isNow ? {} : { until: iso(Math.min(end + nearMilliseconds + afterMilliseconds, now)) }),
-      minimumSeverity: 'warning',
-      limit: 50,
+      ...(isNow ? {} : { until: iso(Math.min(until, now + clockSkewMilliseconds)) }),
+      // What a boot has ended since counts for information now; at the time it was what it was.
+      minimumSeverity: 'info',
+      limit: 64,
     }),
     askFor('get_pod_gpu_allocation', { limit: 200 }),
-    withTimeline ? askFor('get_gpu_timeline', isNow ? {} : { around: iso(end) }) : undefined,
-    report ? askFor('get_incident_report', { ...(isNow ? {} : { at: iso(end) }), ...report }) : undefined,
+    withTimeline ? askAt('get_gpu_timeline', 'around') : undefined,
+    report ? askAt('get_incident_report', 'at', report) : undefined,
   ]);
   const heard = hearFailure(explained, xidErrors);
-  const own = asked.pods.filter((pod) => pod.node === name);
+  const logBeginsAt = isNow
+    ? null
+    : beginningAfter(explained, xidErrors, Math.max(end, Date.parse(moment.at)));
+  const held = gpusOn(object.object, own, asked.ends, hearPodResources(devices));
   const evidence: WorkloadNodeEvidence = {
     name,
     node: object.object,
     isGone: object.object === null && object.gaps.length === 0,
-    diagnosis: heard.diagnosis,
-    incidents: heard.incidents,
+    diagnosis: heard.diagnosis && {
+      ...heard.diagnosis,
+      canReadLog: heard.diagnosis.canReadLog && logBeginsAt === null,
+    },
+    incidents:
+      heard.incidents?.filter(({ severity, standing }) => severity !== 'info' || standing === 'recovered') ??
+      null,
     events: events.items?.slice(0, maximumEvents) ?? null,
-    gpus: gpusOn(object.object, own, asked.ends, hearPodResources(devices)),
+    gpus: held.gpus,
+    areGpusShared: held.areShared,
+    firstEndAt: firstOwn?.endedAt ?? null,
+    firstStartAt: firstOwn?.fact.startedAt ?? null,
+    logBeginsAt,
     podCount: own.length,
     answers: {
       explain_failure: explained,
@@ -223,7 +254,24 @@ async function readNode(toolkit: ClusterToolkit, name: string, asked: Asked, sig
   }).flatMap(([tool, said]): readonly Gap[] =>
     said?.content === null ? [{ field: `agent.${tool}`, reason: said.reason, detail: said.detail }] : [],
   );
-  return { evidence, gaps: [...object.gaps, ...events.gaps, ...heard.gaps, ...missing] };
+  const late: readonly Gap[] =
+    logBeginsAt === null
+      ? []
+      : [{ field: 'kernelLog', reason: 'not-observable', detail: 'the kernel log begins after the failure' }];
+  return { evidence, gaps: [...object.gaps, ...events.gaps, ...heard.gaps, ...missing, ...late] };
+}
+
+const logCoverage = z.object({ coverage: z.object({ kernelLog: z.object({ from: time }) }) });
+
+/** Where the kernel log of an agent begins, when that is after a moment; null when it reaches back, or does not tell. */
+function beginningAfter(explained: AgentSaid, xidErrors: AgentSaid, moment: number): string | null {
+  const begins = [explained, xidErrors].map(
+    ({ content }) => logCoverage.safeParse(content).data?.coverage.kernelLog.from ?? null,
+  );
+  // The one looks further back than the other, and a quiet log shows nothing at all in a short time.
+  const [earliest = null] = begins.flatMap((at) => timeOf(at) ?? []).sort((a, b) => a - b);
+  const isTold = earliest !== null && begins[0] !== null;
+  return isTold && earliest > moment + afterMilliseconds ? new Date(earliest).toISOString() : null;
 }
 
 /** GPUs of the workload on a node: all when it asks for all; else those that the kubelet names, where it still does. */
@@ -232,21 +280,33 @@ function gpusOn(
   own: readonly ClusterPod[],
   ends: readonly PodEnd[],
   devices: readonly ContainerDevices[] | null,
-): WorkloadNodeFacts['gpus'] {
+): { readonly gpus: WorkloadNodeFacts['gpus']; readonly areShared: boolean } {
   // Earlier runs held the same GPUs one after the other, and count once.
   const ofRun = new Set(ends.map(({ pod }) => pod.uid));
   const together = own.filter(({ uid, phase }) => ofRun.has(uid) || phase === 'Running');
   const demand = together.reduce((sum, pod) => sum + (podDemand(pod)['nvidia.com/gpu'] ?? 0), 0);
   const capacity = node?.capacity?.['nvidia.com/gpu'] ?? 0;
-  if (capacity > 0 && demand >= capacity) return 'all';
+  if (capacity > 0 && demand >= capacity && isWholeNode(node)) return { gpus: 'all', areShared: false };
   const names = new Set(together.map(({ namespace, name }) => `${namespace}/${name}`));
   const ids = (devices ?? [])
     .filter(({ namespace, pod }) => names.has(`${namespace}/${pod}`))
     .flatMap((each) => each.devices.flatMap(({ deviceIds }) => deviceIds));
   const uuids = ids.map(deviceOfId);
+  const replicas = node === null ? null : replicasOf(node.labels, 'nvidia.com/gpu');
+  const areShared = (replicas ?? 1) > 1 || ids.some((id) => kindOfId(id) === 'shared');
   // A slice is known by a UUID of its own, which tells nothing of its GPU.
-  if (uuids.length === 0 || uuids.some((id) => kindOfId(id) !== 'whole')) return null;
-  return [...new Set(uuids)];
+  if (uuids.length === 0 || uuids.some((id) => kindOfId(id) !== 'whole')) return { gpus: null, areShared };
+  return { gpus: [...new Set(uuids)], areShared };
+}
+
+/** Whether `nvidia.com/gpu` counts every GPU of the node: none is cut into slices, or was left out when the plugin started. */
+function isWholeNode(node: ClusterNode | null): boolean {
+  const { capacity, labels } = node ?? {};
+  const isCut = Object.entries(capacity ?? {}).some(
+    ([resource, count]) => resource.startsWith('nvidia.com/mig-') && count > 0,
+  );
+  const labelled = Number(labels?.['nvidia.com/gpu.count'] ?? 0);
+  return !isCut && !(labelled > (capacity?.['nvidia.com/gpu'] ?? 0));
 }
 
 /** The same gap of several nodes is one. */

@@ -24,22 +24,16 @@ export interface MarkdownParts {
 /** The report as text for a ticket. Untrusted text stands in code spans and fences, which it cannot leave. */
 export function renderMarkdown(parts: MarkdownParts): string {
   const { node, reportId, observedAt, diagnosis, findings, report, coverage, gaps } = parts;
-  const { verdict, notYourCode, cause, confidence, action, summary, hypotheses } = diagnosis;
-  const whose = notYourCode === 'undecided' ? 'undecided' : notYourCode ? 'not your code' : 'your code';
   return [
     `# GPU incident report ${reportId}`,
     '',
     `- Node: ${code(node)}, driver ${orUnknown(report.driverVersion)}, compute API ${orUnknown(report.computeApiVersion)}`,
     `- Read at: ${observedAt}`,
-    `- Verdict: **${verdict}** (${whose}; cause ${cause}, confidence ${confidence})`,
-    `- Action: **${action}**`,
-    '',
-    summary,
-    '',
+    ...conclusionLines(diagnosis),
     ...section('Findings', findings.map(findingLines), diagnosis.findings.length - findings.length),
     ...section(
       'What else it could be',
-      hypotheses
+      diagnosis.hypotheses
         .slice(1, 3)
         .map(({ cause: other, likelihoodPercent, what }) => `- ${likelihoodPercent} % ${other}: ${what}`),
     ),
@@ -58,6 +52,27 @@ export function renderMarkdown(parts: MarkdownParts): string {
   ]
     .join('\n')
     .trimEnd();
+}
+
+/** What was concluded: verdict, whose fault, action, and the summary as a paragraph of its own. */
+export function conclusionLines({
+  verdict,
+  notYourCode,
+  cause,
+  confidence,
+  action,
+  summary,
+}: Pick<Diagnosis, 'verdict' | 'notYourCode' | 'confidence' | 'action' | 'summary'> & {
+  readonly cause: string;
+}): string[] {
+  const whose = notYourCode === 'undecided' ? 'undecided' : notYourCode ? 'not your code' : 'your code';
+  return [
+    `- Verdict: **${verdict}** (${whose}; cause ${cause}, confidence ${confidence})`,
+    `- Action: **${action}**`,
+    '',
+    summary,
+    '',
+  ];
 }
 
 export function section(title: string, lines: readonly string[], omittedCount = 0): string[] {
@@ -110,24 +125,38 @@ function counterTable(counters: readonly CounterRow[], beforeAt: string | undefi
 }
 
 function incidentLines(incident: ReportedIncident): string[] {
-  const { title, count, gpu, pciAddress, firstAt, lastAt, standing, explanation, action, trusted, raw } =
-    incident;
+  const { title, gpu, pciAddress, standing, explanation, action, raw } = incident;
   const where =
     gpu === undefined ? (pciAddress ?? 'no device named') : `GPU ${gpu} (${pciAddress ?? 'address unknown'})`;
-  const from = firstAt ?? 'an unknown time';
-  const when =
-    count === 1 ? `once at ${from}` : `${count} times from ${from} to ${lastAt ?? 'an unknown time'}`;
-  const writer =
-    trusted === false ? ' A program wrote it, not the kernel: nothing is concluded from it.' : '';
   return [
     `### ${nameOfIncident(incident)}: ${title}`,
     '',
-    `${where}, ${when}, ${standing}, action ${action}. ${explanation}${writer}`,
+    `${where}, ${whenLogged(incident)}, ${standing}, action ${action}. ${explanation}${writerNote(incident)}`,
     '',
     ...fenced(raw),
     '',
   ];
 }
+
+/** How often and from when to when. */
+export function whenLogged({
+  count,
+  firstAt,
+  lastAt,
+}: {
+  readonly count: number;
+  /** ISO 8601. */
+  readonly firstAt?: string | null | undefined;
+  /** ISO 8601. */
+  readonly lastAt?: string | null | undefined;
+}): string {
+  const from = firstAt ?? 'an unknown time';
+  return count === 1 ? `once at ${from}` : `${count} times from ${from} to ${lastAt ?? 'an unknown time'}`;
+}
+
+/** A sentence to append where a user-space program wrote the line; empty otherwise. */
+export const writerNote = ({ trusted }: Pick<ReportedIncident, 'trusted'>) =>
+  trusted === false ? ' A program wrote it, not the kernel: nothing is concluded from it.' : '';
 
 const eventLine = ({ at, gpu, what }: IncidentReport['events'][number]) =>
   `- ${at ?? 'time unknown'} ${placeOf(gpu)}${what}`;

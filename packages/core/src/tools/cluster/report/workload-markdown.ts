@@ -3,6 +3,7 @@ import type { Gap } from '../../../domain/gap.ts';
 import type { Finding } from '../../../domain/verdict.ts';
 import {
   code,
+  conclusionLines,
   fenced,
   findingLines,
   gapLine,
@@ -11,6 +12,8 @@ import {
   orUnknown,
   placeOf,
   section,
+  whenLogged,
+  writerNote,
 } from '../../report/markdown.ts';
 import type { ReportedNode, subjectOfReport, WorkloadReport } from './workload-report.ts';
 import type { TimelineRow } from './workload-timeline.ts';
@@ -34,8 +37,6 @@ export interface WorkloadMarkdownParts {
 export function renderWorkloadMarkdown(parts: WorkloadMarkdownParts): string {
   const { subject, reportId, observedAt, failedAt, explained, findings, hypothesisCount, report, gaps } =
     parts;
-  const { verdict, notYourCode, cause, confidence, action, summary, hypotheses } = explained;
-  const whose = notYourCode === 'undecided' ? 'undecided' : notYourCode ? 'not your code' : 'your code';
   const chain = report.ownerChain.map(({ kind, name }) => code(`${kind}/${name}`));
   return [
     `# Workload incident report ${reportId}`,
@@ -45,15 +46,11 @@ export function renderWorkloadMarkdown(parts: WorkloadMarkdownParts): string {
     `- Pods: ${subject.podCount ?? 'not read'}, on ${subject.nodeCount} nodes`,
     `- Failed at: ${failedAt ?? 'no bad end is told'}`,
     `- Read at: ${observedAt}`,
-    `- Verdict: **${verdict}** (${whose}; cause ${cause}, confidence ${confidence})`,
-    `- Action: **${action}**`,
-    '',
-    summary,
-    '',
+    ...conclusionLines(explained),
     ...section('Findings', findings.map(findingLines), explained.findings.length - findings.length),
     ...section(
       'What else it could be',
-      hypotheses.slice(1, hypothesisCount).map(({ cause: other, what }) => `- ${other}: ${what}`),
+      explained.hypotheses.slice(1, hypothesisCount).map(({ cause: other, what }) => `- ${other}: ${what}`),
     ),
     ...section('How the pods ended', report.ways.map(wayLine)),
     ...section('First ends', report.terminations.map(endLine), report.omitted['terminations']),
@@ -138,18 +135,13 @@ function nodeLines(node: ReportedNode): string[] {
 }
 
 function errorLines(incident: ReportedNode['errors'][number]): string[] {
-  const { error, title, gpu, pciAddress, count, firstAt, lastAt, standing, action, trusted, raw } = incident;
+  const { error, title, gpu, pciAddress, standing, action, raw } = incident;
   const where = gpu === null ? 'no GPU named' : `GPU ${gpu}`;
   const address = pciAddress === null ? '' : ` (${code(pciAddress)})`;
-  const from = firstAt ?? 'an unknown time';
-  const when =
-    count === 1 ? `once at ${from}` : `${count} times from ${from} to ${lastAt ?? 'an unknown time'}`;
-  const writer =
-    trusted === false ? ' A program wrote it, not the kernel: nothing is concluded from it.' : '';
   return [
     `#### ${error}: ${title}`,
     '',
-    `${where}${address}, ${when}, ${standing}, action ${action}.${writer}`,
+    `${where}${address}, ${whenLogged(incident)}, ${standing}, action ${action}.${writerNote(incident)}`,
     '',
     ...(raw.length > 0 ? [...fenced(raw), ''] : []),
   ];
