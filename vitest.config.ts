@@ -7,7 +7,14 @@ import { defineConfig } from 'vitest/config';
 const sources = { ssr: { resolve: { conditions: ['@k8s-gpu-mcp/source', 'node', 'import', 'default'] } } };
 const layer = (name: string, include: string[], more = {}) => ({
   ...sources,
-  test: { name, include, exclude: ['**/node_modules/**', '**/dist/**'], ...more },
+  test: {
+    name,
+    include,
+    exclude: ['**/node_modules/**', '**/dist/**'],
+    // What is waited for may take its time on a busy machine; the limit of the test ends what never comes.
+    expect: { poll: { timeout: 50_000 } },
+    ...more,
+  },
 });
 
 export default defineConfig({

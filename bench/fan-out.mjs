@@ -26,7 +26,7 @@ const warmUpRounds = 5;
 const rounds = 15;
 /**
  * What is allowed. Up to as many agents as are asked at once, waiting is most of the time; beyond, the gateway's own work is, which was
- * measured as 8 to 10 times the CPU of the bare loop. Times as measured were 1.3 on a machine with nothing else to do and up to 2.9 with
+ * measured as 4 (64 agents) to 11 times (1,000) the CPU of the bare loop. Times as measured were 1.3 on a machine with nothing else to do and up to 2.9 with
  * six busy processes for each core, so they only tell what is grossly wrong; the CPU is the ratio that other work does not change.
  *
  * Memory: a leak of one small object (64 bytes) for each agent of each fan-out shows in a long run. In 100 fan-outs the heap still moves
@@ -75,7 +75,8 @@ async function measure({ agents, fanOuts, isPlanted = false }) {
     const program = await startProgram(
       [
         ...['--expose-gc', '--import', probe, gatewayProgram],
-        ...['--port', String(gatewayPort), '--agents-file', agentsFile],
+        // The longest there is: a machine that is held up makes a fan-out slow here, and not partial.
+        ...['--port', String(gatewayPort), '--agents-file', agentsFile, '--deadline', '50s'],
       ],
       { ipc: true },
     );
@@ -94,13 +95,13 @@ async function measure({ agents, fanOuts, isPlanted = false }) {
       const { answer, text, milliseconds } = await gateway.call('get_gpu_health', {});
       if (answer?.nodeCount !== agents || answer.statusCounts.ok !== agents) {
         incomplete += 1;
-        const failed = answer?.nodes?.find(({ status }) => status !== 'ok');
-        const counts = JSON.stringify(answer?.statusCounts);
-        console.error(`not whole after ${Math.round(milliseconds)} ms: ${counts} ${failed?.reason ?? text}`);
+        const said = answer?.summary ?? text;
+        console.error(`not whole after ${Math.round(milliseconds)} ms: ${said.slice(0, 300)}`);
       }
       return milliseconds;
     };
 
+    const coldMilliseconds = await ask();
     // Connections, handshakes and compiled code are made by the first rounds.
     for (let round = 0; round < warmUpRounds; round += 1) {
       await alone.ask();
@@ -130,6 +131,7 @@ async function measure({ agents, fanOuts, isPlanted = false }) {
       agents,
       fanOuts,
       incomplete,
+      coldMilliseconds,
       slowestAloneMilliseconds: median(times.alone),
       bareLoopMilliseconds: median(times.bare),
       gatewayMilliseconds: median(times.gateway),
@@ -187,7 +189,7 @@ export async function run({ agents = 64, fanOuts = 100, isPlanted = false } = {}
   const pass = measured.incomplete === 0 && tooHigh.length === 0;
   const milliseconds = (value) => `${value.toFixed(0)} ms`;
   const details = [
-    `gateway ${milliseconds(measured.gatewayMilliseconds)}, bare HTTP loop ${milliseconds(measured.bareLoopMilliseconds)}`,
+    `gateway ${milliseconds(measured.gatewayMilliseconds)} (the first time ${milliseconds(measured.coldMilliseconds)}), bare HTTP loop ${milliseconds(measured.bareLoopMilliseconds)}`,
     `slowest agent alone ${milliseconds(measured.slowestAloneMilliseconds)} (${measured.toSlowest.toFixed(2)} times that, at most ${limits.toSlowest})`,
     `CPU ${measured.cpuToBareLoop.toFixed(1)} times the bare loop's (at most ${limits.cpuToBareLoop})`,
     `${fanOuts} fan-outs, ${measured.incomplete} not whole`,

@@ -16,9 +16,11 @@ if [ "${3:-}" != inside ]; then
   unshare --mount --net --pid --fork --kill-child --mount-proc "$0" "$binaries" "$state" inside &
   outer=$!
   leave() {
-    kill -KILL $outer 2>/dev/null # unshare ignores SIGTERM; its child, the init of all of this, goes with it
-    wait $outer 2>/dev/null
-    find /sys/fs/cgroup/*/local-node-[12] -depth -type d -exec rmdir {} + 2>/dev/null
+    # unshare ignores SIGTERM; its child, the init of all of this, goes with it.
+    kill -KILL $outer 2>/dev/null || true
+    wait $outer 2>/dev/null || true
+    sleep 1
+    find /sys/fs/cgroup/*/local-node-[12] -depth -type d -exec rmdir {} + 2>/dev/null || true
   }
   trap leave EXIT
   trap 'exit 143' INT TERM

@@ -36,7 +36,7 @@ async function tearDown({ namespace, nodeSelector, pretendGpus }, kubectl) {
   for (const kind of ['clusterrolebinding', 'clusterrole'])
     await kubectl.text('delete', kind, `${namespace}-gateway`, '--ignore-not-found');
   if (pretendGpus > 0) await patchGpus(kubectl, nodeSelector, () => ({ op: 'remove' }));
-  await kubectl.text('delete', 'namespace', namespace, '--ignore-not-found', '--timeout=180s');
+  await kubectl.text('delete', 'namespace', namespace, '--ignore-not-found', '--timeout=280s');
 }
 
 /** Extended resources are advertised by a patch of the node's status (Kubernetes documentation, "Advertise Extended Resources for a Node"). */
