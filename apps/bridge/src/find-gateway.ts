@@ -180,7 +180,7 @@ export function routeErrorOf(error: unknown, cluster: ClusterAccess, what: strin
       );
     case 'forbidden':
       return new RouteError(
-        `You may not ${what} in ${context}: ask for the right to get and list services and pods and to create pods/portforward, or use --gateway-url. (${error.message})`,
+        `You may not ${what} in ${context}: ask for the right to get and list services and pods and to get and create pods/portforward, or use --gateway-url. (${error.message})`,
         { isTransient: false, cause: error },
       );
     case 'not-found':

@@ -86,7 +86,13 @@ function memoryOfNode({ nodes, moment }: WorkloadFacts, { pod }: PodEnd): Behind
   if (!pressed && event?.reason !== 'SystemOOM') return undefined;
   return {
     ruleId: 'workload.node-memory',
-    what: 'The node as a whole ran out of main memory, so another process may have used it up.',
+    // Seen on a real 1.20 kubelet whose kernel words its lines in another way: the limit of one container was told as SystemOOM.
+    ...(pressed
+      ? { what: 'The node as a whole ran out of main memory, so another process may have used it up.' }
+      : {
+          what: 'The kubelet tells that the node as a whole ran out of main memory; some kubelets tell so, too, when one container reached its own limit.',
+          confidence: 'medium',
+        }),
     evidence: [
       ...(event ? [evidenceOf(event)] : []),
       ...(pressed ? [{ field: 'node.conditions.MemoryPressure', value: 'True' }] : []),

@@ -329,7 +329,7 @@ function summaryOf(
 }
 
 /** In our own words, for a cause of the node or of the cluster. */
-export const titleOf = (cause: WorkloadCause): string =>
+const titleOf = (cause: WorkloadCause): string =>
   cause === 'disruption' || cause === 'node-lost' || cause === 'unschedulable'
     ? titleOfCause[cause]
     : causeCatalogue[cause].title;
