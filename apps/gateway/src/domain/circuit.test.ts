@@ -12,7 +12,7 @@ function enter(circuits: Circuits, of = node): CircuitPermit {
 }
 
 function failing(circuits: Circuits, times: number, of = node): void {
-  for (let time = 0; time < times; time += 1) enter(circuits, of).fail('unreachable');
+  for (let time = 0; time < times; time += 1) enter(circuits, of).fail('timeout');
 }
 
 describe('a circuit', () => {
@@ -26,11 +26,25 @@ describe('a circuit', () => {
       instance: 'uid-1',
       state: 'open',
       consecutiveFailures: 3,
-      lastFailure: 'unreachable',
+      lastFailure: 'timeout',
       openedAt: '2026-01-01T00:00:00.000Z',
       retryAt: '2026-01-01T00:00:30.000Z',
     });
     expect(circuits.enter(node)).toMatchObject({ isAllowed: false });
+  });
+
+  test('an agent that was not reachable is tried every half second at first, then less and less often', () => {
+    const clock = fixedClock();
+    const circuits = new Circuits({ clock });
+    const waits: number[] = [];
+    for (let time = 0; time < 2; time += 1) enter(circuits).fail('unreachable');
+    while (waits.length < 13) {
+      enter(circuits).fail('unreachable');
+      const wait = Date.parse(circuits.status(node).retryAt ?? '') - clock.now();
+      waits.push(wait);
+      clock.advance(wait);
+    }
+    expect(waits.map((wait) => wait / 1_000)).toEqual([0.5, 0.5, 0.5, 0.5, 0.5, 1, 2, 4, 8, 16, 32, 64, 128]);
   });
 
   test('a success between begins the count anew', () => {

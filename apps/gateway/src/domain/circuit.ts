@@ -43,7 +43,10 @@ export interface CircuitOptions {
   readonly clock: Clock;
   /** Failures in a row that open a circuit. Default 3. */
   readonly failureThreshold?: number;
-  /** How long the first opening lasts; every further one without a success between lasts twice as long. Default 30 s. */
+  /**
+   * How long the first opening lasts; every further one without a success between lasts twice as long. Default 30 s. Where the agent was
+   * not reachable, half a second for the first five.
+   */
   readonly openMilliseconds?: number;
   /** Default 5 min. */
   readonly maximumOpenMilliseconds?: number;
@@ -83,6 +86,9 @@ export function circuitEffectOf(failure: AgentFailure): 'failure' | 'answered' |
       return 'nothing';
   }
 }
+
+const briefMilliseconds = 500;
+const briefOpenings = 4;
 
 /**
  * One circuit for each instance of an agent, shared by all tools, so that a dead agent costs a few calls and not every call. It opens
@@ -184,10 +190,7 @@ export class Circuits {
   }
 
   #open(circuit: Circuit): void {
-    const milliseconds = Math.min(
-      this.#openMilliseconds * 2 ** Math.min(circuit.openings, 30),
-      this.#maximumOpenMilliseconds,
-    );
+    const milliseconds = Math.min(this.#openingOf(circuit), this.#maximumOpenMilliseconds);
     circuit.openings += 1;
     circuit.openedAt = this.#clock.now();
     circuit.retryAt = circuit.openedAt + milliseconds;
@@ -196,6 +199,13 @@ export class Circuits {
       this.#change(circuit, 'half-open');
     });
     this.#change(circuit, 'open');
+  }
+
+  /** A refused connection costs nobody time, and is what an agent looks like that restarts: it is tried again at once, for a while. */
+  #openingOf({ lastFailure, openings }: Circuit): number {
+    return lastFailure === 'unreachable'
+      ? briefMilliseconds * 2 ** Math.min(Math.max(0, openings - briefOpenings), 30)
+      : this.#openMilliseconds * 2 ** Math.min(openings, 30);
   }
 
   #change(circuit: Circuit, state: CircuitState): void {

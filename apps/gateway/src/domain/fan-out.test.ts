@@ -275,7 +275,7 @@ describe('circuits', () => {
       {
         status: 'circuit-open',
         reason:
-          'not asked: 3 failed calls in a row, the last: not reachable; left alone until 2026-01-01T00:00:30.000Z',
+          'not asked: 3 failed calls in a row, the last: not reachable; left alone until 2026-01-01T00:00:00.500Z',
       },
       { status: 'ok' },
     ]);
@@ -356,6 +356,21 @@ describe('circuits', () => {
 });
 
 describe('cancelling', () => {
+  test('an abort past the deadline is the deadline: what was heard until then is an answer', async () => {
+    const { ask, clock } = setUp({ good: answers, mute: hangs });
+    const tool = new AbortController();
+    const asked = ask({ signal: tool.signal, deadlineMilliseconds: 10_000 });
+    await settle();
+    // The machine is held up: time has passed, and our own timer has not had its turn.
+    const late = clock.now() + 10_500;
+    Object.assign(clock, { now: () => late });
+    tool.abort();
+    expect((await asked).outcomes).toMatchObject([
+      { node: 'good', status: 'ok' },
+      { node: 'mute', status: 'timeout' },
+    ]);
+  });
+
   test('aborts every call, begins none that waits, and counts against nobody', async () => {
     const behaviours = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`n${index}`, hangs]));
     const { ask, calls, circuits, running, listeners, fanOut } = setUp(behaviours, { concurrency: 4 });

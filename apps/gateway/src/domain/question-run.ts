@@ -121,9 +121,14 @@ export class QuestionRun {
         signal?.removeEventListener('abort', onCancel);
       };
       const onCancel = () => {
+        // The time of the whole tool is up, on a machine that held our own timer up: what was heard until then is an answer.
+        if (this.#waited() >= deadlineMilliseconds) {
+          for (const ask of this.#queuedFirst()) this.#giveUp(ask);
+          return;
+        }
         end();
         const cancelled = new GpuError('CANCELLED', 'the caller cancelled the question');
-        for (const ask of this.#queuedFirst()) this.#stop(ask, cancelled);
+        for (const ask of this.#queuedFirst()) this.#stop(ask, () => cancelled);
         reject(cancelled);
       };
       this.#complete = () => {
@@ -338,6 +343,10 @@ export class QuestionRun {
     return had >= (this.#options.leastTimeToFailMilliseconds ?? 1_000);
   }
 
+  #waited(): number {
+    return this.#parts.clock.now() - this.#startedAt;
+  }
+
   #waitedMilliseconds(ask: Ask): number {
     return Math.max(0, this.#parts.clock.now() - (ask.startedAt ?? this.#startedAt));
   }
@@ -361,7 +370,7 @@ export class QuestionRun {
   #finish(ask: Ask, outcome: NodeOutcome): void {
     if (ask.isDone) return;
     this.#outcomes.push(outcome);
-    this.#stop(ask, new GpuError('TIMEOUT', 'the deadline has passed'));
+    this.#stop(ask, () => new GpuError('TIMEOUT', 'the deadline has passed'));
     this.#options.onNodeEnd?.({
       node: ask.node.name,
       tool: this.#question.tool,
@@ -374,13 +383,13 @@ export class QuestionRun {
   }
 
   /** Lets go of everything. A call that is still under way is aborted for `reason`. */
-  #stop(ask: Ask, reason: GpuError): void {
+  #stop(ask: Ask, reason: () => GpuError): void {
     if (ask.isDone) return;
     ask.isDone = true;
     // A settled permit ignores this; one of an aborted probe gives its place back.
     ask.permit?.release();
     for (const clean of ask.cleanUp) clean();
-    if (!ask.isAnswered) ask.controller.abort(reason);
+    if (!ask.isAnswered) ask.controller.abort(reason());
   }
 
   #log(ask: Ask, failure: AgentFailure, more: Readonly<Record<string, unknown>> = {}): void {
