@@ -1,4 +1,4 @@
-import { type Cause, causes } from '../domain/diagnosis.ts';
+import { causes } from '../domain/diagnosis.ts';
 import type { Action, Confidence, Evidence, Finding, Verdict } from '../domain/verdict.ts';
 import type { PublishedRule } from '../health/rule.ts';
 
@@ -208,10 +208,3 @@ export function workloadFinding(ruleId: WorkloadRuleId, rest: WorkloadFinding): 
   const { verdict, action, source } = rules[ruleId];
   return { ruleId, verdict, action, source, confidence: 'high', ...rest };
 }
-
-/** In words that follow "Cause: ". */
-export const titleOfCause = {
-  disruption: 'the cluster ended it by its own rules',
-  'node-lost': 'its node was lost',
-  unschedulable: 'the cluster has no place for it',
-} as const satisfies Record<Exclude<WorkloadCause, Cause>, string>;

@@ -19,7 +19,7 @@ import {
   notAbove,
 } from './workload-failure-hardware.ts';
 import type { ClusterReason } from './workload-failure-reason.ts';
-import { titleOfCause, type WorkloadCause, workloadFinding } from './workload-failure-rules.ts';
+import { type WorkloadCause, workloadFinding } from './workload-failure-rules.ts';
 import { clusterReason } from './workload-failure-software.ts';
 
 /** One explanation of the end of a workload. */
@@ -327,12 +327,6 @@ function summaryOf(
   const next = action === 'none' ? '' : ` Next: ${actionPhrases[action]}.`;
   return `${whose(conclusion)} (confidence ${confidence}): ${what}${unheard}${next}`;
 }
-
-/** In our own words, for a cause of the node or of the cluster. */
-const titleOf = (cause: WorkloadCause): string =>
-  cause === 'disruption' || cause === 'node-lost' || cause === 'unschedulable'
-    ? titleOfCause[cause]
-    : causeCatalogue[cause].title;
 
 function wouldChangeOf({ notYourCode, gpu }: WorkloadHypothesis, unheardNodeCount: number): string[] {
   return [
