@@ -25,7 +25,7 @@ import type { NodeDirectory } from '../ports/node-directory.ts';
 import { createClusterPrompts } from '../prompts/create-cluster-prompts.ts';
 import { createClusterResourceChanges } from '../resources/cluster-resource-changes.ts';
 import { createClusterResources } from '../resources/create-cluster-resources.ts';
-import { createAskAgent } from '../tools/ask-agent.ts';
+import { createAskAgent, withCorrelation } from '../tools/ask-agent.ts';
 import { type ClusterToolParts, createClusterTools } from '../tools/create-cluster-tools.ts';
 import { withWorkloads } from '../tools/workload-tools.ts';
 import { gatewayVersion } from '../version.ts';
@@ -102,8 +102,9 @@ export const clusterModule = () =>
           const workloads = ports && createWorkloadTools(ports, { deadlineMilliseconds });
           const ofAgents = createClusterTools({ ...parts, cluster, onFanOut: noting(metrics) });
           const ofNodesAndPods = ports ? createNodeAndPodTools(ports, { deadlineMilliseconds }) : [];
+          const tools = [...ofAgents.map((tool) => withWorkloads(tool, workloads)), ...ofNodesAndPods];
           return counted(
-            [...ofAgents.map((tool) => withWorkloads(tool, workloads)), ...ofNodesAndPods],
+            tools.map((tool) => withCorrelation(tool, parts.newCorrelationId)),
             metrics,
           );
         },

@@ -1,10 +1,10 @@
-import { silentLogger, systemClock } from '@k8s-gpu-mcp/core';
+import { type Cluster, createClusterTools, silentLogger, systemClock } from '@k8s-gpu-mcp/core';
 import { describe, expect, test } from 'vitest';
 import { Circuits } from '../domain/circuit.ts';
 import { FanOut } from '../domain/fan-out.ts';
 import { type AgentCall, AgentFailure, type AgentReply } from '../ports/agent-client.ts';
 import type { AgentNode, NodeDirectory } from '../ports/node-directory.ts';
-import { createAskAgent } from './ask-agent.ts';
+import { createAskAgent, withCorrelation } from './ask-agent.ts';
 
 const node = (name: string, notReadyBecause: string | null = null): AgentNode => ({
   name,
@@ -14,6 +14,18 @@ const node = (name: string, notReadyBecause: string | null = null): AgentNode =>
   instance: name,
   mayReceiveToken: true,
 });
+
+const noObject = async () => ({ object: null, gaps: [] });
+const noList = async () => ({ items: [], isComplete: true, gaps: [] });
+const emptyCluster: Cluster = {
+  node: noObject,
+  pod: noObject,
+  pods: noList,
+  podsOnNode: noList,
+  podsOfJob: noList,
+  events: noList,
+  claims: noList,
+};
 
 function rig(reply: (call: AgentCall) => Promise<AgentReply>) {
   const nodes = [node('a'), node('b'), node('waiting', 'the pod is not ready')];
@@ -42,8 +54,13 @@ function rig(reply: (call: AgentCall) => Promise<AgentReply>) {
     deadlineMilliseconds: 5_000,
     newCorrelationId: () => '0123456789abcdef',
   });
+  let count = 0;
+  const newId = () => String((count += 1)).padStart(16, '0');
+  const [tool] = createClusterTools({ cluster: emptyCluster, askAgent: ask });
+  if (!tool) throw new Error('there is no tool');
   return {
     calls,
+    tool: withCorrelation(tool, newId),
     ask: (name: string) => ask(name, 'get_gpu_health', { detail: 'full' }, new AbortController().signal),
   };
 }
@@ -61,6 +78,19 @@ test('the agent of that node is asked, and no other', async () => {
       arguments: { detail: 'full' },
       correlationId: '0123456789abcdef',
     },
+  ]);
+});
+
+test('the id and the trace of the caller go along; without one, all asks of a question share one', async () => {
+  const { tool, calls } = rig(tells);
+  const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+  await tool.call({ node: 'b' }, { correlationId: 'feedfeedfeedfeed', traceparent });
+  await tool.call({ node: 'b' });
+  await tool.call({ node: 'b' });
+  expect(calls.map((call) => [call.correlationId, call.traceparent])).toEqual([
+    ...Array(2).fill(['feedfeedfeedfeed', traceparent]),
+    ...Array(2).fill(['0000000000000001', undefined]),
+    ...Array(2).fill(['0000000000000002', undefined]),
   ]);
 });
 

@@ -4,7 +4,7 @@ import { GpuError, isGpuError } from '../../errors.ts';
 import { gapReasonOf } from '../../gpu-reader.ts';
 import type { Cluster, ListReading, ObjectReading } from '../../ports/cluster.ts';
 import type { Clock, Logger } from '../../ports/runtime.ts';
-import type { StructuredContent } from '../tool.ts';
+import type { StructuredContent, ToolContext } from '../tool.ts';
 
 /** What the agent of a node said to a tool call, or why it said nothing. */
 export type AgentSaid =
@@ -16,12 +16,16 @@ export type AgentSaid =
       readonly detail: string;
     };
 
+/** What joins the calls of one question in logs and traces. */
+export type QuestionTrace = Pick<ToolContext, 'correlationId' | 'traceparent'>;
+
 /** Asks the agent of one node. Never rejects. */
 export type AskAgent = (
   node: string,
   tool: string,
   input: Readonly<Record<string, unknown>>,
   signal: AbortSignal,
+  trace?: QuestionTrace,
 ) => Promise<AgentSaid>;
 
 export interface ClusterToolkit {
@@ -30,6 +34,16 @@ export interface ClusterToolkit {
   readonly askAgent: AskAgent | null;
   readonly clock: Clock;
   readonly logger: Logger;
+}
+
+/** The same, for one question: agents are asked under its trace. */
+export function tracedBy(toolkit: ClusterToolkit, trace: QuestionTrace): ClusterToolkit {
+  const { askAgent } = toolkit;
+  if (!askAgent) return toolkit;
+  return {
+    ...toolkit,
+    askAgent: (node, tool, input, signal) => askAgent(node, tool, input, signal, trace),
+  };
 }
 
 const overdue = () => new GpuError('TIMEOUT', 'no answer within the deadline');

@@ -11,7 +11,7 @@ import { detailArgument } from '../arguments.ts';
 import { defineTool } from '../tool.ts';
 import { type HeardInventory, hearInventory } from './agent-answers.ts';
 import { clusterAnswerSchema, makeClusterAnswer, objectNameArgument } from './cluster-answer.ts';
-import { ask, type ClusterToolkit, readList, readObject } from './cluster-toolkit.ts';
+import { ask, type ClusterToolkit, readList, readObject, tracedBy } from './cluster-toolkit.ts';
 import {
   presentAgentGpu,
   presentEvent,
@@ -26,7 +26,7 @@ const maximum = {
 };
 
 /** The agent is given less time than the tool has, so that a node that hangs leaves the rest of the answer. */
-export function describeGpuNode(toolkit: ClusterToolkit) {
+export function describeGpuNode(shared: ClusterToolkit) {
   return defineTool({
     name: 'describe_gpu_node',
     title: 'Describe a GPU node',
@@ -44,7 +44,8 @@ export function describeGpuNode(toolkit: ClusterToolkit) {
       podCount: z.number().nullable(),
       findings: findingsSchema,
     }),
-    async handle({ node: name, detail }, signal) {
+    async handle({ node: name, detail }, signal, _progress, context) {
+      const toolkit = tracedBy(shared, context);
       const { cluster, clock } = toolkit;
       const about = { kind: 'Node', namespace: null, name, uid: null };
       const [read, pods, events, inventory, xidErrors] = await Promise.all([

@@ -9,7 +9,7 @@ import { findingsSchema, type NextStep } from '../answer.ts';
 import { detailArgument, timeArgument } from '../arguments.ts';
 import { defineTool, type StructuredContent } from '../tool.ts';
 import { type ClusterCoverage, clusterAnswerSchema, makeClusterAnswer } from './cluster-answer.ts';
-import type { ClusterToolkit } from './cluster-toolkit.ts';
+import { type ClusterToolkit, tracedBy } from './cluster-toolkit.ts';
 import {
   fitting,
   presentEvents,
@@ -27,7 +27,7 @@ import { momentArgument, parseWorkload, workloadArguments } from './workload-sub
 const maximumTimelineBytes = 16_000;
 
 /** Is it the code or the hardware, of a pod or a job: the same question that agents answer for their nodes. */
-export function explainWorkloadTool(toolkit: ClusterToolkit) {
+export function explainWorkloadTool(shared: ClusterToolkit) {
   return defineTool({
     name: 'explain_failure',
     title: 'Explain a failure',
@@ -49,7 +49,8 @@ export function explainWorkloadTool(toolkit: ClusterToolkit) {
       nodes: z.array(z.looseObject({ node: z.string() })),
       findings: findingsSchema,
     }),
-    async handle({ at, detail, ...question }, signal) {
+    async handle({ at, detail, ...question }, signal, _progress, context) {
+      const toolkit = tracedBy(shared, context);
       const { clock } = toolkit;
       const subject = parseWorkload(question);
       const asked = momentArgument(at, clock.now());

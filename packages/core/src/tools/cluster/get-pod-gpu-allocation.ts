@@ -12,7 +12,7 @@ import { cursorArgument, limitArgument, pageOf, parseCursor } from '../paging.ts
 import { defineTool } from '../tool.ts';
 import { hearPodResources } from './agent-answers.ts';
 import { clusterAnswerSchema, makeClusterAnswer, objectNameArgument } from './cluster-answer.ts';
-import { ask, type ClusterToolkit, readList, readObject } from './cluster-toolkit.ts';
+import { ask, type ClusterToolkit, readList, readObject, tracedBy } from './cluster-toolkit.ts';
 import { presentPod } from './present-cluster.ts';
 
 /** Agents asked for the ids of one page. */
@@ -28,7 +28,7 @@ interface Question {
 }
 
 /** Who has which GPU, by what the cluster and the kubelets know. */
-export function getPodGpuAllocation(toolkit: ClusterToolkit) {
+export function getPodGpuAllocation(shared: ClusterToolkit) {
   return defineTool({
     name: 'get_pod_gpu_allocation',
     title: 'GPU allocation of pods',
@@ -50,7 +50,8 @@ export function getPodGpuAllocation(toolkit: ClusterToolkit) {
       total: z.number().optional(),
       nextCursor: z.string().optional(),
     }),
-    async handle({ limit, cursor, detail, ...question }, signal) {
+    async handle({ limit, cursor, detail, ...question }, signal, _progress, context) {
+      const toolkit = tracedBy(shared, context);
       const offset = parseCursor(cursor);
       const pods = await podsOf(toolkit, question, signal);
       const items = pods.items ?? [];

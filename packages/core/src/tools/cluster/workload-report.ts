@@ -7,7 +7,7 @@ import { type Detail, findingsSchema, type NextStep, presentGaps } from '../answ
 import { detailArgument, timeArgument } from '../arguments.ts';
 import { defineTool, type StructuredContent } from '../tool.ts';
 import { clusterAnswerSchema, makeClusterAnswer } from './cluster-answer.ts';
-import type { ClusterToolkit } from './cluster-toolkit.ts';
+import { type ClusterToolkit, tracedBy } from './cluster-toolkit.ts';
 import { coverageOf } from './explain-workload.ts';
 import { presentFindings, presentHypothesis } from './explain-workload-present.ts';
 import { gatherWorkload, type WorkloadEvidence } from './gather-workload.ts';
@@ -26,7 +26,7 @@ import { courseOf } from './report/workload-timeline.ts';
 import { momentArgument, parseWorkload, workloadArguments } from './workload-subject.ts';
 
 /** The evidence of a failed pod or job in one piece, for a ticket. */
-export function workloadReportTool(toolkit: ClusterToolkit) {
+export function workloadReportTool(shared: ClusterToolkit) {
   return defineTool({
     name: 'get_incident_report',
     title: 'Incident report',
@@ -55,7 +55,8 @@ export function workloadReportTool(toolkit: ClusterToolkit) {
       report: z.looseObject({}).optional(),
       markdown: z.string().optional(),
     }),
-    async handle({ at, format, redact, detail, ...question }, signal) {
+    async handle({ at, format, redact, detail, ...question }, signal, _progress, context) {
+      const toolkit = tracedBy(shared, context);
       const { clock } = toolkit;
       const subject = parseWorkload(question);
       const asked = momentArgument(at, clock.now());
