@@ -19,6 +19,8 @@ const layer = (name: string, include: string[], more = {}) => ({
 
 export default defineConfig({
   test: {
+    // Much of the time is spent on waiting for programs, so no core is left over for the runner.
+    maxWorkers: '100%',
     projects: [
       // The limit only ends a test that hangs: many run beside each other on few cores.
       layer('unit', ['{packages,apps}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'], { testTimeout: 60_000 }),
