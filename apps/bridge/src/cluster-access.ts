@@ -128,6 +128,9 @@ function loadConfig(options: {
       'no-kubeconfig',
       'No kubeconfig: set KUBECONFIG, or give --kubeconfig, or name the gateway with --gateway-url.',
     );
+  // As kubectl: over plain HTTP no credentials are sent.
+  if (/^http:/i.test(config.getCurrentCluster()?.server ?? ''))
+    config.users = config.users.map(({ name }) => ({ name }));
   return config;
 }
 

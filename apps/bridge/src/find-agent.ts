@@ -40,6 +40,13 @@ export async function findAgentPod(
   const { node } = query;
   const pods = await listAgents(cluster, query, node, signal);
   const ready = pods.filter(isReadyPod).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  // Whoever may make a pod can label it as an agent: what would be run in another's pod is not chosen by its name.
+  const spaces = [...new Set(pods.map(namespaceOf))].sort();
+  if (spaces.length > 1)
+    throw new RouteError(
+      `Pods labelled as agents are in ${spaces.length} namespaces (${spaces.slice(0, maxNamed).join(', ')}): choose one with --namespace.`,
+      { isTransient: false },
+    );
   const [first, second] = ready;
   if (first !== undefined && (node !== undefined || second === undefined)) return describe(first, query);
   if (node === undefined) throw chooseOne(ready, pods.length, cluster);

@@ -7,6 +7,8 @@ import { fieldOf, itemsOf, nameOf } from './kubernetes-object.ts';
 
 const secretSelector = 'app.kubernetes.io/name=k8s-gpu-mcp-server,app.kubernetes.io/component=gateway-token';
 const usualKey = 'token';
+/** `NAME` or `NAME/KEY`, as Kubernetes names Secrets and their keys. */
+const secretReference = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?:\/[\w-][\w.-]{0,252})?$/;
 const maxTokenBytes = 16_384;
 /** What an HTTP header can carry (RFC 6750, section 2.1, allows less; an unprintable byte would break the request). */
 const headerText = /^[\x21-\x7e]+$/;
@@ -71,6 +73,10 @@ class SecretToken implements RouteToken {
     const { namespace, tokenSecret } = this.#options.service;
     const secrets = `/api/v1/namespaces/${encodeURIComponent(namespace)}/secrets`;
     if (tokenSecret !== undefined) {
+      if (!secretReference.test(tokenSecret))
+        throw new Error(
+          `The annotation ${tokenSecretAnnotation} of the gateway's Service names no Secret: give the token with --token-file.`,
+        );
       const [name = '', key = usualKey] = tokenSecret.split('/', 2);
       const where = `Secret ${namespace}/${name}`;
       const secret = await this.#get(`${secrets}/${encodeURIComponent(name)}`, `get ${where}`);

@@ -31,6 +31,10 @@ export async function serve(config: GatewayConfig, environment: Environment): Pr
   const gateway = await composeGateway(config, environment, logger);
   const { mode } = config;
   logger.info('starting', { version, mode, directory: gateway.directory.kind, pid: process.pid });
+  if (sendsTokensInClear(config))
+    logger.warn(
+      'tokens go to the agents over the network unencrypted: use --agent-tls, or https in the list',
+    );
   const shutdown = watchForShutdown(gateway, undefined);
   try {
     const { tlsCertificateFile: certFile, tlsKeyFile: keyFile } = config;
@@ -90,4 +94,18 @@ function tokenFilesOf(config: GatewayConfig) {
   for (const acting of [operator, agentOperator])
     for (const reading of [reader, agent]) checkedTokenFiles([acting, reading]);
   return checkedTokenFiles([operator, reader]);
+}
+
+/** Whether a token leaves this machine where others may read it. An entry of a file is not looked at: it changes while we run. */
+function sendsTokensInClear(config: GatewayConfig): boolean {
+  if ((config.agentTokenFile ?? config.agentOperatorTokenFile) === undefined) return false;
+  if (config.directory === 'kubernetes') return !config.agentTls;
+  return config.agents.join(',').split(',').some(isClearRemote);
+}
+
+function isClearRemote(entry: string): boolean {
+  const url = entry.slice(entry.indexOf('=') + 1);
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'http:' && !/^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})$/.test(hostname);
 }

@@ -113,6 +113,11 @@ export class ClusterEvents {
       isHeld = false;
       interest.holders -= 1;
       if (interest.holders > 0 || this.#isClosed) return;
+      // Nobody was listened to for it: an invented name leaves nothing behind.
+      if (node !== undefined && !this.#listeners.has(node)) {
+        this.#interests.delete(node);
+        return;
+      }
       interest.cancelLinger = this.#parts.clock.after(this.#options.lingerMilliseconds, () => {
         this.#interests.delete(node);
         this.#follow();

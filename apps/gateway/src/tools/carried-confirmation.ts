@@ -100,6 +100,8 @@ export function carryConfirmation(
       // An answer serves one question, once: asked again, the person is asked again.
       const isBrought = brought === question.id && !isUsed;
       isUsed ||= isBrought;
+      // Nobody can agree to nothing.
+      if (!isBrought && question.message === '') return 'cancelled';
       const id = isBrought && broughtId !== undefined ? broughtId : parts.newQuestionId();
       const limit = new AbortController();
       const stopTimer = parts.clock.after(answerMilliseconds, () => limit.abort());

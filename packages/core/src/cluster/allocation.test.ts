@@ -115,6 +115,12 @@ describe('who has what', () => {
       allocationOf(pods, [given('a', [`${uuid(1)}::0`]), given('b', [`${uuid(1)}::1`])]).doubleBooked,
     ).toEqual([]);
   });
+
+  test('the same UUID on two nodes is one node lying, and no device given twice', () => {
+    const elsewhere = { ...gpuPod('b', 1), node: 'another-node' };
+    const given2 = [given('a', [uuid(1)]), given('b', [uuid(1)])];
+    expect(allocationOf([gpuPod('a', 1), elsewhere], given2).doubleBooked).toEqual([]);
+  });
 });
 
 describe('resource claims', () => {

@@ -235,19 +235,22 @@ function claimedDevices(
 
 /** An init container hands its devices on to the containers of the same pod, so a pod counts once. */
 function doubleBooked(held: readonly PodAllocation[]): Allocation['doubleBooked'] {
-  const holders = new Map<string, Set<string>>();
+  const holders = new Map<string, { readonly deviceId: string; readonly pods: Set<string> }>();
   for (const { node, namespace, pod, shares } of held) {
     for (const { kind, deviceIds } of shares) {
       if (kind !== 'whole' && kind !== 'mig') continue;
-      for (const deviceId of deviceIds ?? []) {
-        // What is not a UUID (`nvidia0`) names a device of its node only.
-        const key = kindOfId(deviceId) === null ? `${node}: ${deviceId}` : deviceOfId(deviceId);
-        const pods = holders.get(key) ?? new Set();
-        holders.set(key, pods.add(`${namespace}/${pod}`));
+      for (const id of deviceIds ?? []) {
+        // What is not a UUID (`nvidia0`) is on every node.
+        const deviceId = kindOfId(id) === null ? `${node}: ${id}` : deviceOfId(id);
+        // Each node speaks of its own devices only, whatever ids it makes up.
+        const key = `${node} ${deviceId}`;
+        const holder = holders.get(key) ?? { deviceId, pods: new Set() };
+        holder.pods.add(`${namespace}/${pod}`);
+        holders.set(key, holder);
       }
     }
   }
-  return [...holders]
-    .filter(([, pods]) => pods.size > 1)
-    .map(([deviceId, pods]) => ({ deviceId, pods: [...pods] }));
+  return [...holders.values()]
+    .filter(({ pods }) => pods.size > 1)
+    .map(({ deviceId, pods }) => ({ deviceId, pods: [...pods] }));
 }

@@ -7,13 +7,13 @@ const maximumQuiet = 8_192;
 
 export interface ChangeThrottleOptions {
   readonly clock: Clock;
-  /** Called at most once a second for one key. */
+  /** Called at most once a second for one key, of up to 8,192 keys. */
   readonly tell: (key: string) => void;
   /** Keys that nobody wants take no memory. Default: all are wanted. */
   readonly isWanted?: (key: string) => boolean;
 }
 
-/** Lets changes of one key through at most once a second; the last one always. Bounded: keys beyond the bound are passed over. */
+/** Lets changes of one key through at most once a second; the last one always. Bounded: keys beyond the bound are told at once. */
 export class ChangeThrottle {
   readonly #options: ChangeThrottleOptions;
   /** Whether a key that was told of has changed since. */
@@ -30,7 +30,12 @@ export class ChangeThrottle {
       waiting.hasChanged = true;
       return;
     }
-    if (this.#quiet.size >= maximumQuiet || isWanted?.(key) === false) return;
+    if (isWanted?.(key) === false) return;
+    // Whoever fills the bound must not silence the others.
+    if (this.#quiet.size >= maximumQuiet) {
+      tell(key);
+      return;
+    }
     const state = { hasChanged: false };
     this.#quiet.set(key, state);
     clock.after(quietMilliseconds, () => {
