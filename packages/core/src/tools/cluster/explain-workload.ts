@@ -102,7 +102,7 @@ export const coverageOf = (evidence: WorkloadEvidence, explained: WorkloadExplan
   podResources: evidence.nodes.length === 0 ? null : evidence.nodes.every(({ gpus }) => gpus !== null),
 });
 
-/** Of the node that the conclusion is about; as its agent gave it. */
+/** Of the node that the conclusion is about: what its agent recorded. */
 function timelineOf(
   { nodes }: WorkloadEvidence,
   wanted: string | null,
@@ -110,8 +110,9 @@ function timelineOf(
   const node = nodes.find(({ name }) => name === wanted) ?? nodes[0];
   const content = node?.answers.get_gpu_timeline?.content;
   if (!node || !content) return { payload: {}, gaps: [] };
-  if (JSON.stringify(content).length <= maximumTimelineBytes)
-    return { payload: { timeline: content }, gaps: [] };
+  // What happened, and not what the agent advises: the advice here is ours.
+  const { summary: _summary, nextSteps: _nextSteps, findings: _findings, ...timeline } = content;
+  if (JSON.stringify(timeline).length <= maximumTimelineBytes) return { payload: { timeline }, gaps: [] };
   const detail = 'too long for this answer; call get_gpu_timeline of that node';
   return { payload: {}, gaps: [{ field: 'timeline', reason: 'not-observable', detail }] };
 }

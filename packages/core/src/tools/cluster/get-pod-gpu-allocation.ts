@@ -62,7 +62,7 @@ export function getPodGpuAllocation(shared: ClusterToolkit) {
       const options = { nodes: nodes.byName, claims: claims.items };
       const known = allocationOf(items, null, options);
       const { items: shown, page } = pageOf([...known.pending, ...known.pods], offset, limit);
-      const ids = await deviceIds(toolkit, shown, signal);
+      const ids = await deviceIds(toolkit, shown, items, signal);
       const wanted = new Set(shown.map(({ podUid }) => podUid));
       const asked = ids.nodes;
       const withIds = allocationOf(
@@ -170,7 +170,12 @@ async function nodesOf(
 }
 
 /** What the kubelets of a page's nodes gave to whom. */
-async function deviceIds(toolkit: ClusterToolkit, shown: readonly PodAllocation[], signal: AbortSignal) {
+async function deviceIds(
+  toolkit: ClusterToolkit,
+  shown: readonly PodAllocation[],
+  pods: readonly ClusterPod[],
+  signal: AbortSignal,
+) {
   const all = [
     ...new Set(
       shown.flatMap(({ node, takes }) => (node === null || Object.keys(takes).length === 0 ? [] : [node])),
@@ -181,7 +186,11 @@ async function deviceIds(toolkit: ClusterToolkit, shown: readonly PodAllocation[
     nodes.map((node) => ask(toolkit, node, 'get_pod_gpu_allocation', { limit: 200 }, signal)),
   );
   const heard = said.map(hearPodResources);
-  const containers = heard.flatMap((each) => each ?? []);
+  // An agent is heard on the pods of its own node only.
+  const nodeOf = new Map(pods.map((pod) => [`${pod.namespace}/${pod.name}`, pod.node]));
+  const containers = heard.flatMap((each, index) =>
+    (each ?? []).filter(({ namespace, pod }) => nodeOf.get(`${namespace}/${pod}`) === nodes[index]),
+  );
   const missed = heard.filter((each) => each === null).length;
   const gaps: Gap[] = [];
   const field = 'pods.shares.deviceIds';
@@ -227,7 +236,7 @@ function findingsOf({ totals }: Allocation, { doubleBooked }: Allocation): reado
     what: `${doubleBooked.length} device${doubleBooked.length === 1 ? ' is' : 's are'} given whole to more than one pod that has not ended.`,
     evidence: doubleBooked
       .slice(0, 4)
-      .map(({ deviceId, pods }) => ({ field: `pods of ${deviceId}`, value: pods.length })),
+      .map(({ pods }) => ({ field: 'pods of one device', value: pods.length })),
   });
   return [twice, ...over];
 }
