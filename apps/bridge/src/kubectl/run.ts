@@ -30,6 +30,7 @@ import { renderDiagnosis } from './render/diagnosis.ts';
 import { renderNodeHealth, renderNodeIncidents, renderNodeInventory } from './render/node.ts';
 import { renderTopOfCluster, renderTopOfNode } from './render/top.ts';
 import { parseSubject } from './subject.ts';
+import { sayToolFailure } from './tool-failure-words.ts';
 import { askTop } from './top.ts';
 
 const programName = program.name;
@@ -50,6 +51,7 @@ export interface PluginHost {
 export async function run(argv: readonly string[], host: PluginHost): Promise<number> {
   host.stderr.on('error', () => {});
   const note = (line: string) => host.stderr.write(`${programName}: ${quarantine(line, 2_000)}\n`);
+  let lacksNamespace = false;
   try {
     const commandLine = parseCommandLine(program, argv);
     const terminal = createTerminal(host.stdout, host.env);
@@ -59,6 +61,7 @@ export async function run(argv: readonly string[], host: PluginHost): Promise<nu
     }
     const { command, operands, flags } = commandLine;
     const options = resolveConfig(command, flags, host.env);
+    lacksNamespace = command === 'diagnose' && options.namespace === undefined;
     if (command === 'version') {
       await terminal.write(`${programName} ${bridgeVersion()}\n`);
       return exitCodes.success;
@@ -70,7 +73,7 @@ export async function run(argv: readonly string[], host: PluginHost): Promise<nu
     if (error instanceof OutputClosedError) return exitCodes.success;
     if (error instanceof InterruptedError) return interrupted;
     if (error instanceof ToolFailure) {
-      note(error.message);
+      note(sayToolFailure(error.message, lacksNamespace));
       return error.code !== undefined && Object.hasOwn(gpuErrorCodes, error.code)
         ? exitCodeOfError(error.code as keyof typeof gpuErrorCodes)
         : exitCodeOf({ verdict: 'unknown' });

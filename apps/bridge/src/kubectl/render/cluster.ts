@@ -3,13 +3,26 @@ import type { Cell, Column } from '@k8s-gpu-mcp/command-line/layout';
 import { type StructuredContent, type Verdict, verdicts } from '@k8s-gpu-mcp/core';
 import { fieldOf, numberOf, rowsOf, textOf, textsOf, verdictOf } from '../fields.ts';
 import { paragraph, tableOfFilled } from './layout.ts';
-import { cell, more, renderCoverage, renderNext, section, verdictCell, verdictWord } from './parts.ts';
+import {
+  cell,
+  more,
+  noFaultRead,
+  readingCell,
+  renderCoverage,
+  renderNext,
+  section,
+  timeCell,
+  verdictCell,
+  verdictWord,
+} from './parts.ts';
 
 /** What one command shows of all nodes beside what all commands do. */
 export interface ClusterView {
+  /** Whether ok is a verdict on the health of the GPUs; else it says only that the node could be read. */
+  readonly judges?: true;
   /** Between the node with its verdict and the reason. */
   readonly columns: readonly Column[];
-  readonly cells: (row: StructuredContent) => readonly Cell[];
+  readonly cells: (row: StructuredContent, terminal: Terminal) => readonly Cell[];
   /** Above the nodes. */
   readonly lead?: (answer: StructuredContent, terminal: Terminal) => string;
   readonly order?: (rows: readonly StructuredContent[]) => readonly StructuredContent[];
@@ -28,13 +41,14 @@ export function renderCluster(answer: StructuredContent, view: ClusterView, term
   ];
   const body = (view.order?.(rows) ?? rows).map((row) => [
     cell(textOf(row, 'node', 253)),
-    verdictCell(row, terminal),
-    ...view.cells(row),
+    view.judges ? verdictCell(row, terminal) : readingCell(row, terminal),
+    ...view.cells(row, terminal),
     cell(whyOf(row)),
   ]);
   const nodes = tableOfFilled(columns, body, terminal.columns);
   return [
-    head(answer, terminal),
+    head(answer, terminal, view.judges === true),
+    !view.judges && verdictOf(answer) === 'ok' && rows.length > 0 ? noFaultRead : '',
     worst(answer, terminal),
     view.lead?.(answer, terminal) ?? '',
     nodes === '' ? '' : `\n${nodes}`,
@@ -44,12 +58,12 @@ export function renderCluster(answer: StructuredContent, view: ClusterView, term
   ].join('');
 }
 
-function head(answer: StructuredContent, terminal: Terminal): string {
+function head(answer: StructuredContent, terminal: Terminal, judges: boolean): string {
   const count = numberOf(answer, 'nodeCount') ?? 0;
   const counts = fieldOf(answer, 'verdictCounts');
   const told = verdicts.flatMap((verdict: Verdict) => {
     const number = numberOf(counts, verdict) ?? 0;
-    return number > 0 ? [`${number} ${verdictWord(verdict, terminal)}`] : [];
+    return number > 0 && (judges || verdict !== 'ok') ? [`${number} ${verdictWord(verdict, terminal)}`] : [];
   });
   const simulated = numberOf(fieldOf(fieldOf(answer, 'coverage'), 'gpuBackend'), 'simulatedNodeCount');
   const directory = fieldOf(answer, 'directory');
@@ -60,13 +74,16 @@ function head(answer: StructuredContent, terminal: Terminal): string {
     terminal.style('dim', textOf(answer, 'observedAt', 40) ?? ''),
     ...(simulated ? [terminal.style('yellow', `SIMULATED GPUs on ${simulated}`)] : []),
   ];
+  const words = textOf(answer, 'summary', 2_000) ?? '';
+  // It begins with the counts, which stand above; an `ok` among them would be read as healthy.
+  const summary = judges ? words : words.replace(/^\d{1,9} nodes?: [^.]{1,120}\.(?: |$)/, '');
   const old = [
     ...(staleSince === undefined ? [] : [`the list of nodes may be out of date, since ${staleSince}`]),
     ...(problem === undefined ? [] : [problem]),
   ].join(': ');
   return [
     `${parts.join('  ').trimEnd()}\n`,
-    paragraph('', textOf(answer, 'summary', 2_000) ?? '', terminal.columns),
+    summary === '' ? '' : paragraph('', summary, terminal.columns),
     old === ''
       ? ''
       : paragraph('directory: ', old, terminal.columns, (text) => terminal.style('yellow', text)),
@@ -89,7 +106,7 @@ function worst(answer: StructuredContent, terminal: Terminal): string {
   const total = numberOf(answer, 'findingGroupCount') ?? findings.length;
   return section(
     'Worst',
-    [...lines, more(total - lines.length, 'kinds of findings')].filter(Boolean),
+    [...lines, more(total - lines.length, 'kind of findings', 'kinds of findings')].filter(Boolean),
     terminal,
   );
 }
@@ -100,8 +117,9 @@ function whyOf(row: StructuredContent): string {
   const reason = textOf(row, 'reason', 200);
   const said = textOf(row, 'said', 200);
   const quote = said === undefined ? '' : ` It said: ${JSON.stringify(said)}`;
-  if (status !== 'ok') return `${status}: ${reason ?? ''}${quote}`;
-  if (reason !== undefined) return `${reason}${quote}`;
+  const because = said === undefined ? reason : reason?.replace(/(?<=[^.!?:])$/, '.');
+  if (status !== 'ok') return `${status}: ${because ?? ''}${quote}`;
+  if (because !== undefined) return `${because}${quote}`;
   const problem = textOf(row, 'telemetryProblem', 300);
   if (problem !== undefined) return `no readings: ${problem}`;
   const [finding] = rowsOf(row, 'findings');
@@ -122,13 +140,17 @@ function downGpus(row: StructuredContent): string {
 
 function hidden(answer: StructuredContent, shown: number): string {
   const total = numberOf(answer, 'total') ?? shown;
-  return total > shown ? `  and ${total - shown} more nodes: give a larger --limit, or name nodes\n` : '';
+  const left = total - shown;
+  return left > 0
+    ? `  and ${left} more ${left === 1 ? 'node' : 'nodes'}: give a larger --limit, or name nodes\n`
+    : '';
 }
 
 const right = (heading: string): Column => ({ heading, align: 'right' });
 const orDash = (row: StructuredContent, name: string): Cell => cell(textOf(row, name, 80));
 
 export const healthView: ClusterView = {
+  judges: true,
   columns: [right('GPUS'), right('SCORE'), { heading: 'ACTION' }],
   cells: (row) => [
     orDash(row, 'gpuCount'),
@@ -163,7 +185,7 @@ export const inventoryView: ClusterView = {
     const total = numberOf(answer, 'driftCount') ?? drift.length;
     return section(
       'Set up differently',
-      [...drift, more(total - drift.length, 'differences')].filter(Boolean),
+      [...drift, more(total - drift.length, 'difference')].filter(Boolean),
       terminal,
     );
   },
@@ -171,25 +193,25 @@ export const inventoryView: ClusterView = {
 
 export const xidView: ClusterView = {
   columns: [right('INCIDENTS'), { heading: 'LAST' }, { heading: 'ACTION' }],
-  cells: (row) => {
+  cells: (row, terminal) => {
     const [incident] = rowsOf(row, 'incidents');
     return [
       orDash(row, 'incidentCount'),
-      cell(textOf(incident, 'lastAt', 40)),
+      timeCell(textOf(incident, 'lastAt', 40), terminal),
       cell(textOf(incident, 'action', 40)?.replace(/^none$/, '-')),
     ];
   },
   lead(answer, terminal) {
     const incidents = rowsOf(answer, 'incidents');
     const rows = incidents.map((each) => [
-      verdictCell(each, terminal),
+      readingCell(each, terminal),
       cell(
         `${textOf(each, 'title', 120) ?? '?'}${fieldOf(each, 'trusted') === false ? ' (not from the kernel)' : ''}`,
       ),
       cell(textOf(each, 'count', 12)),
       cell(textOf(each, 'nodeCount', 8)),
       cell(textsOf(each, 'nodes', 4).join(', ')),
-      cell(textOf(each, 'lastAt', 40)),
+      timeCell(textOf(each, 'lastAt', 40), terminal),
       cell(textOf(each, 'action', 40)?.replace(/^none$/, '-')),
     ]);
     const columns: readonly Column[] = [
@@ -204,6 +226,6 @@ export const xidView: ClusterView = {
     const total = numberOf(answer, 'incidentGroupCount') ?? incidents.length;
     return rows.length === 0
       ? ''
-      : `\n${tableOfFilled(columns, rows, terminal.columns)}${more(total - rows.length, 'kinds of incidents')}`;
+      : `\n${tableOfFilled(columns, rows, terminal.columns)}${more(total - rows.length, 'kind of incidents', 'kinds of incidents')}`;
   },
 };

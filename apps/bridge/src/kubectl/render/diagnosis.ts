@@ -4,8 +4,8 @@ import { fieldOf, numberOf, rowsOf, textOf, textsOf, verdictOf } from '../fields
 import { causeWord } from './causes.ts';
 import { paragraph } from './layout.ts';
 import { renderIncident } from './node.ts';
-import { renderCoverage, renderFindings, renderSteps, section, verdictWord } from './parts.ts';
-import { placeOf, renderEnds, renderEvents, renderNodes, subjectOf } from './workload.ts';
+import { isSimulated, renderCoverage, renderFindings, renderSteps, section, verdictWord } from './parts.ts';
+import { namePod, placeOf, renderEnds, renderEvents, renderNodes, subjectOf } from './workload.ts';
 
 const otherHypotheses = 5;
 const sentencesShown = 6;
@@ -14,9 +14,11 @@ const sentencesShown = 6;
 export function renderDiagnosis(answer: StructuredContent, terminal: Terminal): string {
   const { node } = placeOf(answer);
   const steps = rowsOf(answer, 'nextSteps');
+  const told = (some: readonly StructuredContent[]) =>
+    renderSteps(some, node, terminal, (command) => namePod(command, answer));
   return [
     head(answer, terminal),
-    section('Do now', renderSteps(steps.slice(0, 1), node, terminal), terminal),
+    section('Do now', told(steps.slice(0, 1)), terminal),
     renderFindings(answer, terminal, 'Why'),
     renderEnds(answer, terminal),
     renderNodes(answer, terminal),
@@ -28,7 +30,7 @@ export function renderDiagnosis(answer: StructuredContent, terminal: Terminal): 
     section('What else it could be', others(answer, terminal), terminal),
     section('What would change this', sentences(answer, 'wouldChange', terminal), terminal),
     section('Not seen', sentences(answer, 'notSeen', terminal), terminal),
-    section('Then', renderSteps(steps.slice(1), node, terminal), terminal),
+    section('Then', told(steps.slice(1)), terminal),
     renderCoverage(answer, terminal),
   ].join('');
 }
@@ -42,14 +44,14 @@ function head(answer: StructuredContent, terminal: Terminal): string {
   const first = [
     verdictWord(verdictOf(answer) ?? 'unknown', terminal),
     ...(gpu === undefined ? [] : [`GPU ${gpu}`]),
-    `${terminal.style('bold', fault)} (confidence ${textOf(answer, 'confidence', 40) ?? 'unknown'})`,
+    // How sure it is of nothing would stand beside what it has not decided.
+    `${terminal.style('bold', fault)}${cause === 'none' ? '' : ` (confidence ${textOf(answer, 'confidence', 40) ?? 'unknown'})`}`,
   ].join('  ');
-  const simulated = fieldOf(fieldOf(fieldOf(answer, 'coverage'), 'gpuBackend'), 'simulated') === true;
   const where = [
     subject,
     node,
     textOf(answer, 'observedAt', 40),
-    simulated ? 'SIMULATED GPUs' : undefined,
+    isSimulated(answer) ? 'SIMULATED GPUs' : undefined,
   ].filter(Boolean);
   return `${first}\n${terminal.style('dim', where.join('  '))}\n${paragraph('', textOf(answer, 'summary', 2_000) ?? '', terminal.columns)}`;
 }

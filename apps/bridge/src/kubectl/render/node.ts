@@ -6,6 +6,7 @@ import { paragraph, tableOfFilled } from './layout.ts';
 import {
   cell,
   gibibytes,
+  more,
   quoted,
   renderCoverage,
   renderFindings,
@@ -19,9 +20,9 @@ import {
 
 const gpuColumn: Column = { heading: 'GPU', align: 'right' };
 
-function framed(answer: StructuredContent, body: string, terminal: Terminal): string {
+function framed(answer: StructuredContent, body: string, terminal: Terminal, judges = false): string {
   return [
-    renderHead(answer, terminal),
+    renderHead(answer, terminal, judges),
     body,
     renderFindings(answer, terminal),
     renderNext(answer, terminal),
@@ -49,7 +50,7 @@ export function renderNodeHealth(answer: StructuredContent, terminal: Terminal):
     cell(textOf(gpu, 'action', 40)?.replace(/^none$/, '-')),
     cell(textOf(gpu, 'uuid', 64)),
   ]);
-  return framed(answer, below(tableOfFilled(columns, rows, terminal.columns)), terminal);
+  return framed(answer, below(tableOfFilled(columns, rows, terminal.columns)), terminal, true);
 }
 
 export function renderNodeInventory(answer: StructuredContent, terminal: Terminal): string {
@@ -89,8 +90,7 @@ const quotesShown = 3;
 export function renderNodeIncidents(answer: StructuredContent, terminal: Terminal): string {
   const incidents = rowsOf(answer, 'incidents');
   const total = numberOf(answer, 'total') ?? incidents.length;
-  const rest =
-    total > incidents.length ? `\n  and ${total - incidents.length} more incidents: see --json\n` : '';
+  const rest = below(more(total - incidents.length, 'incident'));
   return framed(answer, incidents.map((each) => renderIncident(each, terminal)).join('') + rest, terminal);
 }
 
@@ -110,7 +110,8 @@ export function renderIncident(incident: StructuredContent, terminal: Terminal):
     `${code[0] ?? textOf(incident, 'kind', 60) ?? ''} ${textOf(incident, 'title', 160) ?? ''}`.trim();
   const count = numberOf(incident, 'count') ?? 1;
   const head = [
-    ...(verdict === undefined ? [] : [verdictWord(verdict, terminal)]),
+    // Of one error, ok would be read as of the GPU.
+    ...(verdict === undefined || verdict === 'ok' ? [] : [verdictWord(verdict, terminal)]),
     terminal.style('bold', name),
     device === '' ? 'unnamed device' : device,
     ...(count > 1 ? [`${count} times`] : []),

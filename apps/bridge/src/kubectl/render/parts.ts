@@ -31,21 +31,51 @@ export const cell = (text: string | undefined): Cell => ({
 export const section = (heading: string, blocks: readonly string[], terminal: Terminal): string =>
   blocks.length === 0 ? '' : `\n${terminal.style('bold', heading)}\n${blocks.join('')}`;
 
-export function more(count: number, what: string): string {
-  return count > 0 ? `  and ${count} more ${what}: see --json\n` : '';
+/** `one` and `many`: what is counted, in the singular and the plural. */
+export function more(count: number, one: string, many = `${one}s`): string {
+  return count > 0 ? `  and ${count} more ${count === 1 ? one : many}: see --json\n` : '';
 }
 
-/** Node, verdict, time and the summary of an answer about one node or object. */
-export function renderHead(answer: StructuredContent, terminal: Terminal): string {
-  const verdict = verdictOf(answer);
+/** Whether GPUs of the answer are made up: of the node, or of any node of a cluster, a pod or a job. */
+export function isSimulated(answer: StructuredContent): boolean {
   const backend = fieldOf(fieldOf(answer, 'coverage'), 'gpuBackend');
+  return fieldOf(backend, 'simulated') === true || (numberOf(backend, 'simulatedNodeCount') ?? 0) > 0;
+}
+
+/** Below this many columns a table leaves out what it can do without. */
+const roomyColumns = 130;
+export const isNarrow = ({ columns }: Terminal): boolean => columns < roomyColumns;
+
+/** A time of a table: to the minute where room is scarce. */
+export function timeCell(time: string | undefined, terminal: Terminal): Cell {
+  const minutes = /^(\d{4}-\d\d-\d\dT\d\d:\d\d):[\d.]+Z$/.exec(time ?? '')?.[1];
+  return cell(isNarrow(terminal) && minutes !== undefined ? `${minutes}Z` : time);
+}
+
+/** Inventory, incidents and readings judge no health: their ok says only that they could be read and that nothing in them is amiss. */
+export const readingCell = (row: StructuredContent, terminal: Terminal): Cell =>
+  verdictOf(row) === 'ok' ? cell(undefined) : verdictCell(row, terminal);
+
+export const noFaultRead = 'No fault in what this command reads; kubectl mcp health judges.\n';
+
+/** Node, verdict, time and the summary of an answer about one node. `judges`: whether ok is a verdict on its health. */
+export function renderHead(answer: StructuredContent, terminal: Terminal, judges: boolean): string {
+  const told = verdictOf(answer);
+  const verdict = told === 'ok' && !judges ? undefined : told;
+  // An inventory has a verdict only where something is not as it should be.
+  const isRead =
+    told === 'ok' || (fieldOf(answer, 'verdict') === undefined && rowsOf(answer, 'gpus').length > 0);
   const parts = [
     terminal.style('bold', textOf(answer, 'node', 253) || 'cluster'),
     ...(verdict === undefined ? [] : [verdictWord(verdict, terminal)]),
     terminal.style('dim', textOf(answer, 'observedAt', 40) ?? ''),
-    ...(fieldOf(backend, 'simulated') === true ? [terminal.style('yellow', 'SIMULATED GPUs')] : []),
+    ...(isSimulated(answer) ? [terminal.style('yellow', 'SIMULATED GPUs')] : []),
   ];
-  return `${parts.join('  ').trimEnd()}\n${paragraph('', textOf(answer, 'summary', 2_000) ?? '', terminal.columns)}`;
+  return [
+    `${parts.join('  ').trimEnd()}\n`,
+    paragraph('', textOf(answer, 'summary', 2_000) ?? '', terminal.columns),
+    isRead && !judges ? noFaultRead : '',
+  ].join('');
 }
 
 /** Text of a log or of an agent stands behind a bar, so that it cannot pass for ours. */
@@ -76,7 +106,7 @@ export function renderFindings(answer: StructuredContent, terminal: Terminal, he
   });
   return section(
     heading,
-    [...blocks, more(findings.length - maximumFindings, 'findings')].filter(Boolean),
+    [...blocks, more(findings.length - maximumFindings, 'finding')].filter(Boolean),
     terminal,
   );
 }
@@ -105,11 +135,12 @@ const commandByTool: Readonly<Record<string, string>> = {
 };
 const nodeName = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 
-/** Steps, with the command of this program that does what the tool would. */
+/** Steps, with the command of this program that does what the tool would. `named` puts names into a command that has none. */
 export function renderSteps(
   steps: readonly StructuredContent[],
   node: string | undefined,
   terminal: Terminal,
+  named: (command: string) => string = (same) => same,
 ): readonly string[] {
   return steps.slice(0, 8).map((step) => {
     const action = textOf(step, 'action', 40) ?? 'none';
@@ -119,8 +150,8 @@ export function renderSteps(
     const ours = command !== undefined && nodeName.test(at) ? `kubectl mcp ${command} ${at}` : undefined;
     const run = textOf(step, 'command', 300);
     const how = [
-      ...(ours === undefined ? (tool === undefined ? [] : [`tool ${tool}`]) : [ours]),
-      ...(run === undefined ? [] : [`run ${run}`]),
+      ...(ours === undefined ? (tool === undefined ? [] : [`in your assistant: ${tool}`]) : [ours]),
+      ...(run === undefined ? [] : [`run ${named(run)}`]),
     ].join('; ');
     const reason = textOf(step, 'reason') ?? '';
     const lead = action === 'none' ? '  ' : `  ${action}: `;
@@ -152,7 +183,7 @@ export function renderCoverage(answer: StructuredContent, terminal: Terminal): s
     ...gaps.slice(0, maximumGaps).map(sayGap),
   ];
   const blocks = lines.map((line) => paragraph('  ', line, terminal.columns));
-  return section('Coverage', [...blocks, more(gaps.length - maximumGaps, 'gaps')].filter(Boolean), terminal);
+  return section('Coverage', [...blocks, more(gaps.length - maximumGaps, 'gap')].filter(Boolean), terminal);
 }
 
 /** Of a cluster: on how many nodes something could not be read. */

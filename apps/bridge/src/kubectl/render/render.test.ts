@@ -68,7 +68,7 @@ describe('the cluster', () => {
     );
     const text = renderCluster(answer, inventoryView, pipe);
     expect(rowOf(text, 'gpu-a')).toEqual(
-      expect.arrayContaining(['gpu-a', 'OK', '8', '8 x NVIDIA H100 80GB HBM3']),
+      expect.arrayContaining(['gpu-a', '-', '8', '8 x NVIDIA H100 80GB HBM3']),
     );
     expect(text).toMatch(/driverVersion: NVIDIA H100 80GB HBM3: .*535\.1 on 1 \(gpu-b\)/);
   });
@@ -123,6 +123,104 @@ describe('the cluster', () => {
     expect(loadOf({ telemetry: { gpus: [gpu(0, null)] } }).utilizationPercents).toEqual([]);
   });
 
+  test('a command that does not judge health never says OK of a node, and health does', async () => {
+    const well = (tool: string) => agentAnswer(tool, 'healthy-8xh100');
+    const answers = {
+      inventory: presentInventory(
+        asking('get_gpu_inventory'),
+        fanOut([ok('gpu-a', await well('get_gpu_inventory'))]),
+      ),
+      xid: presentXidErrors(
+        asking('analyze_xid_errors'),
+        fanOut([ok('gpu-a', await well('analyze_xid_errors'))]),
+      ),
+      top: presentProcesses(
+        asking('get_gpu_processes'),
+        fanOut([ok('gpu-a', await well('get_gpu_processes'))]),
+      ),
+    };
+    const texts = [
+      renderCluster(answers.inventory, inventoryView, pipe),
+      renderCluster(answers.xid, xidView, pipe),
+      renderTopOfCluster(answers.top, pipe),
+      renderNodeInventory(await well('get_gpu_inventory'), pipe),
+      renderNodeIncidents(await well('analyze_xid_errors'), pipe),
+      renderTopOfNode({ ...(await well('get_gpu_processes')), verdict: 'ok' }, pipe),
+    ];
+    for (const text of texts) {
+      expect(text).toContain('No fault in what this command reads; kubectl mcp health judges.');
+      expect(text).not.toMatch(/\bOK\b|\b1 ok\b/);
+    }
+    // Planted fault: beside a fault, and for what could not be read, the line would be a lie.
+    const lost = await agentAnswer('analyze_xid_errors', 'fallen-off-bus');
+    const mixed = presentXidErrors(
+      asking('analyze_xid_errors'),
+      fanOut([ok('gpu-a', lost), ok('gpu-b', await well('analyze_xid_errors'))]),
+    );
+    const unheard = presentXidErrors(asking('analyze_xid_errors'), fanOut([failed('gpu-c', 'timeout')]));
+    for (const text of [
+      renderCluster(mixed, xidView, pipe),
+      renderCluster(unheard, xidView, pipe),
+      renderNodeIncidents(lost, pipe),
+    ])
+      expect(text).not.toMatch(/No fault|\bOK\b|\d ok\b/);
+    expect(renderCluster(mixed, xidView, pipe)).toMatch(/^2 nodes: 1 CRITICAL /);
+  });
+
+  test('a narrow top has no power, no highest and no marks; a wide one has', () => {
+    const gpu = (index: number) => ({
+      index,
+      state: 'ok',
+      utilization: { gpuPercent: 50 },
+      memory: { usedBytes: 2 ** 30, totalBytes: 2 ** 31 },
+      power: { drawWatts: 100 },
+      thermal: { temperatureCelsius: 40 },
+    });
+    const row = { node: 'gpu-a', status: 'ok', verdict: 'ok', gpuCount: 2, heldGpuCount: 1 };
+    const telemetry = { gpus: [gpu(0), { index: 1, state: 'ok' }] };
+    const holders = [{ name: 'python3', memoryUsedBytes: 2 ** 30, podUid: 'c'.repeat(36) }];
+    const answer = { scope: 'cluster', nodes: [{ ...row, telemetry, holders }] };
+    const narrow = renderTopOfCluster(answer, terminalOf(80));
+    expect(narrow).toMatch(/^NODE +GPUS +HELD +UTIL +MEMORY +HOTTEST +TOP HOLDER$/m);
+    expect(rowOf(narrow, 'gpu-a').slice(0, 6)).toEqual(['gpu-a', '2', '1', '50 %', '1 of 2 GiB', '40 C']);
+    expect(Math.max(...narrow.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
+    const wide = renderTopOfCluster(answer, terminalOf(130));
+    expect(wide).toMatch(/ HIGHEST +MEMORY +POWER +HOTTEST /);
+    expect(wide).toContain('50 % (1 of 2)');
+  });
+
+  test('a narrow xid has times to the minute', () => {
+    const lastAt = '2026-11-21T16:17:04.123Z';
+    const incident = {
+      title: 'Xid 79',
+      verdict: 'critical',
+      count: 1,
+      nodeCount: 1,
+      nodes: ['gpu-a'],
+      lastAt,
+    };
+    const row = { node: 'gpu-a', status: 'ok', verdict: 'critical', incidentCount: 1, incidents: [incident] };
+    const answer = { scope: 'cluster', nodes: [row], incidents: [incident] };
+    expect(renderCluster(answer, xidView, terminalOf(80)).match(/2026-11-21T16:17Z/g)).toHaveLength(2);
+    expect(renderCluster(answer, xidView, terminalOf(80))).not.toContain(':04');
+    expect(renderCluster(answer, xidView, terminalOf(130)).split(lastAt)).toHaveLength(3);
+  });
+
+  test('counts one as one, and ends a sentence before a quote', () => {
+    const answer = {
+      scope: 'cluster',
+      nodes: [{ node: 'gpu-a', status: 'error', verdict: 'unknown', reason: 'error of its tool', said: 'x' }],
+      findings: [{ node: 'gpu-a', verdict: 'warning', what: 'w' }],
+      findingGroupCount: 2,
+      total: 2,
+    };
+    const text = renderCluster(answer, healthView, pipe);
+    expect(text).toContain('and 1 more kind of findings: see --json');
+    expect(text).toContain('and 1 more node: give');
+    expect(text).toContain('error: error of its tool. It said: "x"');
+    expect(renderCluster({ ...answer, findingGroupCount: 3 }, healthView, pipe)).toContain('2 more kinds of');
+  });
+
   test('says how many nodes are not listed', () => {
     const text = renderCluster(
       { scope: 'cluster', nodes: [{ node: 'a', status: 'ok' }], total: 9 },
@@ -161,6 +259,17 @@ describe('one node', () => {
       'CRITICAL  GPU 3  not your code: hardware (GPU off its bus) (confidence high)',
     );
     expect(text).toMatch(/Do now\n {2}reboot-node: /);
+  });
+
+  test('diagnose is not sure of nothing', async () => {
+    const text = renderDiagnosis(await on('explain_failure', 'healthy-8xh100'), pipe);
+    expect(text.split('\n')[0]).toBe('OK  nothing wrong is seen');
+  });
+
+  test('a tool without a command is one for the assistant', () => {
+    const step = { action: 'none', reason: 'Evidence.', tool: 'get_incident_report' };
+    const text = renderNodeHealth({ node: 'gpu-a', nextSteps: [step] }, pipe);
+    expect(text).toContain('Evidence. (in your assistant: get_incident_report)');
   });
 
   test('top puts readings beside holders', async () => {

@@ -4,7 +4,16 @@ import type { StructuredContent } from '@k8s-gpu-mcp/core';
 import { fieldOf, numberOf, rowsOf, textOf, verdictOf } from '../fields.ts';
 import { type ClusterView, renderCluster } from './cluster.ts';
 import { tableOfFilled } from './layout.ts';
-import { cell, gibibytes, more, renderCoverage, renderFindings, renderHead, renderNext } from './parts.ts';
+import {
+  cell,
+  gibibytes,
+  isNarrow,
+  more,
+  renderCoverage,
+  renderFindings,
+  renderHead,
+  renderNext,
+} from './parts.ts';
 
 /** What one reading says of each GPU of a node; `total` counts those too that did not say. */
 interface Load {
@@ -33,29 +42,25 @@ export function loadOf(row: unknown): Load {
 const sum = (values: readonly number[]) => values.reduce((all, each) => all + each, 0);
 const meanOf = (values: readonly number[]) => (values.length === 0 ? undefined : sum(values) / values.length);
 /** What only some of the GPUs told is marked with how many. */
-const marked = (text: string, values: readonly number[], total: number) =>
-  values.length < total ? `${text} (${values.length} of ${total})` : text;
+type Mark = (text: string, values: readonly number[]) => string;
 
-function memoryOf({ usedBytes, totalBytes, total }: Load): string | undefined {
+function memoryOf({ usedBytes, totalBytes }: Load, marked: Mark): string | undefined {
   if (usedBytes.length === 0) return undefined;
   const of = totalBytes.length === usedBytes.length ? ` of ${gibibytes(sum(totalBytes), 0)}` : '';
-  return marked(
-    `${gibibytes(sum(usedBytes), 0)?.replace(of === '' ? '' : ' GiB', '')}${of}`,
-    usedBytes,
-    total,
-  );
+  return marked(`${gibibytes(sum(usedBytes), 0)?.replace(of === '' ? '' : ' GiB', '')}${of}`, usedBytes);
 }
 
 const right = (heading: string): Column => ({ heading, align: 'right' });
 
-const topView: ClusterView = {
+/** A narrow table leaves out the marks, the highest utilization and the power, so that its rows stay on their lines. */
+const topView = (narrow: boolean): ClusterView => ({
   columns: [
     right('GPUS'),
     right('HELD'),
     right('UTIL'),
-    right('HIGHEST'),
+    ...(narrow ? [] : [right('HIGHEST')]),
     right('MEMORY'),
-    right('POWER'),
+    ...(narrow ? [] : [right('POWER')]),
     right('HOTTEST'),
     { heading: 'TOP HOLDER', canShrink: true },
   ],
@@ -63,22 +68,26 @@ const topView: ClusterView = {
     const load = loadOf(row);
     const { utilizationPercents: percents, drawWatts, temperatures, total } = load;
     const mean = meanOf(percents);
+    const marked: Mark = (text, values) =>
+      !narrow && values.length < total ? `${text} (${values.length} of ${total})` : text;
     return [
       cell(textOf(row, 'gpuCount', 8)),
       cell(textOf(row, 'heldGpuCount', 8)),
-      cell(mean === undefined ? undefined : marked(`${Math.round(mean)} %`, percents, total)),
-      cell(percents.length === 0 ? undefined : `${Math.round(Math.max(...percents))} %`),
-      cell(memoryOf(load)),
-      cell(drawWatts.length === 0 ? undefined : marked(`${Math.round(sum(drawWatts))} W`, drawWatts, total)),
+      cell(mean === undefined ? undefined : marked(`${Math.round(mean)} %`, percents)),
+      ...(narrow ? [] : [cell(percents.length === 0 ? undefined : `${Math.round(Math.max(...percents))} %`)]),
+      cell(memoryOf(load, marked)),
+      ...(narrow
+        ? []
+        : [cell(drawWatts.length === 0 ? undefined : marked(`${Math.round(sum(drawWatts))} W`, drawWatts))]),
       cell(temperatures.length === 0 ? undefined : `${Math.round(Math.max(...temperatures))} C`),
       cell(sayHolder(rowsOf(row, 'holders')[0])),
     ];
   },
   order: byLoad,
-};
+});
 
 export const renderTopOfCluster = (answer: StructuredContent, terminal: Terminal): string =>
-  renderCluster(answer, topView, terminal);
+  renderCluster(answer, topView(isNarrow(terminal)), terminal);
 
 /** What cannot be loaded because it is down or silent comes first, then the most utilized, then the fullest. */
 function byLoad(rows: readonly StructuredContent[]): readonly StructuredContent[] {
@@ -164,7 +173,7 @@ export function renderTopOfNode(answer: StructuredContent, terminal: Terminal): 
   gpus.sort((a, b) => Number(b.isDown) - Number(a.isDown) || b.percent - a.percent);
   const problem = textOf(answer, 'telemetryProblem', 300);
   return [
-    renderHead(answer, terminal),
+    renderHead(answer, terminal, false),
     problem === undefined ? '' : `no readings: ${problem}\n`,
     below(
       tableOfFilled(
@@ -216,5 +225,7 @@ function processTable(answer: StructuredContent, terminal: Terminal): string {
     { heading: 'COMMAND', canShrink: true },
   ];
   const total = numberOf(answer, 'total') ?? processes.length;
-  return tableOfFilled(columns, rows, terminal.columns) + more(total - processes.length, 'processes');
+  return (
+    tableOfFilled(columns, rows, terminal.columns) + more(total - processes.length, 'process', 'processes')
+  );
 }

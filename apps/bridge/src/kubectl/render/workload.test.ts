@@ -52,6 +52,54 @@ test('a pod that its own limit ended is told as its own', () => {
   expect(text).toMatch(/^ {2}greedy\/main on gpu-2 {2}[\w-]+, reason OOMKilled, exit code 137/m);
 });
 
+describe('the command that shows what the program said', () => {
+  const command = 'kubectl logs POD --namespace NAMESPACE --all-containers --previous';
+  const withStep = {
+    ...podAnswer,
+    nextSteps: [{ action: 'none', reason: 'See what the program itself said.', command }],
+  };
+  const [end = {}] = podAnswer['terminations'] as readonly StructuredContent[];
+  test('names the first pod that ended, and its namespace', () => {
+    expect(rendered(withStep)).toContain(
+      '(run kubectl logs train-0 --namespace ml --all-containers --previous)',
+    );
+  });
+  test.each([
+    ['a;reboot', 'ml'],
+    ['-v', 'ml'],
+    ['a..b', 'ml'],
+    ['$(id)', 'ml'],
+    ['Train', 'ml'],
+    ['a'.repeat(254), 'ml'],
+    [undefined, 'ml'],
+    ['train-0', 'a.b'],
+    ['train-0', '--all'],
+    ['train-0', 'm'.repeat(64)],
+  ])('planted fault: %j in %j is no name, and the places stay', (pod, namespace) => {
+    const answer = {
+      ...withStep,
+      subject: { namespace, pod: 'train-0' },
+      terminations: [{ ...end, pod }],
+    };
+    expect(rendered(answer)).toContain(`(run ${command})`);
+  });
+  test('no other command is changed', () => {
+    const other = 'kubectl get pods --namespace NAMESPACE # kubectl logs POD --namespace NAMESPACE';
+    const step = { action: 'none', reason: 'See.', command: other };
+    expect(rendered({ ...withStep, nextSteps: [step] })).toContain(`(run ${other})`);
+  });
+});
+
+test.each([
+  [{ simulatedNodeCount: 1 }, true],
+  [{ simulated: true }, true],
+  [{ simulatedNodeCount: 0 }, false],
+  [{}, false],
+])('GPUs of a workload with %j are told as simulated: %j', (gpuBackend, isTold) => {
+  const [, second] = rendered({ ...podAnswer, coverage: { gpuBackend } }).split('\n');
+  expect(second?.endsWith('  SIMULATED GPUs')).toBe(isTold);
+});
+
 describe('what was not heard, and what is newer than this program', () => {
   const silent = {
     node: 'gpu-9',

@@ -58,7 +58,7 @@ export function renderEnds(answer: StructuredContent, terminal: Terminal): strin
       const node = textOf(end, 'node', 253);
       return paragraph(`  ${name}${node === undefined ? '' : ` on ${node}`}  `, howOf(end), terminal.columns);
     }),
-    more(Math.max(numberOf(answer, 'endedPodCount') ?? 0, all.length) - ends.length, 'ends'),
+    more(Math.max(numberOf(answer, 'endedPodCount') ?? 0, all.length) - ends.length, 'end'),
   ];
   return ends.length === 0 ? '' : section('How it ended', blocks.filter(Boolean), terminal);
 }
@@ -101,7 +101,7 @@ export function renderNodes(answer: StructuredContent, terminal: Terminal): stri
       cell(seenOn(row)),
     ]);
   if (rows.length === 0) return '';
-  const blocks = [tableOfFilled(columns, rows, terminal.columns), more(total - rows.length, 'nodes')];
+  const blocks = [tableOfFilled(columns, rows, terminal.columns), more(total - rows.length, 'node')];
   return section('Its nodes', blocks.filter(Boolean), terminal);
 }
 
@@ -139,4 +139,22 @@ export function renderEvents(answer: StructuredContent, terminal: Terminal): str
       return `${paragraph('  ', line, terminal.columns)}${message === undefined ? '' : quoted(message, terminal)}`;
     });
   return section('Events', blocks, terminal);
+}
+
+const nameLabel = '[a-z0-9](?:[-a-z0-9]*[a-z0-9])?';
+/** Names of pods and of namespaces. Source: RFC 1123, "Object Names and IDs" of the Kubernetes documentation. */
+const podName = new RegExp(`^${nameLabel}(?:\\.${nameLabel})*$`);
+const namespaceName = new RegExp(`^${nameLabel}$`);
+const isName = (value: unknown, form: RegExp, maximum: number): value is string =>
+  typeof value === 'string' && value.length <= maximum && form.test(value);
+
+/** Puts the first pod that ended into a command of the gateway, which leaves names out; as it is where they could be more than names. */
+export function namePod(command: string, answer: StructuredContent): string {
+  const pod = fieldOf(rowsOf(answer, 'terminations')[0], 'pod');
+  const namespace = fieldOf(fieldOf(answer, 'subject'), 'namespace');
+  if (!isName(pod, podName, 253) || !isName(namespace, namespaceName, 63)) return command;
+  return command.replace(
+    /^kubectl logs POD --namespace NAMESPACE(?= |$)/,
+    `kubectl logs ${pod} --namespace ${namespace}`,
+  );
 }
