@@ -100,7 +100,7 @@ describe('the first thing to do', () => {
 
   test.each([
     ['kubernetes', 'not-ready', 'describe_gpu_node'],
-    ['kubernetes', 'timeout', 'get_gpu_health'],
+    ['kubernetes', 'timeout', 'describe_gpu_node'],
     ['static', 'not-ready', 'get_gpu_health'],
   ] as const)('in a directory of kind %s, of a node that is %s, is asked with %s', (kind, status, tool) => {
     expect(first([ok('a', healthy), failed('b', status)], kind)).toMatchObject({

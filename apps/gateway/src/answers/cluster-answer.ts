@@ -9,8 +9,8 @@ import {
 import { type FanOutResult, type NodeStatus, nodeStatuses } from '../domain/node-outcome.ts';
 import { agentVersionsOf } from './agent-versions.ts';
 import type { ClusterPart } from './cluster-part.ts';
-import { type FindingGroup, groupFindings, rankOf } from './finding-groups.ts';
-import { nextSteps } from './next-steps.ts';
+import { type FindingGroup, groupFindings, groupOf, rankOf } from './finding-groups.ts';
+import { leadsOf, nextSteps } from './next-steps.ts';
 import type { NodeReport } from './node-report.ts';
 import { presentNode, shownName } from './node-rows.ts';
 import { type ClusterQuestion, cursorAt, pageRequestOf } from './question.ts';
@@ -130,7 +130,7 @@ function summarise(
   const told = verdicts
     .filter((verdict) => counts[verdict] > 0)
     .map((verdict) => `${counts[verdict]} ${verdict}`);
-  const [worst] = groups;
+  const worst = worstOf(reports, groups);
   const parts = [
     `${plural(reports.length, 'node')}: ${told.join(', ')}.`,
     ...(words === undefined ? [] : [words]),
@@ -138,6 +138,13 @@ function summarise(
     ...sayFailures(reports),
   ];
   return `${parts.join(' ')}${old}`;
+}
+
+/** What the first step is for, told of the same node; of nodes without a lead the most urgent finding. */
+function worstOf(reports: readonly NodeReport[], groups: readonly FindingGroup[]): FindingGroup | undefined {
+  const [lead] = leadsOf(reports);
+  const group = lead && groupOf(groups, lead.finding);
+  return group ? { ...lead.finding, node: lead.node, nodeCount: group.nodeCount } : groups[0];
 }
 
 /** `GPU lost on gpu-07, GPU 3, and on 36 more nodes`. */

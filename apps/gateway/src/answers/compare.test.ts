@@ -90,6 +90,33 @@ describe('a cohort over nodes', () => {
     expect(few['summary']).toContain('4 GPUs in cohorts of fewer than 5 not compared.');
   });
 
+  test('a GPU that is lost is told, and its node comes before what is merely unlike', () => {
+    const rows = (even.inventory['gpus'] as Answer[]).map((row, index) =>
+      index === 1 ? { ...row, state: 'lost' } : row,
+    );
+    const alike = likeFirst(even);
+    const lost = {
+      inventory: { ...alike.inventory, gpus: rows },
+      comparison: { ...alike.comparison, verdict: 'critical', findings: [], nextSteps: [] },
+    };
+    const clean = presentComparison(question, over([['gpu-1', lost]]));
+    expect(clean['summary']).toContain('None of the compared is unlike its cohort.');
+    expect(clean['summary']).toContain('1 GPU not compared because lost.');
+    expect(presentComparison(question, over([['gpu-1', alike]]))['summary']).not.toContain('lost');
+    const slow = likeFirst(even, { 5: { 'clocks.smClockMegahertz': 1_100 } });
+    const answer = presentComparison(
+      question,
+      over([
+        ['gpu-1', lost],
+        ['gpu-3', slow],
+      ]),
+    );
+    expect(answer['nextSteps']).toMatchObject([
+      { node: 'gpu-1', tool: 'get_gpu_health', reason: 'gpu-1 answered, but it is critical: see why.' },
+      { node: 'gpu-3', action: 'monitor' },
+    ]);
+  });
+
   test('a node that answered only one of the questions did not answer', () => {
     const both = over([
       ['gpu-a', likeFirst(even)],

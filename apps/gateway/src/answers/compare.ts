@@ -76,8 +76,9 @@ export function presentComparison(
     return readComparison(content, { ...own, comparedCount, outliers: outliers.get(node) ?? [] });
   });
   const gpuCount = reports.reduce((sum, report) => sum + (report.gpuCount ?? 0), 0);
+  const lostCount = [...known.values()].reduce((sum, each) => sum + each.lostCount, 0);
   return makeClusterAnswer(question, comparison, reports, {
-    words: [...(job ? [sayJob(job)] : []), summarise(gpuCount, fleet)].join(' '),
+    words: [...(job ? [sayJob(job)] : []), summarise(gpuCount, lostCount, fleet)].join(' '),
     payload: { ...(job ? { job: presentJob(job) } : {}), ...payloadOf(question, gpuCount, fleet) },
     gaps: job?.gaps ?? [],
     moreTool: 'compare_gpus',
@@ -92,9 +93,11 @@ interface KnownGpus {
   readonly only: ReadonlySet<number> | null;
   /** Of those that are meant, where not all are. */
   readonly states: readonly Verdict[];
+  /** Off the bus, so that nothing of them can be compared. */
+  readonly lostCount: number;
 }
 
-const nothingKnown: KnownGpus = { gpus: [], gpuCount: null, only: null, states: [] };
+const nothingKnown: KnownGpus = { gpus: [], gpuCount: null, only: null, states: [], lostCount: 0 };
 
 function gpusOf(
   comparison: NodeOutcome,
@@ -133,7 +136,8 @@ function gpusOf(
     return [{ node, index, product, driverVersion, migEnabled, utilizationPercent, values: new Map(told) }];
   });
   const states = only === null ? [] : (rows ?? []).map(stateOf);
-  return { gpus, gpuCount: rows === null ? null : rows.length, only, states };
+  const lostCount = (rows ?? []).filter((row) => field(row, 'state') === 'lost').length;
+  return { gpus, gpuCount: rows === null ? null : rows.length, only, states, lostCount };
 }
 
 function stateOf(row: StructuredContent): Verdict {
@@ -142,7 +146,7 @@ function stateOf(row: StructuredContent): Verdict {
   return typeof state !== 'string' || state === 'unreadable' ? 'unknown' : 'critical';
 }
 
-interface NodeComparison extends Omit<KnownGpus, 'gpus'> {
+interface NodeComparison extends Omit<KnownGpus, 'gpus' | 'lostCount'> {
   readonly comparedCount: number;
   readonly outliers: readonly FleetOutlier[];
 }
@@ -193,7 +197,11 @@ function siblingOutliersOf(content: StructuredContent): readonly NodeFinding[] {
   });
 }
 
-function summarise(gpuCount: number, { compared, outliers, tooSmall }: FleetComparison): string {
+function summarise(
+  gpuCount: number,
+  lostCount: number,
+  { compared, outliers, tooSmall }: FleetComparison,
+): string {
   const parts = [
     `${compared.size} of ${plural(gpuCount, 'GPU')} compared with those of the same product and driver.`,
   ];
@@ -202,13 +210,16 @@ function summarise(gpuCount: number, { compared, outliers, tooSmall }: FleetComp
     const nodeCount = new Set(outliers.map(({ node }) => node)).size;
     parts.push(
       count === 0
-        ? 'None is unlike its cohort.'
+        ? 'None of the compared is unlike its cohort.'
         : `${plural(count, 'reading')} on ${plural(nodeCount, 'node')} unlike the cohort.`,
     );
   }
   if (tooSmall.length > 0) {
     const few = tooSmall.reduce((sum, each) => sum + each.gpuCount, 0);
     parts.push(`${plural(few, 'GPU')} in cohorts of fewer than ${minimumPeers} not compared.`);
+  }
+  if (lostCount > 0) {
+    parts.push(`${plural(lostCount, 'GPU')} not compared because lost.`);
   }
   return parts.join(' ');
 }

@@ -89,6 +89,66 @@ describe('a cluster with one node at fault', () => {
   });
 });
 
+describe('of several critical nodes', () => {
+  const node = (score: number, ...findings: readonly (readonly [string, string])[]) => ({
+    ...(healthy as object),
+    verdict: 'critical',
+    score,
+    findings: findings.map(([ruleId, action]) => ({ ruleId, verdict: 'critical', gpu: 1, what: '', action })),
+    nextSteps: [],
+  });
+  const stepsOf = (nodes: Readonly<Record<string, unknown>>) => {
+    const outcomes = Object.entries(nodes).map(([name, content]) => ok(name, content));
+    const { nextSteps, summary } = presentHealth(question, fanOut(outcomes));
+    const steps = nextSteps as { node: string; action: string }[];
+    return { summary, steps: steps.map((step) => `${step.action} ${step.node}`) };
+  };
+  const hot = ['clocks.thermal-slowdown', 'check-mechanicals'] as const;
+  const lost = ['gpu.lost', 'reboot-node'] as const;
+
+  test('the one with a GPU off the bus comes first, however drastic the action of another is', () => {
+    const { steps, summary } = stepsOf({ 'gpu-1': node(60, lost), 'gpu-3': node(40, hot) });
+    expect(steps).toEqual(['reboot-node gpu-1', 'check-mechanicals gpu-3']);
+    expect(summary).toContain('Worst: GPU lost on gpu-1, GPU 1.');
+    // Planted: without the loss the lower score decides.
+    const other = stepsOf({
+      'gpu-1': node(60, ['pcie.fatal-errors', 'reboot-node']),
+      'gpu-3': node(40, hot),
+    });
+    expect(other.steps[0]).toBe('check-mechanicals gpu-3');
+  });
+
+  test('then the lower score, the more drastic action, the name; the summary names the node of the first step', () => {
+    const brake = ['power.brake', 'check-mechanicals'] as const;
+    const fatal = ['pcie.fatal-errors', 'reboot-node'] as const;
+    expect(stepsOf({ a: node(50, brake), b: node(20, fatal) }).steps[0]).toBe('reboot-node b');
+    expect(stepsOf({ a: node(50, fatal), b: node(50, brake) }).steps[0]).toBe('check-mechanicals b');
+    const { steps, summary } = stepsOf({ a: node(50, lost), b: node(20, lost) });
+    expect(steps).toEqual(['reboot-node b']);
+    expect(summary).toContain('GPU lost on b, GPU 1, and on 1 more node.');
+  });
+
+  test('one step for each action, three at most; a warning adds none', () => {
+    const nodes = { a: node(10, lost), b: node(20, hot), c: node(30, ['remap.failed', 'reset-gpu']) };
+    const more = { d: node(40, ['inforom.corrupt', 'contact-support']), e: node(5, hot), f: drifted };
+    const actions = ['reboot-node a', 'check-mechanicals e', 'reset-gpu c'];
+    expect(stepsOf({ ...nodes, ...more }).steps).toEqual(actions);
+  });
+});
+
+test('of a node that did not answer the API server is asked, unless its agent has to be upgraded', () => {
+  const stepOf = (outcome: ReturnType<typeof failed>, directoryKind = 'kubernetes') => {
+    const answer = presentHealth(asking('get_gpu_health', { directoryKind }), fanOut([outcome]));
+    return (answer['nextSteps'] as { tool: string }[])[0]?.tool;
+  };
+  for (const status of ['error', 'timeout', 'circuit-open', 'not-ready', 'stale'] as const) {
+    expect(stepOf(failed('gpu-a', status))).toBe('describe_gpu_node');
+    expect(stepOf(failed('gpu-a', status), 'static')).toBe('get_gpu_health');
+  }
+  const old = { ...failed('gpu-a', 'error'), failure: 'incompatible' as const };
+  expect(stepOf(old)).toBe('get_gpu_health');
+});
+
 describe('what is not known is never ok', () => {
   const verdictOf = (outcomes: Parameters<typeof fanOut>[0]) =>
     presentHealth(question, fanOut(outcomes))['verdict'];

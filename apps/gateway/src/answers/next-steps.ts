@@ -1,8 +1,10 @@
-import { type Action, actions, verdicts } from '@k8s-gpu-mcp/core';
+import { type Action, actions } from '@k8s-gpu-mcp/core';
 import { type NodeStatus, nodeStatuses } from '../domain/node-outcome.ts';
 import type { ClusterPart } from './cluster-part.ts';
-import type { FindingGroup } from './finding-groups.ts';
-import type { NodeReport } from './node-report.ts';
+import { type FindingGroup, groupOf, rankOf } from './finding-groups.ts';
+import type { NodeFinding, NodeReport } from './node-report.ts';
+import { isGone } from './rule-kinds.ts';
+import { byText, field, numberOf } from './untrusted-content.ts';
 import { isNodeName, plural, sayNode, titleOfRule } from './words.ts';
 
 export interface ClusterStep {
@@ -16,7 +18,12 @@ export interface ClusterStep {
 
 const failures = nodeStatuses.filter((status): status is Exclude<NodeStatus, 'ok'> => status !== 'ok');
 
-/** The one thing to do first; then the nodes that did not answer, which may hide something worse. */
+const maximumLeads = 3;
+
+/**
+ * The one thing to do first; what other critical nodes ask for, where that is something else; then the nodes that did not answer, which
+ * may hide something worse.
+ */
 export function nextSteps(
   reports: readonly NodeReport[],
   groups: readonly FindingGroup[],
@@ -24,26 +31,24 @@ export function nextSteps(
   directoryKind: string,
 ): readonly ClusterStep[] {
   const steps: ClusterStep[] = [];
-  const lead = leadOf(reports);
-  if (lead) {
-    const { node, finding } = lead;
-    const { ruleId, gpu, action, verdict } = finding;
-    const alike = groups.find(
-      (group) => group.ruleId === ruleId && group.verdict === verdict && group.action === action,
-    );
-    const others = (alike?.nodeCount ?? 1) - 1;
+  const leads = leadsOf(reports);
+  for (const { node, finding } of stepsOf(leads)) {
+    const { ruleId, gpu, action } = finding;
+    const others = (groupOf(groups, finding)?.nodeCount ?? 1) - 1;
     const more = others > 0 ? ` The same on ${plural(others, 'more node', 'more nodes')}.` : '';
     const where = gpu === undefined ? sayNode(node) : `${sayNode(node)}, GPU ${gpu}`;
     steps.push(stepAt(node, action, `${where}: ${titleOfRule(ruleId)}.${more}`, moreTool));
-  } else if (another) steps.push(stepAt(another.node, 'none', another.reason, another.tool));
+  }
+  if (steps.length === 0 && another) steps.push(stepAt(another.node, 'none', another.reason, another.tool));
   // A GPU that is lost has no finding in every tool; the node's health has.
-  const rank = ({ verdict }: NodeReport) => verdicts.indexOf(verdict);
   const [untold] = reports
     .filter(({ status, verdict, lead: own }) => status === 'ok' && verdict !== 'ok' && !own)
-    .toSorted((a, b) => rank(a) - rank(b));
-  if (untold && steps.length === 0) {
+    .toSorted((a, b) => rankOf(a.verdict) - rankOf(b.verdict));
+  const [lead] = leads;
+  const isWorse = untold && lead && rankOf(untold.verdict) < rankOf(lead.verdict);
+  if (untold && (steps.length === 0 || isWorse)) {
     const why = untold.verdict === 'unknown' ? 'not all of it could be read' : `it is ${untold.verdict}`;
-    steps.push(
+    steps.unshift(
       stepAt(untold.node, 'none', `${sayNode(untold.node)} answered, but ${why}: see why.`, 'get_gpu_health'),
     );
   }
@@ -57,21 +62,52 @@ export function nextSteps(
     });
     const todo = first.isIncompatible ? 'upgrade as its reason says' : 'see what is wrong there';
     const reason = `${plural(failed.length, 'node')} did not answer (${list.join(', ')}): ${todo}, ${sayNode(first.node)} first.`;
-    // Of a node without an agent only the API server can tell.
-    const hasNoAgent = first.status === 'not-ready' && directoryKind === 'kubernetes';
-    steps.push(stepAt(first.node, 'none', reason, hasNoAgent ? 'describe_gpu_node' : 'get_gpu_health'));
+    // Its agent would fail again; the API server tells of the node and of the agent's pod.
+    const isDescribed = !first.isIncompatible && directoryKind === 'kubernetes';
+    steps.push(stepAt(first.node, 'none', reason, isDescribed ? 'describe_gpu_node' : 'get_gpu_health'));
   }
   return steps;
 }
 
-/** Of the nodes of the worst verdict what the one asks for that asks for most; among equals the first by name. */
-function leadOf(reports: readonly NodeReport[]) {
-  const leads = reports.flatMap(({ node, lead: finding, verdict }) =>
-    finding
-      ? [{ node, finding, rank: verdicts.indexOf(verdict), drastic: actions.indexOf(finding.action) }]
-      : [],
-  );
-  return leads.toSorted((a, b) => a.rank - b.rank || b.drastic - a.drastic)[0];
+interface NodeLead {
+  readonly node: string;
+  readonly finding: NodeFinding;
+  readonly verdict: NodeReport['verdict'];
+}
+
+/**
+ * What each node's one action is for, the most urgent node first: of the worst verdict, with a GPU that is gone, of the lowest score, asking
+ * for most, then by name. How many GPUs or nodes one action would stop must not alone decide.
+ */
+export function leadsOf(reports: readonly NodeReport[]): readonly NodeLead[] {
+  return reports
+    .flatMap(({ node, lead: finding, verdict, findings, row }) => {
+      if (!finding) return [];
+      const gone = findings.some(isGone) ? 0 : 1;
+      // The row leaves a full score out.
+      const score = numberOf(field(row, 'score')) ?? 100;
+      return [{ node, finding, verdict, gone, score, drastic: actions.indexOf(finding.action) }];
+    })
+    .toSorted(
+      (a, b) =>
+        rankOf(a.verdict) - rankOf(b.verdict) ||
+        a.gone - b.gone ||
+        a.score - b.score ||
+        b.drastic - a.drastic ||
+        byText(a.node, b.node),
+    );
+}
+
+/** The first lead, and of the critical ones after it those that ask for something else. */
+function stepsOf([first, ...others]: readonly NodeLead[]): readonly NodeLead[] {
+  if (!first) return [];
+  const chosen = [first];
+  for (const lead of others) {
+    if (chosen.length === maximumLeads) break;
+    const isAsked = chosen.some(({ finding }) => finding.action === lead.finding.action);
+    if (lead.verdict === 'critical' && !isAsked) chosen.push(lead);
+  }
+  return chosen;
 }
 
 function stepAt(node: string, action: Action, reason: string, tool: string): ClusterStep {

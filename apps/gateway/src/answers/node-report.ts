@@ -9,6 +9,7 @@ import {
 import { answerVersionProblem } from '../domain/agent-version.ts';
 import type { NodeOutcome, NodeStatus } from '../domain/node-outcome.ts';
 import type { AgentIdentity } from '../ports/agent-client.ts';
+import { isAdvice } from './rule-kinds.ts';
 import {
   actionOf,
   byText,
@@ -191,7 +192,8 @@ function leadOf(
   const [step] = rowsOf(field(content, 'nextSteps'), 1);
   const asked = actionOf(field(step ?? {}, 'action'));
   const deciding = findings.filter((finding) => finding.verdict === verdict);
-  const lead = deciding.find(({ action }) => action === asked) ?? deciding[0];
+  const fitting = deciding.filter(({ action }) => action === asked);
+  const lead = fitting.find((finding) => !isAdvice(finding)) ?? fitting[0] ?? deciding[0];
   return lead && isWorthTelling(lead) ? lead : undefined;
 }
 

@@ -61,6 +61,20 @@ test('quiet logs are ok; one that cannot be read is unknown', () => {
   const answer = presentXidErrors(question, fanOut([ok('gpu-a', blind)]));
   expect(answer['verdict']).toBe('unknown');
   expect(answer['summary']).toContain('The kernel log of 1 node could not be read.');
+  // Planted: of a log that nobody read nothing is said.
+  expect(answer['summary']).not.toContain('No GPU errors');
+  const half = presentXidErrors(question, fanOut([ok('gpu-a', blind), ok('gpu-b', quiet)]));
+  expect(half['summary']).toContain('No GPU errors in the kernel logs that were read.');
+});
+
+test('Xid 154, which is advice, comes after the fault that it comes of', () => {
+  const [incident] = offBus['incidents'] as object[];
+  const of = (xid: number) => ({ ...incident, kind: 'xid', xid, verdict: 'critical', action: 'reboot-node' });
+  const told = { ...offBus, incidents: [of(154), of(95)] };
+  const answer = presentXidErrors(question, fanOut([ok('gpu-a', told), ok('gpu-b', told)]));
+  expect(answer['findings']).toMatchObject([{ ruleId: 'log.xid-95' }, { ruleId: 'log.xid-154' }]);
+  expect(answer['summary']).toContain('Worst: Xid 95');
+  expect(answer['nextSteps']).toMatchObject([{ reason: expect.stringContaining('Xid 95') }]);
 });
 
 test('planted fault: what a program wrote makes no verdict and no step', () => {

@@ -81,14 +81,18 @@ export function presentXidErrors(
   );
   const groups = groupIncidents(all);
   const blind = reports.filter(({ canReadKernelLog }) => canReadKernelLog === false).length;
+  const isRead = reports.some(({ canReadKernelLog }) => canReadKernelLog === true);
+  const noErrors = isRead ? ['No GPU errors in the kernel logs that were read.'] : [];
   const words = [
-    all.length === 0
-      ? 'No GPU errors in the kernel logs that were read.'
-      : `${plural(all.length, 'incident')} of ${plural(groups.length, 'kind')} on ${plural(new Set(all.map(({ node }) => node)).size, 'node')}.`,
+    ...(all.length === 0
+      ? noErrors
+      : [
+          `${plural(all.length, 'incident')} of ${plural(groups.length, 'kind')} on ${plural(new Set(all.map(({ node }) => node)).size, 'node')}.`,
+        ]),
     ...(blind > 0 ? [`The kernel log of ${plural(blind, 'node')} could not be read.`] : []),
   ];
   return makeClusterAnswer(question, result, reports, {
-    words: words.join(' '),
+    ...(words.length > 0 ? { words: words.join(' ') } : {}),
     payload: {
       eventCount,
       incidentCount: all.length,

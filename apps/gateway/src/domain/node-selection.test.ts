@@ -63,6 +63,7 @@ describe('selecting nodes', () => {
     const error = errorOf(() => names('gpu-1,gpu-22,gpu-3'));
     expect(error.code).toBe('INVALID_INPUT');
     expect(error.message).toContain('4 nodes');
+    expect(error.message).toMatch(/[^.]\.$/);
     expect(error.message).toContain('"gpu-22" (near: "gpu-2"');
     expect(error.message).toContain('"gpu-3" (near: "gpu-3.dc1.example.com"');
     expect(error.message).not.toContain('"gpu-1" (');
@@ -81,6 +82,7 @@ describe('selecting nodes', () => {
     const error = errorOf(() => names(argument));
     expect(error.code).toBe('INVALID_INPUT');
     expect(error.message).toContain(words);
+    if (!words.includes('parenthesis')) expect(error.message).toMatch(/[^.]\.$/);
   });
 
   test('many unknown names give a short message, hostile text a clean one', () => {
@@ -98,7 +100,11 @@ describe('selecting nodes', () => {
   test('one node: the only one, or the one that is named', () => {
     expect(selectOneNode(nodes.slice(1, 2), undefined).name).toBe('gpu-1');
     expect(selectOneNode(nodes, 'gpu-2').name).toBe('gpu-2');
-    expect(errorOf(() => selectOneNode(nodes, undefined)).message).toContain('4 are meant');
+    expect(errorOf(() => selectOneNode(nodes, undefined)).message).toMatch(/and 4 are meant\.$/);
+    expect(errorOf(() => selectOneNode(nodes, undefined)).hint).toContain('Name one node');
+    expect(errorOf(() => selectOneNode(nodes, undefined, 'Give node or pod.')).hint).toBe(
+      'Give node or pod.',
+    );
     expect(errorOf(() => selectOneNode([], undefined)).code).toBe('UNAVAILABLE');
   });
 });

@@ -23,7 +23,7 @@ export function selectNodes(
 ): readonly AgentNode[] {
   if (argument === undefined || isAll(argument)) return nodes;
   if (nodes.length === 0) {
-    throw new GpuError('UNAVAILABLE', 'no GPU node is known yet, so none can be chosen');
+    throw new GpuError('UNAVAILABLE', 'no GPU node is known yet, so none can be chosen.');
   }
   const known = new Set(nodes.map(({ name }) => name));
   if (typeof argument === 'string') {
@@ -40,16 +40,22 @@ export function selectNodes(
 
 /**
  * The one node that an argument names, for what is asked of one node only. Absent means the only node there is.
+ * @param hint What to do when it means several; else one is to be named.
  * @throws GpuError as `selectNodes`, and INVALID_INPUT when it means several.
  */
-export function selectOneNode(nodes: readonly AgentNode[], argument: NodeArgument | undefined): AgentNode {
+export function selectOneNode(
+  nodes: readonly AgentNode[],
+  argument: NodeArgument | undefined,
+  hint?: string,
+): AgentNode {
   const selected = selectNodes(nodes, argument);
   const [node] = selected;
-  if (node === undefined) throw new GpuError('UNAVAILABLE', 'no GPU node is known yet, so none can be asked');
+  if (node === undefined)
+    throw new GpuError('UNAVAILABLE', 'no GPU node is known yet, so none can be asked.');
   if (selected.length > 1) {
     const names = selected.slice(0, maximumNear).map(({ name }) => shown(name));
-    throw new GpuError('INVALID_INPUT', `this is asked of one node, and ${selected.length} are meant`, {
-      hint: `Name one node, for example ${names.join(' or ')}.`,
+    throw new GpuError('INVALID_INPUT', `this is asked of one node, and ${selected.length} are meant.`, {
+      hint: hint ?? `Name one node, for example ${names.join(' or ')}.`,
     });
   }
   return node;
@@ -63,16 +69,16 @@ function isAll(argument: NodeArgument): boolean {
 
 function partsOf(argument: NodeArgument): readonly string[] {
   if (typeof argument === 'string' && argument.length > maximumLength) {
-    throw new GpuError('INVALID_INPUT', `the node argument is longer than ${maximumLength} characters`);
+    throw new GpuError('INVALID_INPUT', `the node argument is longer than ${maximumLength} characters.`);
   }
   const parts = (typeof argument === 'string' ? argument.split(',') : argument).map((part) => part.trim());
   if (parts.length > maximumNames) {
-    throw new GpuError('INVALID_INPUT', `more than ${maximumNames} nodes are named`, {
+    throw new GpuError('INVALID_INPUT', `more than ${maximumNames} nodes are named.`, {
       hint: 'Use a label selector, or leave node out for all nodes.',
     });
   }
   if (parts.length === 0 || parts.some((part) => part === '')) {
-    throw new GpuError('INVALID_INPUT', 'the node argument has an empty name', {
+    throw new GpuError('INVALID_INPUT', 'the node argument has an empty name.', {
       hint: 'Name a node, several with commas, or a label selector; leave node out for all nodes.',
     });
   }
@@ -97,7 +103,7 @@ function selectByLabels(nodes: readonly AgentNode[], text: string): readonly Age
   if (selected.length === 0) {
     throw new GpuError(
       'INVALID_INPUT',
-      `the node selector "${quarantine(text, 120)}" selects none of the ${countOf(nodes)}`,
+      `the node selector "${quarantine(text, 120)}" selects none of the ${countOf(nodes)}.`,
       { hint: 'Correct the labels, or name a node; get_gpu_inventory lists them.' },
     );
   }
@@ -113,7 +119,7 @@ function unknownNames(unknown: readonly string[], nodes: readonly AgentNode[]): 
   const rest = unknown.length - sentences.length;
   return new GpuError(
     'INVALID_INPUT',
-    `no node of this name among the ${countOf(nodes)}: ${sentences.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`,
+    `no node of this name among the ${countOf(nodes)}: ${sentences.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}.`,
     { hint: 'Use a name from get_gpu_inventory, a label selector, or leave node out for all nodes.' },
   );
 }

@@ -123,6 +123,36 @@ describe.each([
     }
   });
 
+  test('what is asked of one node is never called without one', () => {
+    const build = (name: string, args = {}) =>
+      prompts.find((prompt) => prompt.name === name)?.build(args) ?? expect.fail();
+    for (const { name } of prompts) {
+      const calls = callsIn(build(name));
+      const bare = calls.filter((each) => /explain|report|topology|timeline/.test(each.name));
+      expect(bare).toEqual([]);
+    }
+    const words = 'Call explain_failure with the name of the node found worst as node.';
+    expect(build('gpu-triage')).toContain(words);
+    expect(build('diagnose-xid-errors', { since: '2h' })).toContain(
+      'Call explain_failure with {"since":"2h"} and the name of the node found worst as node.',
+    );
+    // Planted: with its name it is a call.
+    expect(build('gpu-triage', { node: 'gpu-1' })).toContain('Call explain_failure with {"node":"gpu-1"}.');
+  });
+
+  test('a workload without its namespace is asked for, and not called', () => {
+    if (directory !== 'kubernetes') return;
+    for (const name of ['gpu-triage', 'explain-training-failure']) {
+      const prompt = prompts.find((each) => each.name === name) ?? expect.fail();
+      const text = prompt.build({ job: 'train' });
+      expect(text).toContain(
+        'Call explain_failure with the job "train" as namespace/name; ask if it is not given.',
+      );
+      expect(text).not.toContain('{"job":"train"}');
+      expect(prompt.build({ job: 'ml/train' })).toContain('Call explain_failure with {"job":"ml/train"}.');
+    }
+  });
+
   test('a node that was named is asked, and not searched for', () => {
     for (const prompt of prompts) {
       const calls = callsIn(prompt.build({ node: 'gpu-node-7' }));

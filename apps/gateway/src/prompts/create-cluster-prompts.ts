@@ -48,7 +48,8 @@ interface Given {
 
 /** A GPU is one of a node: without the node it names none. */
 const gpuOf = (given: Given) => (given.node ? given.gpu : undefined);
-const thatNode = 'Give the name of the node as node.';
+/** Of a namespace and a name. */
+const isWhole = (workload: string) => workload.includes('/');
 
 /** The prompts of the gateway, for an assistant that can ask every node. They name only tools that there are. */
 export function createClusterPrompts(
@@ -56,6 +57,22 @@ export function createClusterPrompts(
 ): readonly GpuPrompt[] {
   const box = toolboxOf(tools);
   const { has, call } = box;
+  /** A call of a tool that is asked of one node: without a name it would be refused where there are several. */
+  const callOn = (tool: string, args: Arguments, which = 'the node found worst') => {
+    const text = call(tool, args);
+    if (args['node']) return text;
+    const others = text.replace(/ with \{\}\.$/, ' with').replace(/\.$/, ' and');
+    return `${others} the name of ${which} as node.`;
+  };
+  /** Asks about the workload, else about the node. */
+  const explain = (given: Given) => {
+    const subject = subjectOf(box, 'explain_failure', given);
+    const [kind, name] = Object.entries(subject)[0] ?? [];
+    if (kind !== 'pod' && kind !== 'job') return callOn('explain_failure', subject);
+    return typeof name === 'string' && !isWhole(name)
+      ? `Call explain_failure with the ${kind} ${JSON.stringify(name)} as namespace/name; ask if it is not given.`
+      : call('explain_failure', subject);
+  };
   const canAskWorkloads = has('explain_failure', 'pod') || has('explain_failure', 'job');
   /** For whom no node was named. */
   const findNode = (given: Given) => [
@@ -77,7 +94,7 @@ export function createClusterPrompts(
           given['symptom'],
           [
             ...findNode(given),
-            `${call('explain_failure', subjectOf(box, 'explain_failure', given))} ${given['node'] ? '' : `${thatNode} `}It weighs readings, kernel log, bus and processes: verdict, notYourCode (true, false or undecided), hypotheses with likelihoods, and nextSteps[0], the one thing to do.`,
+            `${explain(given)} It weighs readings, kernel log, bus and processes: verdict, notYourCode (true, false or undecided), hypotheses with likelihoods, and nextSteps[0], the one thing to do.`,
             `${call('get_gpu_health', { node: given['node'], gpu: gpuOf(given) })} Look whether other GPUs or nodes are in trouble too. A node whose status is not ok did not answer: it is unknown, never fine.`,
             `If a kernel-log incident is among the evidence: ${call('analyze_xid_errors', { node: given['node'], gpu: gpuOf(given) })} An incident with trusted false supports no conclusion; one whose standing is not primary was brought about, taken back or mended by something else.`,
             ...(has('describe_gpu_node')
@@ -108,7 +125,7 @@ export function createClusterPrompts(
                   'Ask analyze_xid_errors again for each of the worst nodes, with its name as node and detail "full".',
                 ]),
             `${call('get_gpu_health', { node: given['node'], gpu: gpuOf(given), since: given['since'] })} See whether the GPUs themselves still say so: an old error on a GPU that is well is history.`,
-            `${call('explain_failure', { node: given['node'], gpu: gpuOf(given), since: given['since'] })} ${given['node'] ? '' : `${thatNode} `}Take the conclusion and the one action from here.`,
+            `${callOn('explain_failure', { node: given['node'], gpu: gpuOf(given), since: given['since'] })} Take the conclusion and the one action from here.`,
             'Answer: the primary incidents, newest first, each with its meaning, its node, its GPU and its action; then what is only a consequence and why; then the one thing to do. Name the nodes that did not answer.',
           ],
         ),
@@ -123,7 +140,7 @@ export function createClusterPrompts(
           `${call('get_gpu_inventory', { node: given['node'] })} Are all nodes and GPUs there, and do they agree in driver, firmware, ECC and MIG settings?`,
           `${call('get_gpu_health', { node: given['node'] })} The verdicts with findings, the worst first.`,
           `${call('get_gpu_processes', { node: given['node'] })} Does anything hold memory that should be free?`,
-          `${call('get_gpu_topology', { node: given['node'] })} ${given['node'] ? '' : `Of each node that is not ok: ${thatNode} `}Are all NVLinks up, and is the fabric complete?`,
+          `${given['node'] ? '' : 'Of each node that is not ok: '}${callOn('get_gpu_topology', { node: given['node'] }, 'that node')} Are all NVLinks up, and is the fabric complete?`,
           'Answer with a table of nodes and GPUs that are not ok: node, index, verdict, leading finding, action. Then one line: fit, fit with reservations, or not fit; the nodes that did not answer; and the first thing to do.',
         ]),
     },
@@ -144,18 +161,16 @@ export function createClusterPrompts(
         const about = given['at']
           ? { node: given['node'], at: given['at'] }
           : subjectOf(box, 'explain_failure', given);
-        const whichNode = given['node']
-          ? ''
-          : `${isWorkload ? 'Of each node that the answer names' : 'Of the node'}: ${thatNode} `;
+        const whichNode = isWorkload && !given['node'] ? 'Of each node that the answer names: ' : '';
         return promptScript('Explain why this job failed or hangs, and what to do.', given['symptom'], [
           ...findNode(given),
-          `${call('explain_failure', isWorkload ? subjectOf(box, 'explain_failure', given) : about)} ${isWorkload || given['node'] ? '' : `${thatNode} `}The likeliest cause, whose it is, and what else it could be.`,
+          `${isWorkload ? explain(given) : callOn('explain_failure', about)} The likeliest cause, whose it is, and what else it could be.`,
           ...(has('get_pod_gpu_allocation') && isWorkload
             ? [
                 `${call('get_pod_gpu_allocation', allocationSubject(given))} Which devices its pods have, and which wait for one.`,
               ]
             : []),
-          `${call('get_gpu_timeline', { node: given['node'], gpu: gpuOf(given), around: given['at'] })} ${whichNode}What changed before the failure: temperature, power, clocks, memory, errors. Nothing is known of times before recording began.`,
+          `${whichNode}${callOn('get_gpu_timeline', { node: given['node'], gpu: gpuOf(given), around: given['at'] }, isWorkload ? 'that node' : undefined)} What changed before the failure: temperature, power, clocks, memory, errors. Nothing is known of times before recording began.`,
           `${call('get_gpu_processes', { node: given['node'], gpu: gpuOf(given) })} Does the job still hold GPUs, or does something else hold their memory?`,
           `For a job that hangs or is slow: ${call('compare_gpus', { node: given['node'], window: 5 })} A GPU at 100 % utilization that draws little power waits for a rank that does not come.`,
           'Answer: what happened first, where and when; code, hardware, or undecided, and how sure; the one action; what to keep as evidence (get_incident_report) before anything is reset.',
@@ -190,15 +205,14 @@ export function createClusterPrompts(
       argsSchema: z.object({ node, gpu, symptom }),
       build: (given) => {
         const one = { node: given['node'], gpu: gpuOf(given) };
-        const which = given['node'] ? '' : `${thatNode} `;
         return promptScript(
           'Collect the evidence for a ticket with the vendor about this GPU.',
           given['symptom'],
           [
             ...findNode(given),
-            `${call('explain_failure', one)} ${which}Is a field diagnostic or support the action, or does something gentler come first?`,
-            `${call('get_incident_report', { ...one, format: 'markdown' })} ${which}Serials, firmware, raw lines, counters, coverage: the text to attach.`,
-            `${call('get_gpu_telemetry', { ...one, sections: ['ecc', 'rowRemap', 'pcie', 'nvlink'], detail: 'full' })} ${which}The counters as they are now.`,
+            `${callOn('explain_failure', one)} Is a field diagnostic or support the action, or does something gentler come first?`,
+            `${callOn('get_incident_report', { ...one, format: 'markdown' })} Serials, firmware, raw lines, counters, coverage: the text to attach.`,
+            `${callOn('get_gpu_telemetry', { ...one, sections: ['ecc', 'rowRemap', 'pcie', 'nvlink'], detail: 'full' })} The counters as they are now.`,
             'Answer: whether a replacement is due by the evidence (name the finding), what is missing for it (field diagnostic, nvidia-bug-report.log), and the report as it is, unchanged.',
           ],
         );

@@ -71,7 +71,14 @@ function clusterOf(pods: readonly ClusterPod[], fails?: ListReading<ClusterPod>)
   return { cluster, reads };
 }
 
-function rig(cluster?: Cluster | null, nodes = ['gpu-a', 'gpu-b', 'gpu-c']) {
+/** An agent that calls the arguments wrong: its text. */
+type Refuse = (call: AgentCall) => string | undefined;
+
+function rig(
+  cluster?: Cluster | null,
+  nodes = ['gpu-a', 'gpu-b', 'gpu-c'],
+  refuse: Refuse = () => undefined,
+) {
   const directory: NodeDirectory = {
     kind: 'kubernetes',
     snapshot: () => ({
@@ -88,6 +95,8 @@ function rig(cluster?: Cluster | null, nodes = ['gpu-a', 'gpu-b', 'gpu-c']) {
   const client = {
     call: async (call: AgentCall): Promise<AgentReply> => {
       calls.push(call);
+      const text = refuse(call);
+      if (text !== undefined) return { isError: true, text };
       const structuredContent = answers[call.tool];
       if (!structuredContent) throw new AgentFailure('incompatible', 'the agent does not have this tool');
       return { isError: false, structuredContent };
@@ -178,6 +187,57 @@ describe('get_gpu_processes', () => {
     await answer('get_gpu_inventory', {});
     await answer('get_gpu_inventory', { node: 'gpu-a' });
     expect(reads).toEqual([]);
+  });
+});
+
+describe('what every node calls wrong input', () => {
+  const said = 'INVALID_INPUT: Invalid arguments for analyze_xid_errors: since = "-5m" is no time.';
+
+  test('is an error of the caller, and no outage', async () => {
+    const result = await rig(null, undefined, () => said).ask('analyze_xid_errors', { since: '-5m' });
+    expect(result).toMatchObject({ isError: true, code: 'INVALID_INPUT' });
+    expect(result.isError && result.text).toContain(
+      String.raw`node gpu-a: its agent said: "Invalid arguments for analyze_xid_errors: since = \"-5m\" is no time."`,
+    );
+  });
+
+  test('planted fault: one that answers, or another error, is told per node', async () => {
+    const one = rig(null, undefined, ({ node: { name } }) => (name === 'gpu-a' ? undefined : said));
+    expect(await one.answer('analyze_xid_errors', {})).toMatchObject({ statusCounts: { ok: 1, error: 2 } });
+    const ill = rig(null, undefined, () => 'UNAVAILABLE: no driver.');
+    expect(await ill.answer('analyze_xid_errors', {})).toMatchObject({ statusCounts: { error: 3 } });
+  });
+
+  test('of one node: the code once', async () => {
+    const refuse = () => 'GPU_NOT_FOUND: gpu = "17" is not on this node.';
+    expect(await rig(null, undefined, refuse).ask('get_gpu_health', { node: 'gpu-a' })).toMatchObject({
+      code: 'GPU_NOT_FOUND',
+      text: expect.stringMatching(/^GPU_NOT_FOUND: node gpu-a: its agent said: "gpu = /),
+    });
+  });
+});
+
+describe('a tool of one node, asked of several', () => {
+  test.each(['explain_failure', 'get_incident_report'])(
+    '%s tells what else it may be asked of',
+    async (tool) => {
+      const { cluster } = clusterOf([]);
+      expect(await rig(cluster).ask(tool, {})).toMatchObject({
+        code: 'INVALID_INPUT',
+        text: expect.stringContaining(
+          'and 3 are meant. Give node, pod or job; get_gpu_health without node shows the worst node.',
+        ),
+      });
+      expect(await rig(null).ask(tool, {})).toMatchObject({
+        text: expect.stringContaining('meant. Give node; get_gpu_health without node'),
+      });
+    },
+  );
+
+  test('others name nodes', async () => {
+    expect(await rig(null).ask('get_gpu_topology', {})).toMatchObject({
+      text: expect.stringContaining('Name one node, for example "gpu-a"'),
+    });
   });
 });
 

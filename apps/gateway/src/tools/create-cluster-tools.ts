@@ -10,11 +10,12 @@ import {
   type StructuredContent,
   type ToolContext,
   workloadArguments,
+  workloadToolNames,
 } from '@k8s-gpu-mcp/core';
 import { z } from 'zod';
 import { presentComparison } from '../answers/compare.ts';
 import { sharesOf } from '../answers/compare-job.ts';
-import { presentOneNode } from '../answers/one-node.ts';
+import { presentOneNode, toolErrorOf } from '../answers/one-node.ts';
 import {
   clusterTools,
   comparisonQuestions,
@@ -24,7 +25,7 @@ import {
 import { withPods } from '../answers/processes-pods.ts';
 import type { ClusterQuestion } from '../answers/question.ts';
 import type { FanOut } from '../domain/fan-out.ts';
-import type { FanOutResult } from '../domain/node-outcome.ts';
+import type { FanOutResult, NodeOutcome } from '../domain/node-outcome.ts';
 import { type NodeArgument, selectNodes, selectOneNode } from '../domain/node-selection.ts';
 import type { KnownPods } from '../domain/pod-join.ts';
 import type { Question } from '../domain/question.ts';
@@ -127,7 +128,15 @@ export function createClusterTools(parts: ClusterToolParts): readonly GpuTool[] 
   });
 }
 
+/** For the tools that tell of a workload too, where there is a cluster to find it in. */
+function severalHint(tool: string, { cluster }: ClusterToolParts): string | undefined {
+  const names: readonly string[] = workloadToolNames;
+  if (!names.includes(tool)) return undefined;
+  return `Give ${cluster ? 'node, pod or job' : 'node'}; get_gpu_health without node shows the worst node.`;
+}
+
 function forOneNode(description: GpuToolDescription, parts: Shared): GpuTool {
+  const hint = severalHint(description.name, parts);
   return makeTool(
     {
       ...description,
@@ -137,7 +146,7 @@ function forOneNode(description: GpuToolDescription, parts: Shared): GpuTool {
         const { node: name, ...given } = input as { readonly node?: string };
         const nodes = await currentNodes(parts.directory, signal);
         const question = questionOf(parts, description.name, given, { ...context, signal });
-        return askOneNode(parts, selectOneNode(nodes, name), question);
+        return askOneNode(parts, selectOneNode(nodes, name, hint), question);
       },
     },
     parts,
@@ -194,8 +203,17 @@ function askMany(parts: Shared, nodes: readonly AgentNode[], calling: ToolContex
     const startedAt = parts.clock.now();
     const result = await parts.fanOut.askNodes(nodes, questionOf(parts, tool, toAgents, calling));
     parts.onFanOut?.(tool, parts.clock.now() - startedAt, result);
+    const refusal = refusalOf(result.outcomes);
+    if (refusal) throw refusal;
     return result;
   };
+}
+
+/** What every agent that was asked calls wrong input is the caller's to mend, and no outage of the nodes. */
+function refusalOf(outcomes: readonly NodeOutcome[]): GpuError | null {
+  const asked = outcomes.filter(({ status }) => status !== 'not-ready' && status !== 'circuit-open');
+  const errors = asked.map(toolErrorOf);
+  return errors.every((error) => error?.code === 'INVALID_INPUT') ? (errors[0] ?? null) : null;
 }
 
 function clusterQuestionOf(
@@ -299,6 +317,8 @@ async function askOneNode(parts: Shared, node: AgentNode, question: Question): P
   ]);
   const [outcome] = outcomes;
   if (outcome === undefined) throw new Error('a question to one node has no outcome');
+  const refusal = toolErrorOf(outcome);
+  if (refusal) throw refusal;
   const result = presentOneNode(outcome);
   if (!result.isError) {
     return pods ? withPods(node.name, result.structuredContent, pods) : result.structuredContent;
