@@ -22,7 +22,10 @@ async function start(file: string, argv: readonly string[]): Promise<number> {
   const child = spawn(file, argv, { stdio: 'ignore' });
   children.push(child);
   await once(child, 'spawn');
-  return child.pid ?? 0;
+  // The kernel sets the name first, and the arguments a moment later.
+  const pid = child.pid ?? 0;
+  await expect.poll(() => readFileSync(`/proc/${pid}/cmdline`).length).toBeGreaterThan(0);
+  return pid;
 }
 const describePids = (pids: readonly number[]) =>
   createHostProcesses({ passwdFile: '/etc/passwd' }).describe(pids, neverAborted());

@@ -55,7 +55,10 @@ function rig(reply: (call: AgentCall) => Promise<AgentReply>) {
     newCorrelationId: () => '0123456789abcdef',
   });
   let count = 0;
-  const newId = () => String((count += 1)).padStart(16, '0');
+  const newId = () => {
+    count += 1;
+    return String(count).padStart(16, '0');
+  };
   const [tool] = createClusterTools({ cluster: emptyCluster, askAgent: ask });
   if (!tool) throw new Error('there is no tool');
   return {

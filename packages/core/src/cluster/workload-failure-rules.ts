@@ -158,9 +158,10 @@ const rules = {
   },
   'workload.insufficient-gpus': {
     title: 'No node has the GPUs',
-    threshold: 'an event FailedScheduling with an insufficient device resource',
+    threshold:
+      'an event FailedScheduling, or the message of condition PodScheduled, with an insufficient device resource',
     verdict: 'warning',
-    action: 'monitor',
+    action: 'none',
     source: debugPods,
   },
   'workload.unschedulable': {

@@ -52,7 +52,7 @@ function reasonOfEnd(facts: WorkloadFacts, lead: PodEnd): ClusterReason {
     notYourCode: explained?.notYourCode ?? meaning.notYourCode ?? fact.notYourCode,
     finding: workloadFinding(ruleId, {
       // What an event explains needs no guess beside it.
-      what: [explained?.what, explained && vague.has(fact.kind) ? undefined : fact.statement]
+      what: [explained?.what, explained && vague.has(fact.kind) ? undefined : sentenceOf(fact.statement)]
         .filter((each) => each !== undefined)
         .join(' '),
       evidence:
@@ -61,6 +61,9 @@ function reasonOfEnd(facts: WorkloadFacts, lead: PodEnd): ClusterReason {
     }),
   };
 }
+
+/** A finding stands alone, so it names what ended. */
+const sentenceOf = (statement: string) => statement.replace(/^It ended itself /, 'The program ended itself ');
 
 interface Behind {
   readonly ruleId: WorkloadRuleId;

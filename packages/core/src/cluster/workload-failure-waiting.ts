@@ -10,6 +10,9 @@ export const reasonOfRunning = (facts: WorkloadFacts): ClusterReason | undefined
 const insufficientDevice =
   /Insufficient (?:nvidia\.com|amd\.com|gpu\.intel\.com|habana\.ai|aws\.amazon\.com|google\.com)\//;
 
+const isOfDevices = (message: string | null | undefined) =>
+  insufficientDevice.test((message ?? '').slice(0, 2_000));
+
 /** Pods that no node has yet. */
 function reasonOfWaiting({ pods, events }: WorkloadFacts): ClusterReason | undefined {
   const waiting = (pods ?? []).filter(({ node, phase }) => node === null && phase === 'Pending');
@@ -18,32 +21,42 @@ function reasonOfWaiting({ pods, events }: WorkloadFacts): ClusterReason | undef
   const refusals = (events ?? []).filter(
     ({ about, reason }) => reason === 'FailedScheduling' && (about.kind !== 'Pod' || names.has(about.name)),
   );
-  const short = refusals.find(({ message }) => insufficientDevice.test(message.slice(0, 2_000)));
-  const [refusal = undefined] = short ? [short] : refusals;
-  const isTold = (word: string) =>
-    waiting.some(({ conditions }) =>
-      conditions.some(({ type, reason }) => type === 'PodScheduled' && reason === word),
-    );
-  const isGated = !refusal && isTold('SchedulingGated');
+  const shortEvent = refusals.find(({ message }) => isOfDevices(message));
+  const [refusal = undefined] = shortEvent ? [shortEvent] : refusals;
+  const scheduled = waiting.flatMap(({ conditions }) =>
+    conditions.filter(({ type }) => type === 'PodScheduled'),
+  );
+  const isTold = (word: string) => scheduled.some(({ reason }) => reason === word);
+  // Events are kept for an hour; the condition stays as long as the pod waits.
+  const unfit = scheduled.filter(({ reason }) => reason === 'Unschedulable');
+  const isShort = shortEvent !== undefined || unfit.some(({ message }) => isOfDevices(message));
+  const isGated = !refusal && !isShort && isTold('SchedulingGated');
   if (!refusal && !isGated && !isTold('Unschedulable')) return undefined;
-  const ruleId: WorkloadRuleId = short ? 'workload.insufficient-gpus' : 'workload.unschedulable';
+  const ruleId: WorkloadRuleId = isShort ? 'workload.insufficient-gpus' : 'workload.unschedulable';
   const meaning = meanings[ruleId] ?? open;
+  // Without the scheduler's words it can be the GPUs as well as anything else.
+  const isUntold = !refusal && !isGated && !unfit.some(({ message }) => (message ?? '') !== '');
+  const confidence = isUntold ? 'low' : meaning.confidence;
+  // To wait is no fault of the program, and to watch it is nothing to do.
+  const action = isGated ? 'monitor' : isShort || isUntold ? 'none' : undefined;
   const count = waiting.length === 1 ? 'One pod waits' : `${waiting.length} pods wait`;
   return {
     ...meaning,
     ruleId,
+    confidence,
     notYourCode: meaning.notYourCode ?? 'undecided',
     finding: workloadFinding(ruleId, {
-      what: short
+      what: isShort
         ? `${count}: no node has enough free devices, be they taken, unhealthy, or fewer than asked for.`
         : isGated
           ? `${count}: a scheduling gate holds it back, as a queue of jobs sets.`
           : `${count}: the scheduler finds no node that fits.`,
-      evidence: refusal
-        ? [evidenceOf(refusal)]
-        : [{ field: 'pod.conditions.PodScheduled', value: isGated ? 'SchedulingGated' : 'Unschedulable' }],
-      confidence: meaning.confidence,
-      ...(isGated ? { action: 'monitor' as const } : {}),
+      evidence:
+        refusal && (shortEvent || !isShort)
+          ? [evidenceOf(refusal)]
+          : [{ field: 'pod.conditions.PodScheduled', value: isGated ? 'SchedulingGated' : 'Unschedulable' }],
+      confidence,
+      ...(action === undefined ? {} : { action }),
     }),
   };
 }

@@ -10,7 +10,13 @@ import {
   verdicts,
   worstVerdict,
 } from '../domain/verdict.ts';
-import { isOfMoment, timeOf, type WorkloadFacts, type WorkloadNodeFacts } from './workload-failure-facts.ts';
+import {
+  isOfMoment,
+  type PodEnd,
+  timeOf,
+  type WorkloadFacts,
+  type WorkloadNodeFacts,
+} from './workload-failure-facts.ts';
 import {
   type HardwareSign,
   hardwareSigns,
@@ -53,6 +59,9 @@ export interface WorkloadExplanation {
   readonly notSeen: readonly string[];
 }
 
+/** False for a container that only ever waited to be started. */
+export const hasRun = ({ fact }: PodEnd): boolean => fact.which !== 'waiting' || fact.restartCount > 0;
+
 /** Whether the agent told of both, the GPUs and the kernel log. */
 export const isHeard = ({ diagnosis }: WorkloadNodeFacts) =>
   diagnosis?.canReadGpus === true && diagnosis.canReadLog;
@@ -89,7 +98,7 @@ export function explainWorkload(facts: WorkloadFacts): WorkloadExplanation {
     findings,
     hardware,
     unheardNodeCount,
-    wouldChange: wouldChangeOf(conclusion, unheardNodeCount),
+    wouldChange: wouldChangeOf(facts, conclusion, unheardNodeCount),
     notSeen: notSeenOf(facts, unheardNodeCount),
   };
 }
@@ -275,9 +284,10 @@ function wordsOfSign({ moment, ends }: WorkloadFacts, sign: HardwareSign): strin
   if (link === 'other-gpu') return `${meaning} The workload did not hold that GPU.`;
   if (isLater) return `${meaning} It can be behind the end of its own pod, not behind the first.`;
   const others = ends.filter(({ pod }) => pod.node !== node).length;
-  return others > 0
-    ? `${meaning} The ends of the ${others === 1 ? 'pod' : `${others} pods`} on other nodes can be consequences of it.`
-    : meaning;
+  if (others === 0) return meaning;
+  return others === 1
+    ? `${meaning} The end of the pod on another node can be a consequence of it.`
+    : `${meaning} The ends of the ${others} pods on other nodes can be consequences of it.`;
 }
 
 const capital = (text: string) => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
@@ -328,18 +338,27 @@ function summaryOf(
   return `${whose(conclusion)} (confidence ${confidence}): ${what}${unheard}${next}`;
 }
 
-function wouldChangeOf({ notYourCode, gpu }: WorkloadHypothesis, unheardNodeCount: number): string[] {
+function wouldChangeOf(
+  { ends }: WorkloadFacts,
+  { notYourCode, gpu }: WorkloadHypothesis,
+  unheardNodeCount: number,
+): string[] {
+  // What never ran cannot end again, and has no log.
+  const hasEnded = ends.some(hasRun);
   return [
     ...(unheardNodeCount > 0
       ? ['An error on a node that was not heard, before the first end, would point to its hardware.']
       : []),
-    ...(notYourCode === true
+    ...(notYourCode === true && (hasEnded || gpu !== null)
       ? [
           gpu === null
             ? 'The same end again on other nodes would point to the program.'
             : 'The same end again on other GPUs would point to the program.',
         ]
-      : ['The last lines of its own log, of the first pod that ended, tell what the program saw.']),
+      : []),
+    ...(notYourCode !== true && hasEnded
+      ? ['The last lines of its own log, of the first pod that ended, tell what the program saw.']
+      : []),
   ];
 }
 

@@ -164,6 +164,8 @@ export interface PodCondition {
   /** One word in CamelCase: `PreemptionByScheduler`. */
   readonly reason: string | null;
   readonly lastTransitionAt: string | null;
+  /** Untrusted text; null or absent when there is none. */
+  readonly message?: string | null;
 }
 
 export const podPhases = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const;

@@ -163,6 +163,15 @@ describe('the Xid catalogue', () => {
     expect(entry).toMatchObject({ code: Number(code) });
   });
 
+  // NVIDIA Xid catalogue: the immediate action of 79 is RESTART_BM; 13 is first looked for in the program.
+  test.each([
+    ['79', 'reboot-node'],
+    ['13', 'restart-app'],
+  ])('tells our action for Xid %s beside the bucket of the vendor', async (code, action) => {
+    const entry = JSON.parse(await resources().named('xid-catalog').read({ code }));
+    expect(entry).toMatchObject({ action, immediate: expect.any(String) });
+  });
+
   test.each(['0', '99999', '-1', '79.0', ' 79', '0x4f', 'x'.repeat(500), '', '../13', '\u0000'])(
     '%j is not in it; the error says what is',
     async (code) => {

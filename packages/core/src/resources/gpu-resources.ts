@@ -2,7 +2,7 @@ import { GpuError } from '../errors.ts';
 import type { NodeEventFeed } from '../events/event-feed.ts';
 import { type Clock, systemClock } from '../ports/runtime.ts';
 import type { GpuTool } from '../tools/tool.ts';
-import { findXid, xidCatalogue } from '../xid/catalogue.ts';
+import { actionOfXid, findXid, xidCatalogue } from '../xid/catalogue.ts';
 import { asked, gpuIds, readGpu } from './gpu-resource.ts';
 import { presentFeed } from './present-feed.ts';
 import { decoded, nodeResourceUris } from './uris.ts';
@@ -95,7 +95,7 @@ export function createGpuResources(options: GpuResourceOptions): readonly GpuRes
       ...jsonTemplate,
       name: 'xid-catalog',
       title: 'Xid catalogue entry',
-      description: 'Meaning, severity and vendor action of one Xid code.',
+      description: 'Meaning, severity, vendor action and our action of one Xid code.',
       uri: 'gpu://catalog/xid/{code}',
       complete: {
         code: (typed) =>
@@ -103,7 +103,7 @@ export function createGpuResources(options: GpuResourceOptions): readonly GpuRes
       },
       async read({ code = '' }) {
         const entry = /^\d{1,4}$/.test(code) ? findXid(Number(code)) : undefined;
-        if (entry) return JSON.stringify(entry);
+        if (entry) return JSON.stringify({ ...entry, action: actionOfXid(entry) });
         throw new GpuError(
           'INVALID_INPUT',
           `Xid ${JSON.stringify(code.slice(0, 20))} is not in the catalogue.`,

@@ -73,8 +73,22 @@ describe('explain_failure', () => {
       notYourCode: 'undecided',
       findings: [],
       incidents: [],
-      nextSteps: [{ action: 'none' }],
+      nextSteps: [{ action: 'none' }, { action: 'none', tool: 'compare_gpus' }],
     });
+  });
+
+  test('one GPU has nothing to be compared with', async () => {
+    const { nextSteps } = await explain({ gpus: wellNode().slice(0, 1), log: [] });
+    expect(nextSteps).toMatchObject([{ action: 'none' }]);
+    expect(nextSteps).toHaveLength(1);
+  });
+
+  test('a GPU that has nothing, while another one is critical', async () => {
+    const gpus = wellNode({ 2: new GpuError('GPU_LOST', 'NVML_ERROR_GPU_IS_LOST (15)') });
+    const toolsFor = async (gpu: number) =>
+      (await explain({ gpus, log: [] }, { gpu })).nextSteps.map(({ tool }: { tool?: string }) => tool);
+    expect(await toolsFor(5)).toEqual([undefined, 'get_gpu_health', 'compare_gpus']);
+    expect(await toolsFor(2)).not.toContain('get_gpu_health');
   });
 
   test('without the driver the log still tells, and the address of a GPU will do', async () => {

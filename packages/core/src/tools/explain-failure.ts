@@ -299,6 +299,7 @@ function nextSteps(
   return [
     first,
     ...(apart ? [apart] : []),
+    ...elsewhere(cause, question, evidence),
     ...(isTold
       ? ([
           { action: 'none', reason: 'The evidence for a ticket or a return.', tool: 'get_incident_report' },
@@ -309,6 +310,32 @@ function nextSteps(
       ? [{ action: 'none', reason: 'All errors of the kernel log.', tool: 'analyze_xid_errors' } as const]
       : []),
     ...(!kernelLog.readable && first.command === undefined && first !== look ? [look] : []),
+  ];
+}
+
+/** Where to look when nothing is wrong with what was asked about. */
+function elsewhere(
+  cause: Diagnosis['cause'],
+  question: DiagnosisQuestion,
+  { readings, assessments }: DiagnosticEvidence,
+): readonly NextStep[] {
+  if (cause !== 'none') return [];
+  const isOtherCritical =
+    question.kind === 'gpu' &&
+    assessments.some(({ gpu, verdict }) => gpu !== question.index && verdict === 'critical');
+  return [
+    ...(isOtherCritical
+      ? [{ action: 'none', reason: 'Another GPU of this node is critical.', tool: 'get_gpu_health' } as const]
+      : []),
+    ...(readings.length > 1
+      ? [
+          {
+            action: 'none',
+            reason: 'If it is slow rather than dead, compare the GPUs.',
+            tool: 'compare_gpus',
+          } as const,
+        ]
+      : []),
   ];
 }
 

@@ -185,6 +185,15 @@ describe('what cannot be seen', () => {
     const gpus = [...h100Node({ 0: new GpuError('GPU_LOST', 'lost') }, 1), ...training.slice(1)];
     const answer = await processes({ gpus, hostProcesses: inMemoryHostProcesses(workers) });
     expect(answer).toMatchObject({ verdict: 'critical', total: 7 });
+    expect(answer.summary).toMatch(/^7 processes on 7 of 7 GPUs\./);
+  });
+
+  test('of a lost GPU alone nothing is counted', async () => {
+    const { summary } = await processes(
+      { gpus: h100Node({ 0: new GpuError('GPU_LOST', 'lost') }) },
+      { gpu: 0 },
+    );
+    expect(summary).toBe('The processes of GPU 0 could not be read. GPU 0 is lost.');
   });
 });
 

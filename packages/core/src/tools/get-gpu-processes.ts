@@ -123,9 +123,12 @@ function summarise(
   const unread = readings.filter(({ processes }) => !processes?.running);
   const held = readings.filter(({ processes }) => (processes?.running?.length ?? 0) > 0);
   const known = readings.length - unread.length;
-  const parts = [
-    `${count(holders.length, 'process', 'processes')} on ${held.length} of ${count(known, 'GPU', 'GPUs')}.`,
-  ];
+  const parts: string[] = [];
+  // Of GPUs whose processes nobody could read, a count would be a zero that was never seen.
+  if (known > 0 || holders.length > 0)
+    parts.push(
+      `${count(holders.length, 'process', 'processes')} on ${held.length} of ${count(known, 'GPU', 'GPUs')}.`,
+    );
   if (unread.length > 0) {
     parts.push(`The processes of GPU ${listOf(unread)} could not be read.`);
   }

@@ -97,7 +97,10 @@ export function getIncidentReport(toolkit: Toolkit) {
       if (!isText) return { ...answer, node };
       const coverage = coverageLines(examination);
       const observedAt = examination.observedAt;
-      const parts = { node, reportId, observedAt, diagnosis, findings, report, coverage, gaps };
+      const isSimulated = toolkit.reader.manifest.simulated;
+      const parts = {
+        ...{ node, reportId, observedAt, diagnosis, findings, report, coverage, gaps, isSimulated },
+      };
       return { ...answer, node, markdown: renderMarkdown(parts) };
     },
   });

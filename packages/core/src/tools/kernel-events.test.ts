@@ -55,3 +55,10 @@ test('byIncidentUrgency: worst first, then newest, then latest since boot', () =
   ].sort(byIncidentUrgency);
   expect(sorted.map(({ xid }) => xid)).toEqual([1, 2, 3, 4, 5]);
 });
+
+test('byIncidentUrgency: an announcement stands after what it is about, though it is newer', () => {
+  const loss = incident({ xid: 79, id: 'loss', lastAt: '2026-01-01T00:00:00.000Z' });
+  const advice = incident({ xid: 154, causedBy: 'loss', lastAt: '2026-01-01T00:00:01.000Z' });
+  const milder = incident({ xid: 13, verdict: 'ok', lastAt: '2026-01-03T00:00:00.000Z' });
+  expect([milder, advice, loss].sort(byIncidentUrgency).map(({ xid }) => xid)).toEqual([79, 154, 13]);
+});

@@ -81,11 +81,12 @@ export async function gpusForAttribution(
 
 const lastSeen = (incident: Incident) => incident.lastAt ?? '';
 
-/** Worst first, then what counts by itself, then newest, then by uptime: the order in which a person wants them. */
+/** Worst first, then what counts by itself, causes before what they brought about, then newest, then by uptime: as a person wants them. */
 export function byIncidentUrgency(a: Incident, b: Incident): number {
   return (
     verdicts.indexOf(a.verdict) - verdicts.indexOf(b.verdict) ||
     Number(a.standing !== 'primary') - Number(b.standing !== 'primary') ||
+    Number(a.causedBy !== undefined) - Number(b.causedBy !== undefined) ||
     (lastSeen(a) < lastSeen(b) ? 1 : lastSeen(a) > lastSeen(b) ? -1 : 0) ||
     (b.lastUptimeSeconds ?? 0) - (a.lastUptimeSeconds ?? 0)
   );

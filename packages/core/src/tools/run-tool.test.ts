@@ -119,3 +119,11 @@ test.each([
     { level: 'debug', ...common, outcome },
   ]);
 });
+
+test('what is missing is said to be missing, and what is wrong is shown', async () => {
+  const { tool } = rig({ inputSchema: z.strictObject({ node: z.string({ error: 'expected a name' }) }) });
+  expect((await tool.call({})).text).toContain(
+    'Invalid arguments for probe: node is missing: expected a name.',
+  );
+  expect((await tool.call({ node: null })).text).toContain('node = null: expected a name.');
+});

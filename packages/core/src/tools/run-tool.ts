@@ -118,7 +118,10 @@ function invalidArguments(definition: ToolDefinition, error: z.ZodError, input: 
       return `unknown argument ${unknown.join(', ')}${more} (arguments are: ${allowed.join(', ')})`;
     }
     const field = issue.path.map(String).join('.') || 'arguments';
-    return `${field} = ${show(valueAt(input, issue.path))}: ${issue.message}`;
+    const value = valueAt(input, issue.path);
+    return value === undefined
+      ? `${field} is missing: ${issue.message}`
+      : `${field} = ${show(value)}: ${issue.message}`;
   });
   const isAboutProcess = error.issues.some(({ path }) => path[0] === 'pid');
   const lookup = isAboutProcess

@@ -44,6 +44,14 @@ export const messagePatterns: readonly MessagePattern[] = [
   },
   { kind: 'gpu-identity', pattern: re(`NVRM: GPU at ${pci}: ${uuid}`), severity: 'info', action: 'none' },
   {
+    kind: 'gpu-identity',
+    // With the loss of the GPU, when nothing else can tell it any more.
+    pattern: re(`NVRM: GPU ${pci}: GPU serial number is (?<serial>[0-9A-Za-z]{1,32})\\.?(?:\\s|$)`),
+    severity: 'info',
+    action: 'none',
+    decode: ({ serial }) => ({ ...(serial ? { serial } : {}) }),
+  },
+  {
     kind: 'init-failure',
     pattern: re(`NVRM: (?:GPU ${pci}: )?(?:RmInitAdapter failed!|rm_init_adapter(?:\\(\\d{1,3}\\))? failed)`),
     severity: 'critical',

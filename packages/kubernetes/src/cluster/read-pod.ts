@@ -7,13 +7,14 @@ import {
   recordOf,
   recordsOf,
   requiredName,
+  textOf,
   textsOf,
   timeOf,
   wordOf,
 } from './fields.ts';
 import { readContainers } from './read-container.ts';
 
-const maximum = { labels: 256, labelCharacters: 63, conditions: 128, claims: 256 };
+const maximum = { labels: 256, labelCharacters: 63, conditions: 128, messageCharacters: 2_000, claims: 256 };
 
 /**
  * A pod of core/v1. `owner` is null yet: what is above the pod's own references is not in it.
@@ -40,6 +41,7 @@ export function readPod(object: KubernetesObject): ClusterPod {
       status: conditionStatusOf(each['status']),
       reason: wordOf(each['reason']),
       lastTransitionAt: timeOf(each['lastTransitionTime']),
+      message: textOf(each['message'], maximum.messageCharacters),
     })),
     createdAt: timeOf(metadata.creationTimestamp),
     startedAt: timeOf(status['startTime']),

@@ -59,6 +59,7 @@ describe('pods', () => {
         status: 'True',
         reason: null,
         lastTransitionAt: `2026-11-21T02:27:5${[5, 4, 5, 5, 4][index]}Z`,
+        message: null,
       })),
       createdAt: '2026-11-21T02:27:54Z',
       startedAt: '2026-11-21T02:27:54Z',
@@ -79,6 +80,18 @@ describe('pods', () => {
       ],
       claims: [],
     });
+  });
+
+  test("the scheduler's words of a pod that waits, as one line that is cut short", () => {
+    const message = '0/3 nodes are available: 3 Insufficient nvidia.com/gpu.';
+    const scheduled = (words: unknown) => ({
+      conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: words }],
+    });
+    const told = (words: unknown) => podOf({}, scheduled(words)).conditions[0]?.message;
+    expect(told(message)).toBe(message);
+    expect(told('a\u0000b\nc')).toBe('a b c');
+    expect(told('x'.repeat(10_000))).toHaveLength(2_000);
+    for (const none of [undefined, '', 7, {}]) expect(told(none)).toBeNull();
   });
 
   test('containers of every kind, their devices and how they ended', () => {

@@ -108,6 +108,8 @@ export function renderNodes(answer: StructuredContent, terminal: Terminal): stri
 function seenOn(row: StructuredContent): string {
   const because = textOf(row, 'because', 120);
   if (because !== undefined) return `its agent was not heard: ${because}`;
+  const note = textOf(row, 'note', 120);
+  if (note !== undefined) return note;
   const gpu = textOf(row, 'gpu', 8);
   const incidents = rowsOf(row, 'incidents')
     .slice(0, 4)

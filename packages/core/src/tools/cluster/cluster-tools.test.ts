@@ -171,6 +171,12 @@ describe('describe_gpu_node', () => {
   test('no agent: the hardware is unknown, the cluster is told, and it is not ok', async () => {
     const answer = await toolsOf({}).answer('describe_gpu_node');
     expect(answer).toMatchObject({ verdict: 'unknown', coverage: { agent: false, pods: true } });
+    const looks = expect.objectContaining({
+      command: 'kubectl get pods --all-namespaces --output wide --field-selector spec.nodeName=gpu-node-7',
+    });
+    expect(answer['nextSteps']).toContainEqual(looks);
+    const heard = await toolsOf({ agent: await agentAnswers() }).answer('describe_gpu_node');
+    expect(heard['nextSteps']).not.toContainEqual(looks);
     expect(counts(answer.layers)).toEqual([null, null, null, null, 8, 8, 8, 0]);
     expect(answer.gaps).toContainEqual(expect.objectContaining({ field: 'agent', reason: 'timeout' }));
   });
@@ -406,7 +412,20 @@ describe('get_pod_gpu_allocation', () => {
     const pods = [gpuPod('waits', 8, { node: null, phase: 'Pending' })];
     expect(await toolsOf({ pods }).answer('get_pod_gpu_allocation', {})).toMatchObject({
       pendingCount: 1,
+      summary: expect.stringContaining('1 pod waits for 8 devices.'),
       nextSteps: [{ tool: 'describe_gpu_node' }],
+    });
+  });
+
+  test('what a claim of a pod that waits asks for is not counted', async () => {
+    const claims = [{ name: 'gpu', claimName: null }];
+    const container = containerOf({ claimNames: ['gpu'] });
+    const pods = [
+      gpuPod('waits', 1, { node: null, phase: 'Pending', claims, containers: [container] }),
+      gpuPod('waits-too', 2, { node: null, phase: 'Pending' }),
+    ];
+    expect(await toolsOf({ pods }).answer('get_pod_gpu_allocation', {})).toMatchObject({
+      summary: expect.stringContaining('2 pods wait for devices.'),
     });
   });
 

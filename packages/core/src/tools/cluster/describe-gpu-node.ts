@@ -109,7 +109,13 @@ export function describeGpuNode(shared: ClusterToolkit) {
           agent: inventory.content !== null,
           podResources: null,
         },
-        nextSteps: nextSteps(name, findings, holders, shownPods.length, faultsOf(heard)),
+        nextSteps: nextSteps(name, {
+          findings,
+          holders,
+          shown: shownPods.length,
+          agentFaults: faultsOf(heard),
+          isAgentHeard: inventory.content !== null,
+        }),
       });
     },
   });
@@ -171,17 +177,25 @@ function summarise(
   const faults = findings.filter(({ verdict }) => verdict !== 'ok');
   const [first] = faults.length > 0 ? faults : findings;
   if (!first) return `${chain}${unread}${own}`;
-  const more = faults.length > 1 ? ` And ${faults.length - 1} more.` : '';
+  const more =
+    faults.length > 1 ? ` And ${faults.length - 1} more finding${faults.length === 2 ? '' : 's'}.` : '';
   return `${chain}${unread} ${first.what}${more}${own}`;
 }
 
-function nextSteps(
-  node: string,
-  findings: readonly Finding[],
-  holders: readonly PodAllocation[],
-  shown: number,
-  agentFaults: ReturnType<typeof faultsOf>,
-): NextStep[] {
+interface Known {
+  readonly findings: readonly Finding[];
+  readonly holders: readonly PodAllocation[];
+  readonly shown: number;
+  readonly agentFaults: ReturnType<typeof faultsOf>;
+  readonly isAgentHeard: boolean;
+}
+
+/** RFC 1123 subdomain: nothing in it means anything to a shell. */
+const isSubdomain = (name: string) =>
+  name.length <= 253 &&
+  name.split('.').every((label) => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(label));
+
+function nextSteps(node: string, { findings, holders, shown, agentFaults, isAgentHeard }: Known): NextStep[] {
   const [worst] = findings.filter(({ verdict }) => verdict !== 'ok');
   const steps: NextStep[] = [];
   // What the node itself is worse off with comes first: a driver that cannot be used takes the device plugin with it.
@@ -201,6 +215,12 @@ function nextSteps(
     findings.some(({ ruleId }) => /unhealthy|not-answering|missing-from/.test(ruleId))
   )
     steps.push({ action: 'none', reason: `See how the GPUs of ${node} are.`, tool: 'get_gpu_health' });
+  if (!isAgentHeard)
+    steps.push({
+      action: 'none',
+      reason: "Look at the agent's pod.",
+      command: `kubectl get pods --all-namespaces --output wide --field-selector spec.nodeName=${isSubdomain(node) ? node : 'NODE'}`,
+    });
   if (holders.length > shown)
     steps.push({
       action: 'none',

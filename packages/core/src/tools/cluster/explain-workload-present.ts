@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { type TerminationFact, terminationCause } from '../../cluster/termination.ts';
 import {
   isHeard,
@@ -6,6 +7,7 @@ import {
 } from '../../cluster/workload-failure.ts';
 import { isNear } from '../../cluster/workload-failure-facts.ts';
 import type { HardwareSign } from '../../cluster/workload-failure-hardware.ts';
+import type { WorkloadRuleId } from '../../cluster/workload-failure-rules.ts';
 import type { ClusterPod } from '../../domain/cluster.ts';
 import type { Evidence, Finding } from '../../domain/verdict.ts';
 import type { Detail } from '../answer.ts';
@@ -135,7 +137,7 @@ export function presentEvents(evidence: WorkloadEvidence, { events }: WorkloadCa
 }
 
 export function presentNodes(
-  { nodes }: WorkloadEvidence,
+  { nodes, moment }: WorkloadEvidence,
   hardware: readonly HardwareSign[],
   { nodes: maximum, incidents }: WorkloadCaps,
 ) {
@@ -143,13 +145,21 @@ export function presentNodes(
   return nodes
     .toSorted((a, b) => (guilty.get(b.name) ?? 0) - (guilty.get(a.name) ?? 0))
     .slice(0, maximum)
-    .map((node) => presentNode(node, incidents));
+    .map((node) => presentNode(node, incidents, moment.basis !== 'now'));
 }
 
-function presentNode(node: WorkloadNodeEvidence, maximumIncidents: number) {
+/** Of an agent that tells no cause. It was asked about then and not about now: a fault of now is not denied by it. */
+function noteOf({ diagnosis, incidents, logBeginsAt }: WorkloadNodeEvidence): string | undefined {
+  if (diagnosis?.verdict !== 'unknown' || incidents?.length !== 0) return undefined;
+  if (typeof logBeginsAt === 'string') return 'its kernel log begins after that time';
+  return diagnosis.canReadLog ? 'no GPU error near that time' : undefined;
+}
+
+function presentNode(node: WorkloadNodeEvidence, maximumIncidents: number, isOfThen: boolean) {
   const { name, diagnosis, incidents, gpus, podCount, isGone, answers } = node;
   const ready = node.node?.conditions.find(({ type }) => type === 'Ready')?.status;
   const said = answers.explain_failure;
+  const note = isOfThen ? noteOf(node) : undefined;
   return {
     node: clean(name),
     podCount,
@@ -162,6 +172,7 @@ function presentNode(node: WorkloadNodeEvidence, maximumIncidents: number) {
           notYourCode: diagnosis.notYourCode,
           cause: diagnosis.cause,
           ...(diagnosis.gpu === null ? {} : { gpu: diagnosis.gpu }),
+          ...(note === undefined ? {} : { note }),
         }
       : { because: said.content === null ? said.reason : 'error' }),
     ...(isHeard(node) || diagnosis === null
@@ -189,6 +200,33 @@ const presentEvidence = (evidence: readonly Evidence[]) =>
     ...rest,
     value: typeof value === 'string' ? quarantine(value, 64) : value,
   }));
+
+const simulatedCoverage = z.object({
+  coverage: z.object({ gpuBackend: z.object({ simulated: z.literal(true) }) }),
+});
+
+/** Nodes whose agents say of themselves that their GPUs are simulated. */
+export const simulatedNodeCountOf = ({ nodes }: Pick<WorkloadEvidence, 'nodes'>): number =>
+  nodes.filter(({ answers }) =>
+    Object.values(answers).some((said) => simulatedCoverage.safeParse(said?.content).success),
+  ).length;
+
+export const withSimulated = (summary: string, simulatedNodeCount: number): string =>
+  simulatedNodeCount === 0 ? summary : `${summary} Simulated GPUs.`;
+
+/** Of the first step: what the conclusion says at length stands in the summary. */
+export function reasonOfAction(
+  { what, cause, notYourCode }: WorkloadHypothesis,
+  ruleId: WorkloadRuleId | undefined,
+): string {
+  if (notYourCode === true) return what;
+  if (ruleId === 'workload.own-error' && cause === 'unknown') return "Read the first pod's last log lines.";
+  if (ruleId === 'workload.host-memory' && cause === 'host-memory')
+    return 'Raise the memory limit, or use less main memory.';
+  if (ruleId === 'workload.node-memory' && cause === 'host-memory')
+    return 'See what used up the main memory of the node.';
+  return what;
+}
 
 export const presentHypothesis = ({ node, gpu, supports, ...rest }: WorkloadHypothesis) => ({
   ...rest,

@@ -3,7 +3,7 @@ import { containerOf, ended, gpuPod, nodeOf, podOf } from '../../../test/cluster
 import { h100Node, h100Ref, h100Sample } from '../../../test/h100.ts';
 import { applicationFault, fellOffTheBus, record, rig, startedAt, turn } from '../../../test/rig.ts';
 import { tokens } from '../../../test/sibling-rig.ts';
-import type { ClusterEvent, ClusterPod, WorkloadOwner } from '../../domain/cluster.ts';
+import type { ClusterContainer, ClusterEvent, ClusterPod, WorkloadOwner } from '../../domain/cluster.ts';
 import type { KernelLogRecord } from '../../domain/event.ts';
 import type { Cluster } from '../../ports/cluster.ts';
 import { fixedClock } from '../../testing.ts';
@@ -229,8 +229,90 @@ describe('explain_failure of a job', () => {
     });
     expect(answer).toMatchObject({ verdict: 'warning', notYourCode: 'undecided', action: 'check-app' });
     expect(answer.nextSteps).toContainEqual(
-      expect.objectContaining({ command: expect.stringContaining('--previous') }),
+      expect.objectContaining({ command: expect.stringMatching(/^kubectl logs (?!.*--previous)/) }),
     );
+    expect(answer.nextSteps[0]).toMatchObject({ reason: "Read the first pod's last log lines." });
+    expect(answer.summary).toContain('The program ended itself with an error.');
+  });
+
+  test('the log of before is asked for only where the container was started again', async () => {
+    const again = (state: ClusterContainer['state']) =>
+      failed('train-0', 'node-0', 1, 'Error', at('11:00:00'), {
+        phase: 'Running',
+        containers: [
+          containerOf({
+            state,
+            restartCount: 1,
+            lastState: ended(1, 'Error', { finishedAt: at('11:00:00') }),
+          }),
+        ],
+      });
+    const commands = async (pod: ClusterPod) => {
+      const { nextSteps } = await workload({ pods: [pod], agents: wellNodes }).answer({
+        pod: 'research/train-0',
+      });
+      return nextSteps.flatMap(({ command }) => command ?? []);
+    };
+    const running = again({ kind: 'running', startedAt: at('11:00:20') });
+    expect(await commands(running)).toEqual([expect.stringContaining('--previous')]);
+    // Planted fault: the same end of a container that was never started again.
+    expect(await commands(failed('train-0', 'node-0', 1, 'Error', at('11:00:00')))).toEqual([
+      expect.not.stringContaining('--previous'),
+    ]);
+    const image = podOf({
+      name: 'train-0',
+      node: 'node-0',
+      phase: 'Pending',
+      containers: [containerOf({ state: { kind: 'waiting', reason: 'ImagePullBackOff' } })],
+    });
+    expect(await commands(image)).toEqual([]);
+  });
+
+  test('simulated GPUs are told as such; GPUs of which no agent says so are not', async () => {
+    const pods = [failed('train-0', 'node-0', 1, 'Error', at('11:00:00'))];
+    const { answer } = workload({ pods, agents: { 'node-0': agentOf([lossAt('10:59:30')]) } });
+    const told = await answer({ pod: 'research/train-0' });
+    expect(told).toMatchObject({
+      notYourCode: true,
+      summary: expect.stringMatching(/ Simulated GPUs\.$/),
+      coverage: { gpuBackend: { simulatedNodeCount: 1 } },
+    });
+    const silent = await workload({ pods }).answer({ pod: 'research/train-0' });
+    expect(silent['coverage']).not.toHaveProperty('gpuBackend');
+    expect(silent.summary).not.toContain('imulated');
+  });
+
+  test('what an agent that tells no cause has seen of that time is told in words', async () => {
+    const boot = record('Linux version 6.8.0-45-generic (build@host) #45-Ubuntu SMP', { at: at('02:00:00') });
+    const answer = await workload({
+      pods: [
+        failed('train-0', 'node-0', 1, 'Error', at('11:00:00')),
+        failed('train-1', 'node-1', 134, 'Error', at('11:00:30')),
+        failed('train-2', 'node-2', 134, 'Error', at('11:00:40')),
+      ],
+      agents: { 'node-0': agentOf([boot, lossAt('11:58:00')]), 'node-1': agentOf([lossAt('11:58:00')]) },
+    }).answer({ job: 'research/PyTorchJob/llm' });
+    const byName = Object.fromEntries(answer.nodes.map(({ node, ...rest }) => [String(node), rest]));
+    expect(byName).toMatchObject({
+      'node-0': { verdict: 'unknown', incidents: [], note: 'no GPU error near that time' },
+      // Planted fault: of a log that begins later it would be a lie.
+      'node-1': { verdict: 'unknown', incidents: [], note: 'its kernel log begins after that time' },
+      'node-2': { verdict: null, because: 'timeout' },
+    });
+    expect(byName['node-2']).not.toHaveProperty('note');
+  });
+
+  test('out of main memory: one thing to do, and not a word of GPU memory in it', async () => {
+    const pods = [failed('train-0', 'node-0', 137, 'OOMKilled', at('11:00:00'))];
+    const { nextSteps } = await workload({ pods, agents: wellNodes }).answer({ pod: 'research/train-0' });
+    expect(nextSteps[0]).toMatchObject({ reason: 'Raise the memory limit, or use less main memory.' });
+  });
+
+  test('one other pod is one', async () => {
+    const pods = eightPods.slice(4, 6);
+    const agents = { ...wellNodes, 'node-5': agentOf([lossAt('10:59:30')]) };
+    const { summary } = await workload({ pods, agents }).answer({ job: 'research/PyTorchJob/llm' });
+    expect(summary).toContain('The end of the pod on another node can be a consequence of it.');
   });
 
   test('the agent of the node where it began is silent: unknown, and said so', async () => {

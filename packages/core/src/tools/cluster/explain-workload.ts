@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { explainWorkload, isHeard, type WorkloadExplanation } from '../../cluster/workload-failure.ts';
+import type { TerminationFact } from '../../cluster/termination.ts';
+import {
+  explainWorkload,
+  hasRun,
+  isHeard,
+  type WorkloadExplanation,
+} from '../../cluster/workload-failure.ts';
 import { isTelling } from '../../cluster/workload-failure-hardware.ts';
 import { workloadCauses } from '../../cluster/workload-failure-rules.ts';
 import { clusterReason } from '../../cluster/workload-failure-software.ts';
@@ -19,6 +25,9 @@ import {
   presentSubject,
   presentTerminations,
   presentWays,
+  reasonOfAction,
+  simulatedNodeCountOf,
+  withSimulated,
 } from './explain-workload-present.ts';
 import { gatherWorkload, type WorkloadEvidence } from './gather-workload.ts';
 import { momentArgument, parseWorkload, workloadArguments } from './workload-subject.ts';
@@ -57,7 +66,8 @@ export function explainWorkloadTool(shared: ClusterToolkit) {
       const withTimeline = detail === 'full';
       const evidence = await gatherWorkload(toolkit, subject, signal, { at: asked, withTimeline });
       const explained = explainWorkload(evidence);
-      const { verdict, summary, notYourCode, cause, confidence, action, hypotheses } = explained;
+      const { verdict, notYourCode, cause, confidence, action, hypotheses } = explained;
+      const summary = withSimulated(explained.summary, simulatedNodeCountOf(evidence));
       const [conclusion] = hypotheses;
       const timeline = timelineOf(evidence, conclusion?.node ?? null);
       return fitting(detail, (caps) =>
@@ -92,15 +102,26 @@ export function explainWorkloadTool(shared: ClusterToolkit) {
   });
 }
 
+export interface WorkloadCoverage extends ClusterCoverage {
+  /** Absent where no agent tells of simulated GPUs. */
+  readonly gpuBackend?: { readonly simulatedNodeCount: number };
+}
+
 /** What an answer about a workload rests on. */
-export const coverageOf = (evidence: WorkloadEvidence, explained: WorkloadExplanation): ClusterCoverage => ({
+export const coverageOf = (evidence: WorkloadEvidence, explained: WorkloadExplanation): WorkloadCoverage => ({
   node: evidence.nodes.length === 0 ? null : evidence.nodes.every(({ node }) => node !== null),
   pods: evidence.pods !== null,
   claims: null,
   events: evidence.events !== null,
   agent: evidence.nodeCount === 0 ? null : explained.unheardNodeCount === 0,
   podResources: evidence.nodes.length === 0 ? null : evidence.nodes.every(({ gpus }) => gpus !== null),
+  ...gpuBackendOf(evidence),
 });
+
+function gpuBackendOf(evidence: WorkloadEvidence): Pick<WorkloadCoverage, 'gpuBackend'> {
+  const simulatedNodeCount = simulatedNodeCountOf(evidence);
+  return simulatedNodeCount === 0 ? {} : { gpuBackend: { simulatedNodeCount } };
+}
 
 /** Of the node that the conclusion is about: what its agent recorded. */
 function timelineOf(
@@ -117,19 +138,19 @@ function timelineOf(
   return { payload: {}, gaps: [{ field: 'timeline', reason: 'not-observable', detail }] };
 }
 
-/** Names of pods are anybody's, so a command has none in it. */
-const readLog: NextStep = {
+/** Names of pods are anybody's, so a command has none in it. Only a container that was started again has a log of before. */
+const readLog = (which: TerminationFact['which']): NextStep => ({
   action: 'none',
   reason: 'See what the program itself said: the last lines of the first pod that ended.',
-  command: 'kubectl logs POD --namespace NAMESPACE --all-containers --previous',
-};
+  command: `kubectl logs POD --namespace NAMESPACE --all-containers${which === 'current' ? '' : ' --previous'}`,
+});
 
 function nextSteps(evidence: WorkloadEvidence, explained: WorkloadExplanation): NextStep[] {
   const { hypotheses, hardware, unheardNodeCount, action, notYourCode } = explained;
   const [conclusion] = hypotheses;
   const ruleId = clusterReason(evidence)?.ruleId;
   const steps: NextStep[] = [];
-  if (action !== 'none' && conclusion) steps.push({ action, reason: conclusion.what });
+  if (action !== 'none' && conclusion) steps.push({ action, reason: reasonOfAction(conclusion, ruleId) });
   const told = hardware.find(isTelling) ?? hardware[0];
   if (told)
     steps.push({
@@ -141,7 +162,10 @@ function nextSteps(evidence: WorkloadEvidence, explained: WorkloadExplanation): 
     steps.push(
       {
         action: 'none',
-        reason: 'See why a node gives out fewer GPUs than it has.',
+        reason:
+          ruleId === 'workload.insufficient-gpus'
+            ? 'GPUs are taken or out of service: describe_gpu_node tells of a node.'
+            : 'See why a node gives out fewer GPUs than it has.',
         tool: 'describe_gpu_node',
       },
       { action: 'none', reason: 'See who holds the GPUs.', tool: 'get_pod_gpu_allocation' },
@@ -159,6 +183,7 @@ function nextSteps(evidence: WorkloadEvidence, explained: WorkloadExplanation): 
       reason: `${unheardNodeCount - silent} of its nodes were not asked: see their errors at that time.`,
       tool: 'analyze_xid_errors',
     });
-  if (notYourCode !== true && evidence.ends.length > 0) steps.push(readLog);
+  const [lead] = evidence.ends;
+  if (notYourCode !== true && lead && hasRun(lead)) steps.push(readLog(lead.fact.which));
   return steps;
 }

@@ -246,6 +246,16 @@ const verdictOf = (isRead: boolean, findings: readonly Finding[]): Verdict =>
 
 const plural = (count: number, one: string) => `${count} ${one}${count === 1 ? '' : 's'}`;
 
+/** How many devices they wait for; what a claim asks for is not counted in `takes`. */
+function awaited(pending: readonly PodAllocation[]): string {
+  const isKnown = pending.every(({ shares }) => shares.every(({ kind }) => kind !== 'claim'));
+  const count = pending.reduce(
+    (sum, { takes }) => sum + Object.values(takes).reduce((own, each) => own + each, 0),
+    0,
+  );
+  return isKnown && count > 0 ? plural(count, 'device') : 'devices';
+}
+
 function summarise(
   isRead: boolean,
   { pods, pending, totals }: Allocation,
@@ -255,7 +265,9 @@ function summarise(
   if (!isRead) return 'The pods could not be read, so who holds which device is not known.';
   const parts = [`${plural(pods.length, 'pod')} hold${pods.length === 1 ? 's' : ''} devices.`];
   if (pending.length > 0)
-    parts.push(`${plural(pending.length, 'pod')} wait${pending.length === 1 ? 's' : ''} for one.`);
+    parts.push(
+      `${plural(pending.length, 'pod')} wait${pending.length === 1 ? 's' : ''} for ${awaited(pending)}.`,
+    );
   for (const { resource, requested, allocatable } of totals.slice(0, 3)) {
     if (allocatable !== null) parts.push(`${requested} of ${allocatable} ${resource} requested.`);
   }

@@ -82,6 +82,18 @@ const pending = (changes: Partial<ClusterPod> = {}, gpuCount = 8) =>
     ],
     ...changes,
   });
+const waitingFor = (message: string) =>
+  pending({
+    conditions: [
+      {
+        type: 'PodScheduled',
+        status: 'False',
+        reason: 'Unschedulable',
+        lastTransitionAt: at('10:00:00'),
+        message,
+      },
+    ],
+  });
 const hot: Changes = {
   clocks: { eventReasons: ['hardware-thermal-slowdown'] },
 };
@@ -494,6 +506,46 @@ const cases: Readonly<Record<string, Case>> = {
     action: careful,
     more: { nextSteps: expect.arrayContaining([expect.objectContaining({ tool: 'describe_gpu_node' })]) },
   },
+  'waits for longer than events are kept: the condition alone tells': {
+    source: 'Kubernetes, "Pod Lifecycle" (condition PodScheduled and its message)',
+    world: { pods: [waitingFor('0/8 nodes are available: 8 Insufficient nvidia.com/gpu.')] },
+    verdict: 'warning',
+    notYourCode: true,
+    cause: 'unschedulable',
+    confidence: any,
+    action: ['none'],
+    says: /no node has enough free devices/,
+    never: /Next|Not the GPU|debug/,
+    more: {
+      wouldChange: [],
+      nextSteps: [
+        expect.objectContaining({ tool: 'describe_gpu_node', reason: expect.stringMatching(/taken or out/) }),
+        expect.objectContaining({ tool: 'get_pod_gpu_allocation' }),
+      ],
+    },
+  },
+  'waits for something else: planted fault for the one above': {
+    source: 'Kubernetes, "Assign Pods to Nodes" (node selector)',
+    world: { pods: [waitingFor("0/8 nodes are available: 8 node(s) didn't match Pod's node selector.")] },
+    verdict: 'warning',
+    notYourCode: 'undecided',
+    cause: 'unschedulable',
+    confidence: any,
+    action: ['check-app'],
+    says: /^Not the GPU/,
+    more: { wouldChange: [] },
+  },
+  'waits, and nobody says for what': {
+    source: 'Kubernetes, "Pod Lifecycle" (condition PodScheduled)',
+    world: { pods: [pending()] },
+    verdict: 'warning',
+    notYourCode: 'undecided',
+    cause: 'unschedulable',
+    confidence: low,
+    action: ['none'],
+    never: /Not the GPU|debug/,
+    more: { wouldChange: [] },
+  },
   'held back by a queue': {
     source: 'Kubernetes, "Pod Scheduling Readiness" (SchedulingGated), as Kueue uses it',
     world: {
@@ -627,7 +679,7 @@ const cases: Readonly<Record<string, Case>> = {
     cause: 'unknown',
     confidence: low,
     action: careful,
-    never: /It ended itself/,
+    never: /ended itself/,
   },
   'the agent of its node does not answer': {
     source: 'house rule: what was not read is unknown',

@@ -111,6 +111,14 @@ describe('get_incident_report of a job', () => {
     });
   });
 
+  test('the text says of simulated GPUs that they are', async () => {
+    const told = await reportOf(broken, { ...job, format: 'markdown', redact: true });
+    expect(told.markdown).toMatch(/^- GPUs: \*\*simulated\*\* \(8 nodes\)$/m);
+    expect(told).toMatchObject({ coverage: { gpuBackend: { simulatedNodeCount: 8 } } });
+    const silent = await reportOf({ ...broken, agents: {} }, { ...job, format: 'markdown' });
+    expect(silent.markdown).not.toMatch(/simulated/);
+  });
+
   test('one timeline, oldest first, each row with source, clock and resolution', async () => {
     const { report } = await reportOf(broken);
     const told = report.timeline.map(({ source, node, reason }) => [source, node ?? '', reason ?? '']);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { explainWorkload, type WorkloadExplanation } from '../../cluster/workload-failure.ts';
-import { workloadCauses } from '../../cluster/workload-failure-rules.ts';
+import { type WorkloadRuleId, workloadCauses } from '../../cluster/workload-failure-rules.ts';
+import { clusterReason } from '../../cluster/workload-failure-software.ts';
 import type { Gap } from '../../domain/gap.ts';
 import { actions, confidences } from '../../domain/verdict.ts';
 import { type Detail, findingsSchema, type NextStep, presentGaps } from '../answer.ts';
@@ -9,7 +10,13 @@ import { defineTool, type StructuredContent } from '../tool.ts';
 import { clusterAnswerSchema, makeClusterAnswer } from './cluster-answer.ts';
 import { type ClusterToolkit, tracedBy } from './cluster-toolkit.ts';
 import { coverageOf } from './explain-workload.ts';
-import { presentFindings, presentHypothesis } from './explain-workload-present.ts';
+import {
+  presentFindings,
+  presentHypothesis,
+  reasonOfAction,
+  simulatedNodeCountOf,
+  withSimulated,
+} from './explain-workload-present.ts';
 import { gatherWorkload, type WorkloadEvidence } from './gather-workload.ts';
 import { type CitedReport, hearReport } from './report/agent-report.ts';
 import { renderWorkloadMarkdown } from './report/workload-markdown.ts';
@@ -77,7 +84,10 @@ export function workloadReportTool(shared: ClusterToolkit) {
       const sources = { redaction, explained, reports, course: courseOf(evidence, reports) };
       const reportId = workloadReportId(sources);
       const gaps = redactedGaps([...evidence.gaps, ...unreadReports(evidence, reports)], redaction);
-      const { verdict, summary, notYourCode, cause, confidence, action } = explained;
+      const { verdict, notYourCode, cause, confidence, action } = explained;
+      const simulatedNodeCount = simulatedNodeCountOf(gathered);
+      const summary = withSimulated(explained.summary, simulatedNodeCount);
+      const ruleId = clusterReason(evidence)?.ruleId;
       const failedAt = evidence.moment.basis === 'now' ? null : evidence.moment.at;
       const observedAt = new Date(clock.now()).toISOString();
       return fitting(detail, (caps, isCut) => {
@@ -89,6 +99,7 @@ export function workloadReportTool(shared: ClusterToolkit) {
           reportId,
           observedAt,
           failedAt,
+          simulatedNodeCount,
           explained,
           findings,
           hypothesisCount: caps.hypotheses,
@@ -122,7 +133,7 @@ export function workloadReportTool(shared: ClusterToolkit) {
           findings: isText ? findings.slice(0, 1) : findings,
           gaps,
           coverage: coverageOf(evidence, explained),
-          nextSteps: nextSteps(explained, isShort && detail === 'summary'),
+          nextSteps: nextSteps(explained, ruleId, isShort && detail === 'summary'),
         });
       });
     },
@@ -209,10 +220,14 @@ function unreadReports(
   return [{ field: 'agent.get_incident_report', reason: 'error', detail }];
 }
 
-function nextSteps({ action, hypotheses, hardware }: WorkloadExplanation, isShort: boolean): NextStep[] {
+function nextSteps(
+  { action, hypotheses, hardware }: WorkloadExplanation,
+  ruleId: WorkloadRuleId | undefined,
+  isShort: boolean,
+): NextStep[] {
   const [conclusion] = hypotheses;
   return [
-    ...(conclusion ? [{ action, reason: conclusion.what }] : []),
+    ...(conclusion ? [{ action, reason: reasonOfAction(conclusion, ruleId) }] : []),
     ...(hardware.length > 0
       ? [
           {

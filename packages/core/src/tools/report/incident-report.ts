@@ -8,6 +8,7 @@ import type { NodeExamination } from '../node-examination.ts';
 import { presentHolder } from '../present-holders.ts';
 import { quarantine } from '../untrusted-text.ts';
 import { canonicalJson, contentId } from './content-id.ts';
+import { loggedIdentityOf } from './logged-identity.ts';
 import type { Redaction } from './redact.ts';
 import { type ReportedGpu, reportGpu, shortGpu } from './reported-gpu.ts';
 
@@ -66,7 +67,9 @@ export function assembleReport({ examination, gpus, isAsked }: ReportRequest): I
       {
         gpus: gpus.flatMap((index) => {
           const reading = readings.find(({ gpu }) => gpu.index === index);
-          return reading ? [reportGpu(reading, baselines.get(index))] : [];
+          return reading
+            ? [reportGpu(reading, baselines.get(index), loggedIdentityOf(reading, examination))]
+            : [];
         }),
         incidents: incidents.map(reportIncident),
         applicationErrors: applicationErrors.map(reportApplicationError),

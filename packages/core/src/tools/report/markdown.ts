@@ -19,6 +19,8 @@ export interface MarkdownParts {
   /** What was read, and what could not be: lines of our own words. */
   readonly coverage: readonly string[];
   readonly gaps: readonly Gap[];
+  /** The GPUs are a simulation. */
+  readonly isSimulated?: boolean;
 }
 
 /** The report as text for a ticket. Untrusted text stands in code spans and fences, which it cannot leave. */
@@ -29,6 +31,7 @@ export function renderMarkdown(parts: MarkdownParts): string {
     '',
     `- Node: ${code(node)}, driver ${orUnknown(report.driverVersion)}, compute API ${orUnknown(report.computeApiVersion)}`,
     `- Read at: ${observedAt}`,
+    ...(parts.isSimulated ? ['- GPUs: **simulated**'] : []),
     ...conclusionLines(diagnosis),
     ...section('Findings', findings.map(findingLines), diagnosis.findings.length - findings.length),
     ...section(
@@ -100,11 +103,12 @@ function evidenceLine({ field, value, threshold, at, file, line }: Evidence): st
 export function gpuLines(gpu: ReportedGpu): string[] {
   const { index, state, counters, countersBeforeAt, zeroCounterCount, omittedCounterCount, ...identity } =
     gpu;
-  const named = Object.entries(identity).filter(([, value]) => value !== null);
+  const named = Object.entries(identity).filter(([name, value]) => value !== null || name === 'serial');
   return [
     `### GPU ${index} (${state})`,
     '',
-    ...named.map(([name, value]) => `- ${name}: ${code(String(value))}`),
+    // A ticket asks for the serial: that it is not there is said.
+    ...named.map(([name, value]) => `- ${name}: ${value === null ? 'not readable' : code(String(value))}`),
     '',
     ...counterTable(counters, countersBeforeAt),
     ...(omittedCounterCount ? [`${omittedCounterCount} more counters are not shown.`, ''] : []),

@@ -25,6 +25,8 @@ export interface WorkloadMarkdownParts {
   readonly observedAt: string;
   /** ISO 8601; null when nothing has ended badly. */
   readonly failedAt: string | null;
+  /** Nodes whose agents say that their GPUs are simulated. */
+  readonly simulatedNodeCount: number;
   readonly explained: WorkloadExplanation;
   /** Those that there is room for. */
   readonly findings: readonly Finding[];
@@ -35,8 +37,18 @@ export interface WorkloadMarkdownParts {
 
 /** The report of a workload as text for a ticket. Text of others stands in code spans and fences, which it cannot leave. */
 export function renderWorkloadMarkdown(parts: WorkloadMarkdownParts): string {
-  const { subject, reportId, observedAt, failedAt, explained, findings, hypothesisCount, report, gaps } =
-    parts;
+  const {
+    simulatedNodeCount,
+    subject,
+    reportId,
+    observedAt,
+    failedAt,
+    explained,
+    findings,
+    hypothesisCount,
+    report,
+    gaps,
+  } = parts;
   const chain = report.ownerChain.map(({ kind, name }) => code(`${kind}/${name}`));
   return [
     `# Workload incident report ${reportId}`,
@@ -44,6 +56,9 @@ export function renderWorkloadMarkdown(parts: WorkloadMarkdownParts): string {
     `- ${subject.kind === 'pod' ? 'Pod' : 'Job'}: ${code(nameOf(subject))}`,
     ...(chain.length > 0 ? [`- Owners: ${chain.join(' of ')}`] : []),
     `- Pods: ${subject.podCount ?? 'not read'}, on ${subject.nodeCount} nodes`,
+    ...(simulatedNodeCount > 0
+      ? [`- GPUs: **simulated** (${simulatedNodeCount} node${simulatedNodeCount === 1 ? '' : 's'})`]
+      : []),
     `- Failed at: ${failedAt ?? 'no bad end is told'}`,
     `- Read at: ${observedAt}`,
     ...conclusionLines(explained),
@@ -114,7 +129,7 @@ function nodeLines(node: ReportedNode): string[] {
     `### Node ${code(node.node)}`,
     '',
     `- Pods of the workload: ${node.podCount}; its GPUs: ${held}`,
-    `- Agent: ${verdict === null ? 'not heard' : `**${verdict}**`}; its report ${node.reportId ?? 'was not read'}`,
+    `- Agent: ${verdict === null ? 'not heard' : `**${verdict}**${'note' in node && node.note !== undefined ? ` (${node.note})` : ''}`}; its report ${node.reportId ?? 'was not read'}`,
     `- Driver ${orUnknown(node.driverVersion)}, compute API ${orUnknown(node.computeApiVersion)}`,
     ...(cluster === null
       ? [`- Ready: ${node.ready ?? 'not read'}`]
