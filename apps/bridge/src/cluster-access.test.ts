@@ -12,12 +12,15 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test('over plain HTTP no credentials are sent', async () => {
+test.each([
+  ['0.0.0.0', undefined],
+  ['127.0.0.1', 'Bearer a-secret'],
+])('over plain HTTP no credentials leave this machine: %s', async (host, sent) => {
   const seen: (string | undefined)[] = [];
   const server = createServer((request, response) => {
     seen.push(request.headers.authorization);
     response.end('{"items":[]}');
-  }).listen(0, '127.0.0.1');
+  }).listen(0);
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' ? address?.port : 0;
@@ -25,7 +28,7 @@ test('over plain HTTP no credentials are sent', async () => {
   const config = {
     'current-context': 'c',
     clusters: [
-      { name: 'c', cluster: { server: `http://127.0.0.1:${port}`, 'insecure-skip-tls-verify': true } },
+      { name: 'c', cluster: { server: `http://${host}:${port}`, 'insecure-skip-tls-verify': true } },
     ],
     users: [{ name: 'u', user: { token: 'a-secret' } }],
     contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
@@ -33,6 +36,6 @@ test('over plain HTTP no credentials are sent', async () => {
   writeFileSync(kubeconfig, JSON.stringify(config));
   const cluster = openCluster({ kubeconfig, context: undefined });
   await cluster.get('/api/v1/pods', new AbortController().signal);
-  expect(seen).toEqual([undefined]);
+  expect(seen).toEqual([sent]);
   server.close();
 });

@@ -107,6 +107,10 @@ function describe(config: KubeConfig): Pick<ClusterAccess, 'contextName' | 'name
   };
 }
 
+const isInClear = (server: string) =>
+  /^http:/i.test(server) &&
+  !/^http:\/\/(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})(?::\d+)?(?:\/|$)/i.test(server);
+
 function loadConfig(options: {
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
@@ -128,8 +132,8 @@ function loadConfig(options: {
       'no-kubeconfig',
       'No kubeconfig: set KUBECONFIG, or give --kubeconfig, or name the gateway with --gateway-url.',
     );
-  // As kubectl: over plain HTTP no credentials are sent.
-  if (/^http:/i.test(config.getCurrentCluster()?.server ?? ''))
+  // Over plain HTTP no credentials leave this machine.
+  if (isInClear(config.getCurrentCluster()?.server ?? ''))
     config.users = config.users.map(({ name }) => ({ name }));
   return config;
 }
