@@ -69,6 +69,8 @@ function damage() {
     .filter((name) => name.startsWith('fine-'))
     .sort()
     .at(-1);
+  // Only a planted recorder acknowledges before there is a file.
+  if (newest === undefined) return 'nothing to damage';
   const names = Object.keys(damages);
   const name = names[randomInt(names.length)];
   const path = join(directory, newest);
