@@ -46,7 +46,11 @@ export function judgeOne({ name }, { isError, answer, text, milliseconds }, faul
     return !isError && answer.node === name ? undefined : `${name} alone: ${text.slice(0, 200)}`;
   // What is not an answer of version v1, and was given without an error, is passed on as it is.
   if (fault.statuses.includes('ok')) return undefined;
-  const isNamed = isError && fault.statuses.some((status) => text.includes(`${name} is ${status}: `));
+  // An error of the agent's own tool is passed on in its words.
+  if (isError && fault.reason.test('error of its tool') && text.includes(`node ${name}: its agent said: `))
+    return undefined;
+  const isNamed =
+    isError && fault.statuses.some((status) => text.includes(`${name} did not answer (${status}): `));
   return isNamed && fault.reason.test(text) ? undefined : `${name} alone: ${text.slice(0, 200)}`;
 }
 
