@@ -17,8 +17,11 @@ const agentCount = Number(process.argv.slice(2).find((word) => /^\d+$/.test(word
 const oneNodeCallers = 4;
 const oneNodePauseMilliseconds = 50;
 const allNodesPauseMilliseconds = 100;
-/** From the moment at which an agent can be asked until everybody knows: for a watch event on a machine that others use too. */
-const noticeMilliseconds = 1_000;
+/**
+ * From the moment at which an agent can be asked until everybody knows: for a watch event, or half a second of an open circuit and its one
+ * trial call, on a machine that others use too.
+ */
+const noticeMilliseconds = 1_500;
 /** Before an agent without a pod stops: what is on its way then may find nobody. */
 const inFlightMilliseconds = 250;
 /** Between the new agent and the next restart, as with minReadySeconds. */
