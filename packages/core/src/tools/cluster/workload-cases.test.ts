@@ -136,7 +136,7 @@ const catalogue = 'NVIDIA, "Xid Errors" (catalogue)';
 const low = ['low'] as const;
 const upToMedium = ['low', 'medium'] as const;
 const high = ['high'] as const;
-const any = ['low', 'medium', 'high'] as const;
+const everyConfidence = ['low', 'medium', 'high'] as const;
 const careful: readonly Action[] = ['none', 'monitor', 'check-app', 'restart-app'];
 const vendors: readonly Action[] = [
   'reset-gpu',
@@ -167,7 +167,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'warning',
     notYourCode: false,
     cause: 'application-fault',
-    confidence: any,
+    confidence: everyConfidence,
     action: ['check-app', 'restart-app'],
   },
   'Xid 31 on its GPU': {
@@ -187,7 +187,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'warning',
     notYourCode: false,
     cause: 'application-fault',
-    confidence: any,
+    confidence: everyConfidence,
     action: ['check-app', 'restart-app'],
   },
   'Xid 43 on its GPU': {
@@ -244,7 +244,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'critical',
     notYourCode: true,
     cause: 'gpu-memory',
-    confidence: any,
+    confidence: everyConfidence,
     action: [...careful, ...vendors],
   },
   'Xid 94 (contained ECC) on its GPU: the program may start again': {
@@ -258,7 +258,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'warning',
     notYourCode: true,
     cause: 'gpu-memory',
-    confidence: any,
+    confidence: everyConfidence,
     action: ['restart-app', 'monitor'],
   },
   'Xid 95 (uncontained ECC) on its GPU': {
@@ -274,7 +274,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'critical',
     notYourCode: true,
     cause: 'gpu-memory',
-    confidence: any,
+    confidence: everyConfidence,
     action: vendors,
   },
   'NCCL timeout on 7 of 8 pods; the node of the eighth, which hangs, lost a GPU 20 minutes before': {
@@ -329,7 +329,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'critical',
     notYourCode: 'undecided',
     cause: 'disruption',
-    confidence: any,
+    confidence: everyConfidence,
     action: careful,
   },
   'preempted by a higher priority': {
@@ -363,7 +363,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'warning',
     notYourCode: true,
     cause: 'node-lost',
-    confidence: any,
+    confidence: everyConfidence,
     action: careful,
     notSeen: /hardware/,
   },
@@ -376,7 +376,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'warning',
     notYourCode: true,
     cause: 'disruption',
-    confidence: any,
+    confidence: everyConfidence,
     action: careful,
     notSeen: /hardware/,
   },
@@ -428,7 +428,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'ok',
     notYourCode: 'undecided',
     cause: 'none',
-    confidence: any,
+    confidence: everyConfidence,
     action: ['none'],
     says: /ended well/,
   },
@@ -502,7 +502,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'warning',
     notYourCode: true,
     cause: 'unschedulable',
-    confidence: any,
+    confidence: everyConfidence,
     action: careful,
     more: { nextSteps: expect.arrayContaining([expect.objectContaining({ tool: 'describe_gpu_node' })]) },
   },
@@ -512,7 +512,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'warning',
     notYourCode: true,
     cause: 'unschedulable',
-    confidence: any,
+    confidence: everyConfidence,
     action: ['none'],
     says: /no node has enough free devices/,
     never: /Next|Not the GPU|debug/,
@@ -530,7 +530,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'warning',
     notYourCode: 'undecided',
     cause: 'unschedulable',
-    confidence: any,
+    confidence: everyConfidence,
     action: ['check-app'],
     says: /^Not the GPU/,
     more: { wouldChange: [] },
@@ -565,7 +565,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'warning',
     notYourCode: 'undecided',
     cause: 'unschedulable',
-    confidence: any,
+    confidence: everyConfidence,
     action: careful,
     says: /gate/,
   },
@@ -629,7 +629,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'ok',
     notYourCode: 'undecided',
     cause: 'none',
-    confidence: any,
+    confidence: everyConfidence,
     action: ['none'],
     says: /ended well/,
   },
@@ -639,7 +639,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'critical',
     notYourCode: true,
     cause: 'thermal',
-    confidence: any,
+    confidence: everyConfidence,
     action: ['monitor'],
     says: /GPU 2/,
   },
@@ -928,7 +928,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'critical',
     notYourCode: true,
     cause: 'gpu-bus',
-    confidence: any,
+    confidence: everyConfidence,
     action: vendors,
   },
   'ended unseen, and its node was booted': {
@@ -1015,7 +1015,7 @@ const cases: Readonly<Record<string, Case>> = {
     verdict: 'critical',
     notYourCode: true,
     cause: 'thermal',
-    confidence: any,
+    confidence: everyConfidence,
     action: ['monitor'],
     notSeen: /of another time/,
   },
