@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * Layers, by file name. Unit and contract tests run on the TypeScript sources through the export condition
- * `@k8s-gpu-mcp/source`, so they need no build; integration and e2e tests run what `npm run build` made.
+ * `@k8s-gpu-mcp/source`, so they need no build; integration, e2e and deployment tests run what `npm run build` made.
  */
 const sources = { ssr: { resolve: { conditions: ['@k8s-gpu-mcp/source', 'node', 'import', 'default'] } } };
 const layer = (name: string, include: string[], more = {}) => ({
@@ -30,6 +30,11 @@ export default defineConfig({
         hookTimeout: 60_000,
       }),
       layer('e2e', ['{apps,test,examples}/**/*.e2e.test.ts'], { testTimeout: 120_000, hookTimeout: 60_000 }),
+      // Needs tools that npm does not bring (helm, podman): a layer of its own, not part of `npm test`.
+      layer('deployment', ['test/deployment/**/*.deployment.test.ts'], {
+        testTimeout: 300_000,
+        hookTimeout: 600_000,
+      }),
     ],
   },
 });
