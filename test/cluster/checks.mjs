@@ -2,9 +2,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { eventually } from './kubectl.mjs';
-import { agentSelector, gatewaySelector, gpuResource } from './manifests.mjs';
+import {
+  agentSelector,
+  fullName,
+  gatewaySelector,
+  gpuResource,
+  releases,
+  sleepingAgentSelector,
+} from './manifests.mjs';
 import { connectBridge, kubectlMcp, speak } from './programs.mjs';
 
+const agents = `daemonset/${fullName(releases.http)}-agent`;
+const gateway = `deployment/${fullName(releases.http)}-gateway`;
 const readTools = ['get_gpu_health', 'describe_gpu_node', 'get_pod_gpu_allocation', 'explain_failure'];
 const initialize = {
   protocolVersion: '2025-11-25',
@@ -19,6 +28,11 @@ const isRunning = (pid) => {
   } catch {
     return false;
   }
+};
+
+const sleepingPod = async (kubectl) => {
+  const [pod] = (await kubectl.json('get', 'pods', '-l', sleepingAgentSelector)).items;
+  return pod.metadata.name;
 };
 
 async function allNodesAnswer(session, nodes) {
@@ -159,7 +173,7 @@ export const bridgeChecks = [
     'gateway: its pod is deleted, and the next question is answered by the new one',
     async ({ session, kubectl, nodes }) => {
       await kubectl.text('delete', 'pod', '-l', gatewaySelector, '--wait=false');
-      await kubectl.text('rollout', 'status', 'deployment/gateway', '--timeout=120s');
+      await kubectl.text('rollout', 'status', gateway, '--timeout=120s');
       await allNodesAnswer(session, nodes);
     },
   ],
@@ -170,9 +184,9 @@ export const bridgeChecks = [
       const silent = new Map();
       let asked = 0;
       let whole = 0;
-      await kubectl.text('rollout', 'restart', 'daemonset/agent');
+      await kubectl.text('rollout', 'restart', agents);
       let isDone = false;
-      const done = kubectl.text('rollout', 'status', 'daemonset/agent', '--timeout=240s').finally(() => {
+      const done = kubectl.text('rollout', 'status', agents, '--timeout=240s').finally(() => {
         isDone = true;
       });
       while (!isDone) {
@@ -233,15 +247,14 @@ export const otherChecks = [
   ],
   [
     'bridge --via exec: the sleeping agent answers for its node',
-    async ({ callerConfig, execCommand, kubectl }) => {
-      const { spec } = await kubectl.json('get', 'pod', 'sleeping-agent');
+    async ({ callerConfig, nodes }) => {
       const session = await connectBridge(
-        ...['--via', 'exec', '--pod', 'sleeping-agent', '--exec-command', execCommand],
+        ...['--via', 'exec', '--node', nodes[0]],
         ...['--kubeconfig', callerConfig],
       );
       try {
         const answer = await session.ask('get_gpu_health');
-        assert.equal(answer.node, spec.nodeName);
+        assert.equal(answer.node, nodes[0]);
         return answer.summary;
       } finally {
         await session.close();
@@ -249,9 +262,9 @@ export const otherChecks = [
     },
   ],
   [
-    'kubectl exec -i: MCP and nothing else on stdout, and an end when stdin closes',
-    async ({ kubectl, execCommand }) => {
-      const child = kubectl.start('exec', '-i', 'sleeping-agent', '--', ...execCommand.split(' '));
+    'kubectl exec -i POD -- /agent: MCP and nothing else on stdout, and an end when stdin closes',
+    async ({ kubectl }) => {
+      const child = kubectl.start('exec', '-i', await sleepingPod(kubectl), '--', '/agent');
       const speech = speak(child);
       try {
         const { result } = await speech.request(1, 'initialize', initialize);
@@ -271,10 +284,29 @@ export const otherChecks = [
     async ({ kubectl, node }) => {
       const script =
         'const fs=require("fs");console.log(fs.readdirSync("/proc").filter((p)=>/^\\d+$/.test(p)&&p!==String(process.pid)&&p!=="1").length)';
-      const others = () => kubectl.text('exec', 'sleeping-agent', '--', ...node, '-e', script);
+      const pod = await sleepingPod(kubectl);
+      const others = () => kubectl.text('exec', pod, '--', ...node, '-e', script);
       await eventually('only the sleeping one', 20, async () =>
         Number(await others()) === 0 ? true : undefined,
       );
+    },
+  ],
+  [
+    'helm test: the gateway is asked from inside the cluster',
+    async ({ helm }) =>
+      /^Phase:\s+(?:Succeeded)$/m.exec(await helm.test('http'))?.[0] ?? assert.fail('no phase'),
+  ],
+  [
+    'helm upgrade: tokens stay',
+    async ({ helm, kubectl }) => {
+      const tokens = async () =>
+        (await kubectl.json('get', 'secrets', '-l', `app.kubernetes.io/instance=${releases.http}`)).items.map(
+          ({ metadata, data }) => [metadata.name, data.token],
+        );
+      const before = await tokens();
+      assert.equal(before.length, 2, 'tokens of the agents and of the gateway');
+      await helm.upgrade('http');
+      assert.deepEqual(await tokens(), before);
     },
   ],
   [

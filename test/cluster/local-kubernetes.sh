@@ -2,7 +2,7 @@
 # Two Kubernetes nodes on this machine, for real-cluster.mjs. Needs root, cgroup v1, openssl, gcc with a static libc, and a folder of binaries:
 #   kube-apiserver kube-controller-manager kube-scheduler kubelet etcd containerd containerd-shim-runc-v2 ctr runc, and cni/{bridge,host-local,loopback}
 #
-#   local-kubernetes.sh BINARIES STATE      runs until interrupted; STATE/ready appears when both nodes are ready
+#   local-kubernetes.sh BINARIES STATE [IMAGE.tar]   runs until interrupted; STATE/ready appears when both nodes are ready and have the image
 #   STATE/enter COMMAND...                  runs a command where the cluster is; STATE/admin.kubeconfig is its kubeconfig
 #
 # Everything is in mount, network and process namespaces of its own: when this ends, all of it is gone but STATE.
@@ -10,10 +10,11 @@ set -euo pipefail
 binaries=$(realpath "$1")
 mkdir -p "$2"
 state=$(realpath "$2")
+image=${3:+$(realpath "$3")}
 
-if [ "${3:-}" != inside ]; then
+if [ "${inside_namespaces:-}" != yes ]; then
   rm -f "$state/ready"
-  unshare --mount --net --pid --fork --kill-child --mount-proc "$0" "$binaries" "$state" inside &
+  inside_namespaces=yes unshare --mount --net --pid --fork --kill-child --mount-proc "$0" "$binaries" "$state" ${image:+"$image"} &
   outer=$!
   leave() {
     # unshare ignores SIGTERM; its child, the init of all of this, goes with it.
@@ -83,7 +84,7 @@ kube-controller-manager --kubeconfig "$state/controller.kubeconfig" --use-servic
   --service-account-private-key-file accounts.key --root-ca-file ca.crt --leader-elect=false 2> "$state/log/controller-manager" &
 kube-scheduler --kubeconfig "$state/scheduler.kubeconfig" --leader-elect=false 2> "$state/log/scheduler" &
 
-# An image without a registry: a program that sleeps, which is the pause container too, and /agent.
+# The pause container, without a registry.
 mkdir -p "$state/image/root"
 cat > "$state/image/pause.c" <<'C'
 #include <signal.h>
@@ -92,22 +93,8 @@ cat > "$state/image/pause.c" <<'C'
 static void leave(int signal) { (void)signal; _exit(0); }
 int main(void) { signal(SIGTERM, leave); signal(SIGINT, leave); for (;;) pause(); }
 C
-cat > "$state/image/agent.c" <<'C'
-#include <stdlib.h>
-#include <unistd.h>
-int main(int count, char **given) {
-  char **all = calloc(count + 2, sizeof *all);
-  all[0] = "/node";
-  all[1] = "/app/apps/agent/bin/k8s-gpu-mcp-server.js";
-  for (int i = 1; i < count; i++) all[i + 1] = given[i];
-  execv(all[0], all);
-  return 127;
-}
-C
-for program in pause agent; do
-  gcc -static -O1 -o "$state/image/root/$program" "$state/image/$program.c"
-done
-tar -C "$state/image/root" -cf "$state/image/layer.tar" pause agent
+gcc -static -O1 -o "$state/image/root/pause" "$state/image/pause.c"
+tar -C "$state/image/root" -cf "$state/image/layer.tar" pause
 digest=$(sha256sum "$state/image/layer.tar" | cut -d' ' -f1)
 cat > "$state/image/config.json" <<CONFIG
 {"architecture":"amd64","os":"linux","config":{"Cmd":["/pause"]},"rootfs":{"type":"layers","diff_ids":["sha256:$digest"]}}
@@ -144,6 +131,7 @@ TOML
   containerd --config "$folder/containerd.toml" 2> "$state/log/containerd-$1" &
   until ctr -a "/run/$name/containerd.sock" version > /dev/null 2>&1; do sleep 0.5; done
   ctr -a "/run/$name/containerd.sock" -n k8s.io image import "$state/image.tar" > /dev/null
+  [ -z "$image" ] || ctr -a "/run/$name/containerd.sock" -n k8s.io image import "$image" > /dev/null
   certificate "$name" "/O=system:nodes/CN=system:node:$name" "DNS:$name,IP:$address"
   kubeconfig "$name"
   cat > "$folder/kubelet.yaml" <<YAML

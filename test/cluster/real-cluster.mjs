@@ -1,13 +1,13 @@
 #!/usr/bin/env node
-// Agents, gateway, bridge and kubectl plugin in a real cluster, from nothing to nothing. See README.md beside it.
-import { randomBytes } from 'node:crypto';
+// The chart, the bridge and the kubectl plugin in a real cluster, from nothing to nothing. See README.md beside it.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCallers } from './caller.mjs';
 import { bridgeChecks, otherChecks } from './checks.mjs';
+import { createHelm } from './helm.mjs';
 import { createKubectl, eventually } from './kubectl.mjs';
-import { agentSelector, failingJob, gpuResource, trialObjects, workload } from './manifests.mjs';
+import { agentSelector, callers, failingJob, gpuResource, releases, workload } from './manifests.mjs';
 import { readOptions, UsageError, usage } from './options.mjs';
 import { connectBridge } from './programs.mjs';
 
@@ -26,15 +26,14 @@ async function check(name, trial, hold) {
   }
 }
 
-async function setUp(options, kubectl) {
+async function setUp(options, kubectl, helm) {
   if ((await kubectl.text('get', 'namespace', options.namespace, '--ignore-not-found')) !== '')
     throw new UsageError(`the namespace ${options.namespace} exists: choose another with --namespace`);
-  return () => tearDown(options, kubectl);
+  return () => tearDown(options, kubectl, helm);
 }
 
-async function tearDown({ namespace, nodeSelector, pretendGpus }, kubectl) {
-  for (const kind of ['clusterrolebinding', 'clusterrole'])
-    await kubectl.text('delete', kind, `${namespace}-gateway`, '--ignore-not-found');
+async function tearDown({ namespace, nodeSelector, pretendGpus }, kubectl, helm) {
+  for (const kind of Object.keys(releases)) await helm.uninstall(kind);
   if (pretendGpus > 0) await patchGpus(kubectl, nodeSelector, () => ({ op: 'remove' }));
   await kubectl.text('delete', 'namespace', namespace, '--ignore-not-found', '--timeout=280s');
 }
@@ -47,10 +46,10 @@ async function patchGpus(kubectl, nodeSelector, change) {
   for (const { metadata } of items) await kubectl.patchStatus(metadata.name, [{ path, ...change() }]);
 }
 
-async function install(options, kubectl) {
+async function install(options, kubectl, helm) {
   await kubectl.text('create', 'namespace', options.namespace);
-  const token = () => randomBytes(32).toString('hex');
-  await kubectl.apply(trialObjects(options, { agent: token(), gateway: token() }));
+  for (const kind of Object.keys(releases)) await helm.install(kind);
+  await kubectl.apply(callers(options.namespace));
   const fails = [
     { name: 'ends-with-1', script: 'console.error("loss is NaN"); process.exit(1)' },
     {
@@ -68,9 +67,6 @@ async function install(options, kubectl) {
     ...fails.map((each) => workload(options, each)),
     failingJob(options, { name: 'train', script: 'setTimeout(() => process.exit(1), 3_000)' }),
   ]);
-  await kubectl.text('rollout', 'status', 'daemonset/agent', '--timeout=240s');
-  await kubectl.text('rollout', 'status', 'deployment/gateway', '--timeout=240s');
-  await kubectl.text('wait', '--for=condition=Ready', 'pod/sleeping-agent', '--timeout=120s');
   for (const name of ['ends-with-1', 'out-of-memory'])
     await eventually(`pod ${name} has ended`, 120, async () => {
       const { status } = await kubectl.json('get', 'pod', name);
@@ -84,7 +80,8 @@ async function install(options, kubectl) {
 async function main() {
   const options = readOptions(process.argv.slice(2));
   const kubectl = createKubectl(options);
-  const leave = await setUp(options, kubectl);
+  const helm = createHelm(options);
+  const leave = await setUp(options, kubectl, helm);
   const folder = await mkdtemp(join(tmpdir(), 'real-cluster-'));
   const closing = [() => rm(folder, { recursive: true })];
   if (!options.keep) closing.push(leave);
@@ -96,19 +93,19 @@ async function main() {
   try {
     const { serverVersion } = await kubectl.json('version');
     console.log(`Kubernetes ${serverVersion.gitVersion}, Node.js ${process.version}`);
-    const trial = { ...options, kubectl, execCommand: options.agent.join(' ') };
+    const trial = { ...options, kubectl, helm };
     const nodes = await check('agents, gateway and the pods of the trial are up', trial, () =>
-      install(options, kubectl),
+      install(options, kubectl, helm),
     );
     if (nodes === undefined) {
       console.log(await kubectl.text('get', 'pods,events', '-o', 'wide'));
       return;
     }
-    const callers = await openCallers(kubectl, options, folder);
-    closing.push(callers.close);
-    Object.assign(trial, { nodes, callers, callerConfig: callers.caller });
+    const ways = await openCallers(kubectl, options, folder);
+    closing.push(ways.close);
+    Object.assign(trial, { nodes, callers: ways, callerConfig: ways.caller });
     trial.session = await check('bridge, port-forward: connects with the token of the Secret', trial, () =>
-      connectBridge('--kubeconfig', callers.caller),
+      connectBridge('--kubeconfig', ways.caller),
     );
     if (trial.session !== undefined) {
       closing.push(() => trial.session.close());
