@@ -2,7 +2,7 @@ import { GpuError, type GpuTool, type ResourceChanges, silentLogger } from '@k8s
 import { stubProvider } from '@k8s-gpu-mcp/core/testing';
 import { Client } from '@modelcontextprotocol/client';
 import { type AuthInfo, InMemoryTransport } from '@modelcontextprotocol/server';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Agent, composeAgent } from './composition/compose-agent.ts';
 import { resolveConfig } from './config.ts';
 import { createReadiness, createServerFactory, principals } from './server.ts';
@@ -138,11 +138,26 @@ describe('createReadiness', () => {
     expect(await createReadiness(stubProvider())()).toEqual({ ready: true, reasons: [] });
   });
 
-  it('names the backend and the reason when it cannot', async () => {
+  it('stays ready when it cannot, since a sick node is the one to ask, and names the reason', async () => {
     const broken = stubProvider({ describe: new GpuError('DRIVER_NOT_LOADED', 'no driver.') });
     const { ready, reasons } = await createReadiness(broken)();
-    expect(ready).toBe(false);
+    expect(ready).toBe(true);
     expect(reasons[0]).toMatch(/stub.*DRIVER_NOT_LOADED: no driver\./);
+  });
+
+  it('does not keep a probe waiting for a driver that hangs', async () => {
+    vi.useFakeTimers();
+    try {
+      const answer = createReadiness(stubProvider({ describe: 'hang' }))();
+      // A kubelet waits a second (Kubernetes, Probe v1 core: timeoutSeconds defaults to 1).
+      await vi.advanceTimersByTimeAsync(999);
+      expect(await Promise.race([answer, 'still waiting'])).toMatchObject({
+        ready: true,
+        reasons: [expect.stringContaining('no answer')],
+      });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('asks the driver at most once in five seconds, also for probes at the same time', async () => {

@@ -45,27 +45,43 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
-const readinessDeadlineMilliseconds = 3_000;
-const readinessLifetimeMilliseconds = 5_000;
+const describeDeadlineMilliseconds = 3_000;
+const describeLifetimeMilliseconds = 5_000;
+/** Less than the second that a kubelet waits for a probe unless it is told otherwise. */
+const probeAnswerMilliseconds = 500;
 
-/** Ready once the backend can be described. The answer is kept for a few seconds, so that probes do not load the driver. */
+/**
+ * Always ready: Kubernetes takes a pod that is not ready away from whoever asks, and the node whose driver fails or hangs is the one to ask.
+ * What is wrong with the backend is told all the same. The answer is kept for a few seconds, so that probes do not load the driver.
+ */
 export function createReadiness(
   provider: GpuProvider,
   now: () => number = () => performance.now(),
 ): () => Promise<Readiness> {
-  let kept: { readonly at: number; readonly answer: Promise<Readiness> } | undefined;
-  const ask = async (): Promise<Readiness> => {
+  const { backend } = provider.manifest;
+  let kept: { readonly at: number; readonly reasons: Promise<readonly string[]> } | undefined;
+  const ask = async (): Promise<readonly string[]> => {
     try {
-      await provider.describeNode(AbortSignal.timeout(readinessDeadlineMilliseconds));
-      return { ready: true, reasons: [] };
+      await provider.describeNode(AbortSignal.timeout(describeDeadlineMilliseconds));
+      return [];
     } catch (error) {
       const reason = isGpuError(error) ? `${error.code}: ${error.message} ${error.hint}` : String(error);
-      return { ready: false, reasons: [`GPU backend ${provider.manifest.backend}: ${reason}`] };
+      return [`GPU backend ${backend}: ${reason}`];
     }
   };
-  return () => {
-    if (kept === undefined || now() - kept.at >= readinessLifetimeMilliseconds)
-      kept = { at: now(), answer: ask() };
-    return kept.answer;
+  return async () => {
+    if (kept === undefined || now() - kept.at >= describeLifetimeMilliseconds)
+      kept = { at: now(), reasons: ask() };
+    const unanswered = [`GPU backend ${backend}: no answer within ${probeAnswerMilliseconds} ms`];
+    return { ready: true, reasons: await within(probeAnswerMilliseconds, kept.reasons, unanswered) };
   };
+}
+
+/** What was asked for, or something else when it takes longer. */
+async function within<T>(milliseconds: number, asked: Promise<T>, otherwise: T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(otherwise), milliseconds);
+  });
+  return Promise.race([asked, limit]).finally(() => clearTimeout(timer));
 }

@@ -41,10 +41,29 @@ describe('resolveConfig', () => {
     ['--namespace needs --directory kubernetes', { agentsFile: ['f'], namespace: ['gpu'] }],
     ['--tls-cert and --tls-key go together', { tlsKeyFile: ['key.pem'] }],
     ['--agent-token-file needs --agent-daemonset', { agentTokenFile: ['token'] }],
+    ['--agent-tls-name needs --agent-tls, or', { agentTlsName: ['agents.gpu.svc'] }],
+    [
+      '--agent-tls-name needs --agent-tls, or',
+      { agents: ['a=http://10.0.0.1'], agentTlsName: ['agents.gpu.svc'] },
+    ],
+    ['--agent-tls-name: "10.0.0.1" is not a DNS name', { agentTls: ['true'], agentTlsName: ['10.0.0.1'] }],
+    ['--agent-tls-name: "*.svc" is not a DNS name', { agentTls: ['true'], agentTlsName: ['*.svc'] }],
+    ['--agent-tls-name: "agents." is not a DNS name', { agentTls: ['true'], agentTlsName: ['agents.'] }],
     ['is not a duration', { deadlineMilliseconds: ['soon'] }],
   ])('refuses: %s', (message, flags) => {
     expect(() => resolve(flags)).toThrow(UsageError);
     expect(() => resolve(flags)).toThrow(message);
+  });
+
+  it.each<[string, GivenFlags]>([
+    ['agent pods that are asked over HTTPS', { agentTls: ['true'] }],
+    ['a list with HTTPS in it', { agents: ['a=http://10.0.0.1,b=https://10.0.0.2'] }],
+    ['a file, whose list may have HTTPS in it at any time', { agentsFile: ['agents.yaml'] }],
+  ])("takes the name in agents' certificates with %s", (_what, flags) => {
+    const agentTlsName = 'agents.gpu.svc';
+    expect(resolve({ ...flags, agentTlsName: [agentTlsName] })).toMatchObject({ agentTlsName });
+    expect(resolve(flags, { K8S_GPU_MCP_AGENT_TLS_NAME: agentTlsName })).toMatchObject({ agentTlsName });
+    expect(resolve(flags).agentTlsName).toBeUndefined();
   });
 });
 

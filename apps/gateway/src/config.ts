@@ -34,8 +34,18 @@ export function resolveConfig(
   checkNeeds(
     optionTable,
     origins,
-    { http: true, kubernetes: directory === 'kubernetes', operator: values.mode === 'operator' },
-    { http: '', kubernetes: 'needs --directory kubernetes', operator: 'needs --mode operator' },
+    {
+      http: true,
+      kubernetes: directory === 'kubernetes',
+      operator: values.mode === 'operator',
+      agentTls: directory === 'kubernetes' ? values.agentTls : isListedWithTls(agents, agentsFile),
+    },
+    {
+      http: '',
+      kubernetes: 'needs --directory kubernetes',
+      operator: 'needs --mode operator',
+      agentTls: 'needs --agent-tls, or an agent at https: in the list',
+    },
   );
   if ((values.tlsCertificateFile === undefined) !== (values.tlsKeyFile === undefined))
     throw new UsageError('--tls-cert and --tls-key go together');
@@ -45,6 +55,10 @@ export function resolveConfig(
   if (config.mode === 'operator') checkOperator(config);
   return config;
 }
+
+/** Which agents a file lists may change at any time, so one with TLS may be among them. */
+const isListedWithTls = (agents: readonly string[], file: string | undefined): boolean =>
+  file !== undefined || agents.some((list) => /(?:^|[=,])\s*https:/i.test(list));
 
 /** Whoever can change things must be known, here and at the agents, and must not be let in by a token for reading. */
 function checkOperator(config: GatewayConfig): void {

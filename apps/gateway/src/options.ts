@@ -11,11 +11,12 @@ import {
   single,
   text,
   toggle,
+  UsageError,
 } from '@k8s-gpu-mcp/command-line';
 
 export const commandNames = ['serve', 'version'] as const;
 export type CommandName = (typeof commandNames)[number];
-type Need = 'http' | 'kubernetes' | 'operator';
+type Need = 'http' | 'kubernetes' | 'operator' | 'agentTls';
 
 const serveOnly: readonly CommandName[] = ['serve'];
 const option = <T>(
@@ -24,6 +25,15 @@ const option = <T>(
   ...spec,
   commands: serveOnly,
 });
+
+/** Addresses are left out: they are not sent as server names (RFC 6066, section 3). */
+function serverName(value: string): string {
+  const name = value.trim();
+  const labels = name.split('.');
+  const isName = labels.every((label) => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(label));
+  if (isName && name.length <= 253 && !/^\d+$/.test(labels.at(-1) ?? '')) return name;
+  throw new UsageError(`${JSON.stringify(name)} is not a DNS name`);
+}
 
 /** Which pods are agents, when nothing else is said. */
 const agentSelector = 'app.kubernetes.io/name=k8s-gpu-mcp-server,app.kubernetes.io/component=agent';
@@ -141,6 +151,15 @@ export const optionTable = {
     fallback: undefined,
     fallbackText: "the system's",
     description: "Authorities (PEM) that agents' certificates may come from",
+  }),
+  agentTlsName: option<string | undefined>({
+    flag: 'agent-tls-name',
+    value: 'NAME',
+    parse: single(serverName),
+    fallback: undefined,
+    fallbackText: 'the host of its URL',
+    description: "Name that agents' certificates must carry, instead of the address of the pod",
+    needs: 'agentTls',
   }),
   mode: option<'read-only' | 'operator'>({
     flag: 'mode',

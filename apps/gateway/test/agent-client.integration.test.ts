@@ -20,6 +20,7 @@ import {
   ownVersion,
   until,
 } from './agent-client-rig.ts';
+import { certificatesIn, hasOpenssl, unlessOpenssl } from './certificates.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'agent-client-'));
 const path = (name: string) => join(folder, name);
@@ -164,55 +165,15 @@ describe('the token', () => {
   });
 });
 
-const hasOpenssl = (() => {
-  try {
-    execFileSync('openssl', ['version']);
-    return true;
-  } catch {
-    return false;
-  }
-})();
-
-describe.skipIf(!hasOpenssl)(`TLS${hasOpenssl ? '' : ' (skipped: no openssl)'}`, () => {
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  const authority = (name: string) =>
-    openssl(
-      'req',
-      '-x509',
-      ...key,
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.pem`,
-      '-subj',
-      `/CN=${name}`,
-      '-days',
-      '2',
-    );
-  const certify = (name: string, alternative: string, days: string) => {
-    writeFileSync(path(`${name}.ext`), `subjectAltName=${alternative}\n`);
-    openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-    const signed = [
-      '-CA',
-      'ca.pem',
-      '-CAkey',
-      'ca.key',
-      '-CAcreateserial',
-      '-days',
-      days,
-      '-extfile',
-      `${name}.ext`,
-    ];
-    openssl('x509', '-req', '-in', `${name}.csr`, ...signed, '-out', `${name}.pem`);
-  };
+describe.skipIf(!hasOpenssl)(`TLS${unlessOpenssl}`, () => {
   const urls: Record<string, string> = {};
   beforeAll(async () => {
+    const { authority, certify } = certificatesIn(folder);
     authority('ca');
     authority('other');
-    certify('good', 'IP:127.0.0.1', '2');
+    certify('good', 'IP:127.0.0.1');
     certify('expired', 'IP:127.0.0.1', '-1');
-    certify('named', 'DNS:agents.gpu.svc', '2');
+    certify('named', 'DNS:agents.gpu.svc');
     for (const name of ['good', 'expired', 'named']) {
       const { origin } = await startMock('--tls-cert', path(`${name}.pem`), '--tls-key', path(`${name}.key`));
       urls[name] = `https://${origin}/mcp`;
@@ -233,13 +194,20 @@ describe.skipIf(!hasOpenssl)(`TLS${hasOpenssl ? '' : ' (skipped: no openssl)'}`,
     ['good', undefined, 'unknown authority'],
     ['expired', 'ca.pem', 'expired'],
     ['named', 'ca.pem', 'another name or address'],
-  ])('certificate %s, authority %s: %s', async (name, ca, said) => {
+    ['named', 'ca.pem', 'another name or address', 'strangers.gpu.svc'],
+    // The name stands instead of the address: what the address alone would let in is refused.
+    ['good', 'ca.pem', 'another name or address', 'agents.gpu.svc'],
+  ])('certificate %s, authority %s: %s', async (name, ca, said, tlsServerName?: string) => {
     let asked = 0;
     const token = async () => {
       asked += 1;
       return 'the-token';
     };
-    const client = newClient({ token, ...(ca === undefined ? {} : { caFile: path(ca) }) });
+    const client = newClient({
+      token,
+      ...(ca === undefined ? {} : { caFile: path(ca) }),
+      ...(tlsServerName === undefined ? {} : { tlsServerName }),
+    });
     const failure = await failureOf(client.call(callTo(nodeOf(name))));
     expect(failure).toMatchObject({ kind: 'certificate', isRetryable: false });
     expect(failure.message).toContain(said);

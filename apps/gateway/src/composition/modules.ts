@@ -160,7 +160,7 @@ function createMetrics({ mode }: GatewayConfig): GatewayMetrics {
 
 /** How agents are reached, with the token in `tokenFile`. */
 export function openAgents(
-  { agentCaFile }: GatewayConfig,
+  { agentCaFile, agentTlsName }: GatewayConfig,
   logger: Logger,
   tokenFile: string | undefined,
 ): AgentsOnDemand {
@@ -175,6 +175,7 @@ export function openAgents(
       logger,
       ...(tokenFile === undefined ? {} : { token: { file: tokenFile } }),
       ...(agentCaFile === undefined ? {} : { caFile: agentCaFile }),
+      ...(agentTlsName === undefined ? {} : { tlsServerName: agentTlsName }),
     };
     const instances = new AgentInstances(options);
     return {

@@ -1,0 +1,159 @@
+// Makes the files of a release in one folder, and the list of their checksums.
+import { execFile, execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { changelogSection, chartFolder, publishable } from './workspace.mjs';
+
+export const checksumFile = 'SHA256SUMS';
+const apps = ['apps/agent', 'apps/gateway', 'apps/bridge'];
+
+const execute = promisify(execFile);
+
+/** Runs a program to its end and gives its stdout; what it says on stderr is shown when it fails. */
+export function run(command, args, options = {}) {
+  try {
+    return execFileSync(command, args, { encoding: 'utf8', maxBuffer: 64 << 20, stdio: 'pipe', ...options });
+  } catch (error) {
+    const reason =
+      error.code === 'ENOENT' ? `${command} is not installed` : `${error.stderr ?? ''}${error.stdout ?? ''}`;
+    throw new Error(`${command} ${args.join(' ')}: ${reason.trim() || error.message}`, { cause: error });
+  }
+}
+
+export const sha256 = (path) => createHash('sha256').update(readFileSync(path)).digest('hex');
+
+/** One tarball for each publishable package, in the order in which they are published. */
+export function packPackages(root, out) {
+  const packages = publishable(root);
+  const selection = packages.flatMap(({ path }) => ['--workspace', path]);
+  const packed = JSON.parse(
+    run('npm', ['pack', '--json', '--pack-destination', out, ...selection], { cwd: root }),
+  );
+  return packages.map(({ manifest }) => {
+    const { filename, files, integrity } = packed.find(({ name }) => name === manifest.name);
+    const paths = files.map(({ path }) => path);
+    const unwanted = paths.find((path) => /\.test\.|\.tsbuildinfo$|(^|\/)(test|fixtures)\//.test(path));
+    if (unwanted !== undefined) throw new Error(`${manifest.name} would ship ${unwanted}`);
+    for (const wanted of ['LICENSE', 'package.json', 'README.md'])
+      if (!paths.includes(wanted)) throw new Error(`${manifest.name} would ship no ${wanted}`);
+    if (!paths.some((path) => path.startsWith('dist/')))
+      throw new Error(`${manifest.name} is not built: npm run build`);
+    return { name: manifest.name, version: manifest.version, file: filename, integrity };
+  });
+}
+
+/** `npm publish --dry-run` of each tarball, a few at a time: npm spends its time waiting. */
+export async function tryPublishing(out, packages, registry) {
+  const left = [...packages];
+  const flags = ['--dry-run', '--access', 'public', '--registry', registry];
+  const worker = async () => {
+    for (let next = left.shift(); next !== undefined; next = left.shift())
+      await execute('npm', ['publish', join(out, next.file), ...flags], { cwd: out, maxBuffer: 64 << 20 });
+  };
+  await Promise.all([worker(), worker(), worker(), worker()]);
+}
+
+/** `helm package`; undefined where there is no helm. The agent's npm package would have the same file name, so the chart gets one of its own. */
+export function packageChart(root, out, helm, version) {
+  if (helm === undefined) return undefined;
+  const work = mkdtempSync(join(tmpdir(), 'chart-'));
+  try {
+    run(helm, ['package', join(root, chartFolder), '--destination', work]);
+    const file = `${basename(chartFolder)}-chart-${version}.tgz`;
+    copyFileSync(join(work, `${basename(chartFolder)}-${version}.tgz`), join(out, file));
+    return file;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** The image of this machine's architecture as an OCI archive. */
+export function archiveImage(root, out, tag) {
+  const file = `k8s-gpu-mcp-server-image-linux-${process.arch === 'x64' ? 'amd64' : process.arch}.oci.tar`;
+  run(process.execPath, [join(root, 'deployment', 'container', 'build-image.mjs'), '--tag', tag], {
+    cwd: root,
+  });
+  run('buildah', ['push', tag, `oci-archive:${join(out, file)}:${tag}`]);
+  return file;
+}
+
+/**
+ * CycloneDX list of what the programs bring from npm, by npm itself. npm refuses a root package without a version, which ours is: it never
+ * goes to a registry. So it reads a copy of the manifests that has one.
+ */
+export function writeSbom(root, out, version) {
+  const work = mkdtempSync(join(tmpdir(), 'sbom-'));
+  try {
+    const folder = join(work, 'k8s-gpu-mcp');
+    const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+    lock.packages[''].version = version;
+    const manifest = { ...JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')), version };
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ ...lock, version }));
+    writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
+    for (const path of Object.keys(lock.packages).filter(
+      (path) => path !== '' && !path.includes('node_modules'),
+    )) {
+      if (!existsSync(join(root, path, 'package.json'))) continue;
+      mkdirSync(join(folder, path), { recursive: true });
+      copyFileSync(join(root, path, 'package.json'), join(folder, path, 'package.json'));
+    }
+    const selection = apps.flatMap((path) => ['--workspace', path]);
+    const sbom = run(
+      'npm',
+      ['sbom', '--package-lock-only', '--omit', 'dev', '--sbom-format', 'cyclonedx', ...selection],
+      {
+        cwd: folder,
+      },
+    );
+    const file = 'sbom-npm.cdx.json';
+    writeFileSync(join(out, file), sbom);
+    return file;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** What the forge's release page says: the changelog's section. */
+export function writeNotes(root, out, version) {
+  const notes = changelogSection(root, version) ?? changelogSection(root, 'Unreleased');
+  writeFileSync(join(out, 'release-notes.md'), `${notes}\n`);
+}
+
+/** A line for each file as `sha256sum` writes it, sorted by name. */
+export function writeChecksums(out) {
+  const files = readdirSync(out).filter((file) => file !== checksumFile);
+  const lines = files.sort().map((file) => `${sha256(join(out, file))}  ${file}\n`);
+  writeFileSync(join(out, checksumFile), lines.join(''));
+}
+
+/** Refuses a folder in which a file differs from its checksum, is missing, or has none. */
+export function verifyChecksums(out) {
+  const path = join(out, checksumFile);
+  if (!existsSync(path)) throw new Error(`${out} has no ${checksumFile}: run with --dry-run first`);
+  const listed = new Map(
+    readFileSync(path, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split('  ').reverse()),
+  );
+  for (const file of readdirSync(out).filter((name) => name !== checksumFile)) {
+    if (!listed.has(file)) throw new Error(`${file} is not in ${checksumFile}`);
+    if (sha256(join(out, file)) !== listed.get(file))
+      throw new Error(`${file} differs from its line in ${checksumFile}`);
+    listed.delete(file);
+  }
+  if (listed.size > 0) throw new Error(`${[...listed.keys()].join(', ')} of ${checksumFile} is missing`);
+}

@@ -1,0 +1,103 @@
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseCommandLine } from '@k8s-gpu-mcp/command-line';
+import { describe, expect, it } from 'vitest';
+import { parseCommandLine as parseAgent } from '../../../apps/agent/src/cli/command-line.ts';
+import { resolveConfig as resolvePlugin } from '../../../apps/bridge/src/kubectl/config.ts';
+import { program as plugin } from '../../../apps/bridge/src/kubectl/options.ts';
+import { parseCommandLine as parseBridge } from '../../../apps/bridge/src/options.ts';
+import { skipReason } from '../tools/tools.ts';
+import { type Helm, helmVersions, namespace, render, type Values, withChartCopy } from './helm.ts';
+import type { KubernetesObject } from './kubernetes-objects.ts';
+import { outsideObjects, choices } from './value-choices.ts';
+
+/** NOTES.txt is shown by an installation only; in a copy of the chart it is text in an object, rendered by the same helm. */
+const notesObject = `apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: notes
+data:
+  notes: {{ tpl (.Files.Get "notes-copy.txt") . | toJson }}
+`;
+
+const rendered = (helm: Helm, values: Values) =>
+  withChartCopy(async (chart) => {
+    await rename(join(chart, 'templates', 'NOTES.txt'), join(chart, 'notes-copy.txt'));
+    await writeFile(join(chart, 'templates', 'notes.yaml'), notesObject);
+    const objects = await render({ helm, chart, values });
+    const { notes = '' } = objects.find(({ metadata }) => metadata.name === 'notes')?.['data'] as { notes?: string };
+    return { notes, objects };
+  });
+
+/** What a command of the notes names must be there. */
+function missingNames(notes: string, objects: readonly KubernetesObject[]): readonly string[] {
+  const named = [
+    ...[...notes.matchAll(/get secret -n \S+ (\S+)/g)].map(([, name]) => `Secret ${name}`),
+    ...[...notes.matchAll(/daemonset\/(\S+)/g)].map(([, name]) => `DaemonSet ${name}`),
+    ...[...notes.matchAll(/--role (\S+)/g)].map(([, name]) => `Role ${name}`),
+  ];
+  const known = [...outsideObjects, ...objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`)];
+  return named.filter((one) => !known.includes(one));
+}
+
+/** What the programs say of the command lines in the notes. */
+function commandProblems(notes: string): readonly string[] {
+  const problems: string[] = [];
+  const check = (line: string, parse: () => unknown) => {
+    try {
+      parse();
+    } catch (error) {
+      problems.push(`${line}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  for (const [line, args = ''] of notes.matchAll(/kubectl mcp (.+)/g))
+    check(line, () => {
+      const parsed = parseCommandLine(plugin, args.trim().split(/\s+/));
+      if (parsed.kind === 'command') resolvePlugin(parsed.command, parsed.flags, {});
+    });
+  for (const [line, args = ''] of notes.matchAll(/-- \/agent (.+)/g)) check(line, () => parseAgent(args.trim().split(/\s+/)));
+  for (const [line = ''] of notes.matchAll(/\{ "mcpServers".*\}/g))
+    check(line, () => {
+      const { mcpServers } = JSON.parse(line) as { mcpServers: { gpu: { args: string[] } } };
+      const [, , ...args] = mcpServers.gpu.args;
+      const parsed = parseBridge(args, {}, '0');
+      if (parsed.kind === 'print') throw new Error(parsed.text);
+    });
+  return problems;
+}
+
+const cases: readonly (readonly [string, Values, readonly RegExp[]])[] = [
+  ['by default', {}, [/kubectl mcp health/, /"mcpServers"/, /helm test gpu/, /SYSLOG/]],
+  ['with mock', choices.mock, [/simulated/]],
+  ['with stdio', choices.stdio, [/-- \/agent health/, /"--via", "exec"/]],
+  ['of an operator', choices['operator that does both'], [/operator-token/]],
+  ['with TLS', choices['TLS of the gateway'], [/ca\.crt/]],
+  ['with given tokens', choices['given tokens'], [/secret -n gpu-diagnostics people .*\.data\.mcp/]],
+  ['without a gateway', choices['no gateway'], [/port 8080/]],
+  ['with DRA', choices.DRA, [/resource\.kubernetes\.io\/admin-access=true/]],
+  ['with nothing that asks for a privilege', choices['no kernel log'], [/kubectl mcp health/]],
+];
+
+describe.each(helmVersions)('the notes under %s', (helm) => {
+  it.skipIf(skipReason(helm) !== undefined).concurrent.each(cases)('%s', async (_name, values, words) => {
+    const { notes, objects } = await rendered(helm, values);
+    for (const word of words) expect(notes).toMatch(word);
+    expect(notes).toContain(`-n ${namespace}`);
+    expect(notes).not.toMatch(/<no value>|%!|\{\{/);
+    expect(missingNames(notes, objects)).toEqual([]);
+    expect(commandProblems(notes)).toEqual([]);
+  });
+});
+
+describe('the check of the notes', () => {
+  it('sees names that are not there and commands that do not work', () => {
+    const notes = [
+      'kubectl get secret -n here gone -o yaml',
+      'kubectl exec daemonset/gone -- /agent helth',
+      'kubectl mcp health --gateway-namspace here',
+      '{ "mcpServers": { "gpu": { "args": ["-y", "k8s-gpu-mcp-bridge", "--vai", "exec"] } } }',
+    ].join('\n');
+    expect(missingNames(notes, [])).toEqual(['Secret gone', 'DaemonSet gone']);
+    expect(commandProblems(notes)).toHaveLength(3);
+  });
+});

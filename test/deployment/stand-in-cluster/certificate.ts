@@ -1,0 +1,24 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Certificate {
+  readonly key: string;
+  /** Its own authority. */
+  readonly cert: string;
+}
+
+/** Undefined where openssl is not there to make one. */
+export function makeCertificate(folder: string): Certificate | undefined {
+  const [key, cert] = [join(folder, 'server.key'), join(folder, 'server.crt')];
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key];
+  const subject = ['-subj', '/CN=stand-in-cluster', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  try {
+    execFileSync('openssl', ['req', '-x509', ...curve, '-out', cert, '-days', '2', ...subject], {
+      stdio: 'ignore',
+    });
+  } catch {
+    return undefined;
+  }
+  return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+}

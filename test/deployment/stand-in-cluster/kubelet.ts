@@ -1,0 +1,387 @@
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { get as httpGet } from 'node:http';
+import { get as httpsGet } from 'node:https';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import type { ClusterState } from './cluster-state.ts';
+import type { ContainerPlan, ContainerRuntime } from './container-runtime.ts';
+import {
+  at,
+  type JsonObject,
+  type KubernetesObject,
+  numberAt,
+  objectAt,
+  objectsAt,
+  textAt,
+  textsAt,
+} from './json.ts';
+import {
+  environmentOf,
+  expanded,
+  mountsOf,
+  PodCannotStart,
+  type VolumeSources,
+  writeServiceAccount,
+  writeVolumes,
+} from './volumes.ts';
+
+interface RunningContainer {
+  readonly spec: JsonObject;
+  readonly plan: ContainerPlan;
+  child: ChildProcessWithoutNullStreams;
+  exitCode: number | undefined;
+  isReady: boolean;
+  restarts: number;
+  log: string;
+}
+
+interface RunningPod {
+  readonly uid: string;
+  readonly containers: RunningContainer[];
+  readonly address: string;
+  isStopping: boolean;
+  readonly timers: Set<NodeJS.Timeout>;
+}
+
+/** Until it is ready a container is asked this often, whatever its probes say: a test waits for it. */
+const impatience = 200;
+const logLimit = 200_000;
+
+export interface KubeletOptions extends VolumeSources {
+  readonly state: ClusterState;
+  readonly folder: string;
+  readonly runtime: ContainerRuntime;
+  readonly hostsFile: string;
+  readonly nextAddress: () => string;
+}
+
+/** Runs the pods of all nodes as real programs, and says in their status how they are. */
+export class Kubelet {
+  readonly #options: KubeletOptions;
+  readonly #pods = new Map<string, RunningPod>();
+  readonly #ending = new Set<Promise<unknown>>();
+  #isClosed = false;
+
+  constructor(options: KubeletOptions) {
+    this.#options = options;
+    options.state.onChange(({ type, object }) => {
+      if (this.#isClosed) return;
+      if (object.kind === 'Pod' && type !== 'DELETED') this.#follow(object);
+      // What a pod waits for may be there now.
+      if (/^(?:Secret|ConfigMap|ServiceAccount)$/.test(object.kind ?? '') && type === 'ADDED')
+        for (const pod of options.state.all('Pod')) this.#follow(pod);
+    });
+  }
+
+  log(pod: KubernetesObject, container: string | null): string {
+    return this.#container(pod, container)?.log ?? '';
+  }
+
+  address(pod: KubernetesObject): string | undefined {
+    return this.#pods.get(pod.metadata.uid ?? '')?.address;
+  }
+
+  exec(
+    pod: KubernetesObject,
+    container: string | null,
+    command: readonly string[],
+  ): ChildProcessWithoutNullStreams {
+    const found = this.#container(pod, container);
+    if (found === undefined || found.exitCode !== undefined) throw new Error('container not found');
+    return this.#options.runtime.exec(found.plan, command);
+  }
+
+  /** Ends every program. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#pods.values()].map((pod) => this.#stop(pod)));
+    await Promise.all(this.#ending);
+  }
+
+  #container(pod: KubernetesObject, name: string | null): RunningContainer | undefined {
+    const containers = this.#pods.get(pod.metadata.uid ?? '')?.containers ?? [];
+    return name === null || name === ''
+      ? containers[0]
+      : containers.find(({ spec }) => spec['name'] === name);
+  }
+
+  #follow(pod: KubernetesObject): void {
+    if (textAt(pod, 'spec', 'nodeName') === undefined) return;
+    const running = this.#pods.get(pod.metadata.uid ?? '');
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      if (running?.isStopping === true) return;
+      const ended = running === undefined ? Promise.resolve() : this.#stop(running);
+      void ended.then(() => {
+        this.#pods.delete(pod.metadata.uid ?? '');
+        const last = this.#current(pod);
+        if (last !== undefined) this.#options.state.remove(last);
+      });
+      return;
+    }
+    if (running !== undefined) return;
+    // Not within the change that is being told: who made it goes on first.
+    setImmediate(() => this.#start(pod));
+  }
+
+  #current(pod: KubernetesObject): KubernetesObject | undefined {
+    const { namespace = '', name, uid } = pod.metadata;
+    const found = this.#options.state.find('Pod', namespace, name);
+    return found?.metadata.uid === uid ? found : undefined;
+  }
+
+  #start(given: KubernetesObject): void {
+    const uid = given.metadata.uid ?? '';
+    const phase = textAt(this.#current(given), 'status', 'phase');
+    if (
+      this.#isClosed ||
+      this.#pods.has(uid) ||
+      phase === undefined ||
+      phase === 'Succeeded' ||
+      phase === 'Failed'
+    )
+      return;
+    const address = this.#options.nextAddress();
+    const pod: KubernetesObject = {
+      ...given,
+      status: { ...objectAt(given, 'status'), podIP: address, hostIP: '127.0.0.1' },
+    };
+    try {
+      const running: RunningPod = { uid, address, containers: [], isStopping: false, timers: new Set() };
+      const plans = this.#plan(pod, address);
+      this.#pods.set(uid, running);
+      for (const [spec, plan] of plans) this.#launch(pod, running, spec, plan, 0);
+      this.#report(pod, running);
+    } catch (error) {
+      this.#pods.delete(uid);
+      if (!(error instanceof Error)) throw error;
+      const reason = error instanceof PodCannotStart ? 'CreateContainerConfigError' : 'RunContainerError';
+      const waiting = { reason, message: error.message };
+      this.#options.state.setStatus(given, {
+        phase: 'Pending',
+        conditions: [{ type: 'Ready', status: 'False', reason, message: error.message }],
+        containerStatuses: objectsAt(given, 'spec', 'containers').map(({ name, image }) => ({
+          ...{ name, image, ready: false, restartCount: 0 },
+          state: { waiting },
+        })),
+      });
+    }
+  }
+
+  #plan(pod: KubernetesObject, address: string): readonly (readonly [JsonObject, ContainerPlan])[] {
+    const { folder, hostsFile, state } = this.#options;
+    const home = join(folder, `${pod.metadata.name}-${(pod.metadata.uid ?? '').slice(0, 8)}`);
+    mkdirSync(home, { recursive: true });
+    const volumes = writeVolumes(pod, home, this.#options);
+    const serviceAccount = writeServiceAccount(pod, home, this.#options);
+    return objectsAt(pod, 'spec', 'containers').map((container) => {
+      const environment = environmentOf(pod, container, state);
+      const entry = textsAt(container, 'command');
+      const command = [...(entry.length === 0 ? ['/agent'] : entry), ...textsAt(container, 'args')];
+      const plan: ContainerPlan = {
+        id: `${pod.metadata.name}-${textAt(container, 'name')}`,
+        image: textAt(container, 'image') ?? '',
+        command: command.map((text) => expanded(text, environment)),
+        environment,
+        mounts: mountsOf(container, volumes),
+        address,
+        hostName: pod.metadata.name,
+        serviceAccount,
+        hostsFile,
+        securityContext: {
+          ...objectAt(pod, 'spec', 'securityContext'),
+          ...objectAt(container, 'securityContext'),
+        },
+      };
+      return [container, plan] as const;
+    });
+  }
+
+  #launch(
+    pod: KubernetesObject,
+    running: RunningPod,
+    spec: JsonObject,
+    plan: ContainerPlan,
+    restarts: number,
+  ): void {
+    const child = this.#options.runtime.start(plan);
+    const container: RunningContainer = {
+      spec,
+      plan,
+      child,
+      exitCode: undefined,
+      isReady: false,
+      restarts,
+      log: '',
+    };
+    const index = running.containers.findIndex((each) => each.spec === spec);
+    if (index === -1) running.containers.push(container);
+    else running.containers[index] = container;
+    child.stdin.on('error', () => {});
+    child.stdin.end();
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk) => {
+        container.log = (container.log + chunk).slice(-logLimit);
+      });
+    child.on('error', (error) => {
+      container.log += `${error.message}\n`;
+    });
+    child.on('close', (code) => {
+      container.exitCode = code ?? 137;
+      container.isReady = false;
+      this.#report(pod, running);
+      const policy = textAt(pod, 'spec', 'restartPolicy') ?? 'Always';
+      if (running.isStopping || policy === 'Never' || (policy === 'OnFailure' && code === 0)) return;
+      const delay = Math.min(500 * 2 ** restarts, 10_000);
+      this.#after(running, delay, () => this.#launch(pod, running, spec, plan, restarts + 1));
+    });
+    void this.#watchReadiness(pod, running, container);
+  }
+
+  #after(running: RunningPod, milliseconds: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      running.timers.delete(timer);
+      if (!running.isStopping) work();
+    }, milliseconds);
+    running.timers.add(timer);
+  }
+
+  /** A container that its liveness probe would restart for ever is not ready either, so a wrong one shows at once. */
+  async #watchReadiness(
+    pod: KubernetesObject,
+    running: RunningPod,
+    container: RunningContainer,
+  ): Promise<void> {
+    const names = container.isReady
+      ? ['readinessProbe']
+      : ['startupProbe', 'livenessProbe', 'readinessProbe'];
+    const probes = names.flatMap((name) =>
+      at(container.spec, name) === undefined ? [] : [objectAt(container.spec, name)],
+    );
+    const answers = await Promise.all(probes.map((probe) => this.#probe(probe, container)));
+    if (running.isStopping || container.exitCode !== undefined) return;
+    const isReady = answers.every(Boolean);
+    if (isReady !== container.isReady) {
+      container.isReady = isReady;
+      this.#report(pod, running);
+    }
+    if (probes.length === 0) return;
+    const period = Math.max(...probes.map((probe) => numberAt(probe, 'periodSeconds') ?? 10)) * 1_000;
+    this.#after(
+      running,
+      isReady ? period : impatience,
+      () => void this.#watchReadiness(pod, running, container),
+    );
+  }
+
+  #probe(probe: JsonObject, { plan, spec }: RunningContainer): Promise<boolean> {
+    const timeout = (numberAt(probe, 'timeoutSeconds') ?? 1) * 1_000;
+    const portOf = (given: unknown) => portNumber([spec], given) ?? 0;
+    const http = objectAt(probe, 'httpGet');
+    if (http['port'] !== undefined) {
+      const isHttps = http['scheme'] === 'HTTPS';
+      const url = `${isHttps ? 'https' : 'http'}://${plan.address}:${portOf(http['port'])}${String(http['path'] ?? '/')}`;
+      return new Promise((resolve) => {
+        const options = { timeout, ...(isHttps ? { rejectUnauthorized: false } : {}) };
+        const request = (isHttps ? httpsGet : httpGet)(url, options, (response) => {
+          response.resume();
+          const status = response.statusCode ?? 0;
+          resolve(status >= 200 && status < 400);
+        });
+        request.on('timeout', () => request.destroy(new Error('timeout')));
+        request.on('error', () => resolve(false));
+      });
+    }
+    const tcp = at(probe, 'tcpSocket', 'port');
+    if (tcp !== undefined)
+      return new Promise((resolve) => {
+        const socket = connect(portOf(tcp), plan.address);
+        socket.setTimeout(timeout, () => socket.destroy(new Error('timeout')));
+        socket.on('connect', () => {
+          socket.destroy();
+          resolve(true);
+        });
+        socket.on('error', () => resolve(false));
+      });
+    const command = textsAt(probe, 'exec', 'command');
+    return new Promise((resolve) => {
+      const child = this.#options.runtime.exec(plan, command);
+      child.stdin.on('error', () => {});
+      child.stdin.end();
+      child.stdout.resume();
+      child.stderr.resume();
+      const timer = setTimeout(() => child.kill('SIGKILL'), timeout);
+      child.on('close', (code) => {
+        clearTimeout(timer);
+        resolve(code === 0);
+      });
+    });
+  }
+
+  #report(pod: KubernetesObject, running: RunningPod): void {
+    const { containers, address } = running;
+    const policy = textAt(pod, 'spec', 'restartPolicy') ?? 'Always';
+    const isOver =
+      policy !== 'Always' &&
+      containers.every(({ exitCode }) => exitCode !== undefined && (policy === 'Never' || exitCode === 0));
+    const isFailed = containers.some(({ exitCode }) => (exitCode ?? 0) !== 0);
+    const phase = isOver ? (isFailed ? 'Failed' : 'Succeeded') : 'Running';
+    const isReady = !isOver && containers.every((each) => each.isReady);
+    const status = isReady ? 'True' : 'False';
+    this.#options.state.setStatus(pod, {
+      phase,
+      podIP: address,
+      podIPs: [{ ip: address }],
+      hostIP: '127.0.0.1',
+      startTime: pod.metadata.creationTimestamp,
+      conditions: [
+        { type: 'PodScheduled', status: 'True' },
+        { type: 'Initialized', status: 'True' },
+        { type: 'ContainersReady', status },
+        { type: 'Ready', status },
+      ],
+      containerStatuses: containers.map(({ spec, exitCode, isReady: ready, restarts, plan }) => ({
+        name: spec['name'],
+        image: plan.image,
+        imageID: '',
+        containerID: `stand-in://${plan.id}`,
+        ready,
+        started: exitCode === undefined,
+        restartCount: restarts,
+        state: stateOf(exitCode, isOver, pod.metadata.creationTimestamp),
+      })),
+    });
+  }
+
+  #stop(running: RunningPod): Promise<unknown> {
+    running.isStopping = true;
+    for (const timer of running.timers) clearTimeout(timer);
+    const ended = Promise.all(
+      running.containers.map(async ({ child, plan, exitCode }) => {
+        if (exitCode !== undefined) return;
+        const closed = once(child, 'close');
+        this.#options.runtime.stop(plan, child);
+        await closed;
+      }),
+    );
+    this.#ending.add(ended);
+    void ended.then(() => this.#ending.delete(ended));
+    return ended;
+  }
+}
+
+function stateOf(exitCode: number | undefined, isOver: boolean, startedAt: string | undefined): unknown {
+  if (exitCode === undefined) return { running: { startedAt } };
+  const reason = exitCode === 0 ? 'Completed' : 'Error';
+  return isOver ? { terminated: { exitCode, reason } } : { waiting: { reason: 'CrashLoopBackOff' } };
+}
+
+/** A port by number or by the name that a container gives it. */
+export function portNumber(containers: readonly JsonObject[], port: unknown): number | undefined {
+  if (typeof port === 'number') return port;
+  const named = containers
+    .flatMap((container) => objectsAt(container, 'ports'))
+    .find((each) => each['name'] === port);
+  return numberAt(named, 'containerPort') ?? (Number(port) || undefined);
+}
