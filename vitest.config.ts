@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /**
@@ -5,6 +6,8 @@ import { defineConfig } from 'vitest/config';
  * `@k8s-gpu-mcp/source`, so they need no build; integration, e2e and deployment tests run what `npm run build` made.
  */
 const sources = { ssr: { resolve: { conditions: ['@k8s-gpu-mcp/source', 'node', 'import', 'default'] } } };
+/** These wait much of their time, for programs and for limits of time to pass; one more of them than there are cores keeps the cores busy. */
+const waiting = { maxWorkers: availableParallelism() + 1, sequence: { groupOrder: 1 } };
 const layer = (name: string, include: string[], more = {}) => ({
   ...sources,
   test: {
@@ -19,17 +22,27 @@ const layer = (name: string, include: string[], more = {}) => ({
 
 export default defineConfig({
   test: {
-    // Much of the time is spent on waiting for programs, so no core is left over for the runner.
+    // No core is left over for the runner, which has little to do.
     maxWorkers: '100%',
     projects: [
-      // The limit only ends a test that hangs: many run beside each other on few cores.
-      layer('unit', ['{packages,apps}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'], { testTimeout: 60_000 }),
+      layer('unit', ['{packages,apps}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'], {
+        // A process for each of some 250 files would load the same modules 250 times. What a test changes for all (a clock, a variable of
+        // the environment), it puts back.
+        isolate: false,
+        // The limit only ends a test that hangs: many run beside each other on few cores.
+        testTimeout: 60_000,
+      }),
       layer('contract', ['packages/*/test/**/*.contract.test.ts'], { testTimeout: 30_000 }),
       layer('integration', ['{packages,apps,test}/**/*.integration.test.ts'], {
+        ...waiting,
         testTimeout: 60_000,
         hookTimeout: 60_000,
       }),
-      layer('e2e', ['{apps,test,examples}/**/*.e2e.test.ts'], { testTimeout: 120_000, hookTimeout: 60_000 }),
+      layer('e2e', ['{apps,test,examples}/**/*.e2e.test.ts'], {
+        ...waiting,
+        testTimeout: 120_000,
+        hookTimeout: 60_000,
+      }),
       // Needs tools that npm does not bring (helm, podman): a layer of its own, not part of `npm test`.
       layer('deployment', ['test/deployment/**/*.deployment.test.ts'], {
         testTimeout: 300_000,

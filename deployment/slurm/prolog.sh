@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prolog= of slurm.conf: before a job starts on this node, as root. A sick node is drained with the reason, and the job does not start:
 # slurmctld requeues a batch job when its prolog fails.
-# shellcheck source=gpu-health.sh
+# shellcheck source-path=SCRIPTDIR source=gpu-health.sh
 . "$(dirname "$0")/gpu-health.sh"
 
 sick=$(why_sick)

@@ -2,9 +2,11 @@
 // bundled program and, beside it, koffi with its native files for Linux on x64 and arm64: where the agent can see GPUs.
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { zipSync } from 'fflate';
-import { bundle } from '../bundle.mjs';
+import { componentsOf } from '../../deployment/container/build/components.mjs';
+import { licences } from '../../deployment/container/build/documents.mjs';
+import { bundleTogether } from '../bundle.mjs';
 import { run, sha256 } from './archives.mjs';
 
 const architectures = ['x64', 'arm64'];
@@ -19,13 +21,16 @@ const mtime = new Date(1980, 0, 1);
 export async function writeMcpb(root, out, version) {
   const work = mkdtempSync(join(tmpdir(), 'mcpb-'));
   try {
-    const program = dirname(dirname(await bundle('agent', work)));
+    const programs = join(work, 'server');
+    const inside = await bundleTogether(programs);
+    const components = componentsOf(root, [...inside, 'node_modules/koffi/package.json']);
     const modules = join(root, 'node_modules');
     const koffi = JSON.parse(readFileSync(join(modules, 'koffi', 'package.json'), 'utf8'));
     const files = {
       'manifest.json': Buffer.from(`${JSON.stringify(manifest(root, version), null, 2)}\n`),
       LICENSE: readFileSync(join(root, 'LICENSE')),
-      ...filesOf(program, 'server'),
+      'LICENSES.txt': Buffer.from(licences(components)),
+      ...filesOf(programs, 'server'),
       ...filesOf(join(modules, 'koffi'), 'server/node_modules/koffi', koffiFiles),
     };
     for (const architecture of architectures) {
@@ -69,10 +74,10 @@ function manifest(root, version) {
     license: 'Apache-2.0',
     server: {
       type: 'node',
-      entry_point: 'server/dist/main.js',
+      entry_point: 'server/agent/dist/main.js',
       mcp_config: {
         command: 'node',
-        args: [hostFillsIn('__dirname', '/server/dist/main.js')],
+        args: [hostFillsIn('__dirname', '/server/agent/dist/main.js')],
         env: { K8S_GPU_MCP_BACKEND: hostFillsIn('user_config.backend') },
       },
     },

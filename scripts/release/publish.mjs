@@ -70,20 +70,22 @@ async function publishChart(release) {
   const { out, chart, version, registries, helm, outputs, log } = release;
   await checkImage(release);
   const file = join(out, chart);
-  const there = await publishedChart(registries.oci, chartRepository, version);
-  if (there !== undefined) {
-    if (there.digest !== `sha256:${sha256(file)}` && !(await hasSameContent(file, there)))
+  const find = () => publishedChart(registries.oci, chartRepository, version);
+  let there = await find();
+  if (there === undefined) {
+    const { host, protocol } = new URL(registries.oci);
+    const target = `oci://${host}/${pathIn(chartRegistry)}`;
+    run(helm, ['push', file, target, ...(protocol === 'http:' ? ['--plain-http'] : [])]);
+    there = await find();
+    if (there === undefined)
+      throw new Error(`${target} does not show chart ${version} to everybody: make it public`);
+    log(`chart: ${version} pushed to ${target}`);
+  } else {
+    if (there.archiveDigest !== `sha256:${sha256(file)}` && !(await hasSameContent(file, there)))
       throw new Error(`chart ${version} is in ${chartRepository} with other content`);
     log(`chart: ${version} is there already`);
-    return;
   }
-  const { host, protocol } = new URL(registries.oci);
-  const target = `oci://${host}/${pathIn(chartRegistry)}`;
-  const said = run(helm, ['push', file, target, ...(protocol === 'http:' ? ['--plain-http'] : [])]);
-  const digest = /sha256:[0-9a-f]{64}/.exec(said)?.[0];
-  if (digest === undefined) throw new Error(`helm push told no digest: ${said}`);
-  log(`chart: ${version} pushed to ${target}, ${digest}`);
-  if (outputs !== undefined) appendFileSync(outputs, `chart-digest=${digest}\n`);
+  if (outputs !== undefined) appendFileSync(outputs, `chart-digest=${there.digest}\n`);
 }
 
 // helm writes the time into its archives, so two archives of one chart differ.

@@ -1,4 +1,5 @@
 // What the public registries have of a version: npm, an OCI registry (image and chart), the MCP registry. Reading only, as anybody may.
+import { createHash } from 'node:crypto';
 
 /** Where things go; each can be another one for trials. */
 export const defaultRegistries = {
@@ -54,8 +55,10 @@ function ociRepository(registry, repository) {
       return await request();
     }
   };
+  const manifestResponse = (reference) => read(`manifests/${reference}`, manifestTypes);
   return {
-    manifest: async (reference) => (await read(`manifests/${reference}`, manifestTypes))?.json(),
+    manifestResponse,
+    manifest: async (reference) => (await manifestResponse(reference))?.json(),
     blob: (digest) => read(`blobs/${digest}`, '*/*'),
   };
 }
@@ -91,15 +94,18 @@ export async function imageLabels(registry, repository, tag) {
   return labels;
 }
 
-/** The chart archive that a tag stands for, with its digest; undefined when it is not there. */
+/** The chart that a tag stands for: the digests of its manifest, which is signed, and of its archive; undefined when it is not there. */
 export async function publishedChart(registry, repository, version) {
   const source = ociRepository(registry, repository);
-  const layer = (await source.manifest(version))?.layers.find(({ mediaType }) =>
-    mediaType.includes('helm.chart.content'),
-  );
-  if (layer === undefined) return undefined;
+  const response = await source.manifestResponse(version);
+  if (response === undefined) return undefined;
+  const manifest = Buffer.from(await response.arrayBuffer());
+  const { layers } = JSON.parse(manifest);
+  const layer = layers.find(({ mediaType }) => mediaType.includes('helm.chart.content'));
+  if (layer === undefined) throw new Error(`${repository}:${version} is not a chart`);
   return {
-    digest: layer.digest,
+    digest: `sha256:${createHash('sha256').update(manifest).digest('hex')}`,
+    archiveDigest: layer.digest,
     archive: async () => Buffer.from(await (await source.blob(layer.digest)).arrayBuffer()),
   };
 }

@@ -119,12 +119,11 @@ export function setVersion(root, version) {
   chart.set('appVersion', version);
   writeFileSync(chartFile, chart.toString({ lineWidth: 0, flowCollectionPadding: false }));
 
-  const server = readJson(join(root, 'server.json'));
-  server.version = version;
-  for (const entry of server.packages) {
-    if (entry.registryType === 'oci') entry.identifier = entry.identifier.replace(/:[^:/]*$/, `:${version}`);
-    else entry.version = version;
-  }
-  writeJson(join(root, 'server.json'), server);
+  // As text, so that its lines stay as they are.
+  const serverFile = join(root, 'server.json');
+  const text = readFileSync(serverFile, 'utf8');
+  const { version: old } = JSON.parse(text);
+  const renamed = text.replaceAll(`"version": "${old}"`, `"version": "${version}"`);
+  writeFileSync(serverFile, renamed.replaceAll(`:${old}"`, `:${version}"`));
   return [...all.map(({ path }) => `${path}/package.json`), `${chartFolder}/Chart.yaml`, 'server.json'];
 }

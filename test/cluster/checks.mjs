@@ -293,8 +293,11 @@ export const otherChecks = [
   ],
   [
     'helm test: the gateway is asked from inside the cluster',
-    async ({ helm }) =>
-      /^Phase:\s+(?:Succeeded)$/m.exec(await helm.test('http'))?.[0] ?? assert.fail('no phase'),
+    async ({ helm, kubectl }) => {
+      const dns = await kubectl.text('get', 'services', '-A', '-l', 'k8s-app=kube-dns', '-o', 'name');
+      if (dns === '') return 'not tried: the names of Services are not resolved in this cluster';
+      assert.match(await helm.test('http'), /^Phase:\s+Succeeded$/m);
+    },
   ],
   [
     'helm upgrade: tokens stay',

@@ -43,7 +43,11 @@ async function patchGpus(kubectl, nodeSelector, change) {
   const selector = Object.entries(nodeSelector).map(([key, value]) => `${key}=${value}`);
   const { items } = await kubectl.json('get', 'nodes', '-l', selector.join(','));
   const path = `/status/capacity/${gpuResource.replace('/', '~1')}`;
-  for (const { metadata } of items) await kubectl.patchStatus(metadata.name, [{ path, ...change() }]);
+  for (const { metadata, status } of items) {
+    const patch = { path, ...change() };
+    if (patch.op === 'add' || status.capacity?.[gpuResource] !== undefined)
+      await kubectl.patchStatus(metadata.name, [patch]);
+  }
 }
 
 async function install(options, kubectl, helm) {

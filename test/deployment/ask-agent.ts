@@ -1,11 +1,17 @@
 // An agent that a deployment started, asked over HTTP as an MCP host does.
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { z } from 'zod';
+
+const answer = z.record(z.string(), z.unknown());
 
 /** Resolves once the agent answers there. Gives up when `signal` says that it never will. */
 export async function answering(url: string, signal: AbortSignal): Promise<void> {
   for (;;) {
-    const isUp = await fetch(`${url}/healthz`, { signal }).then(({ ok }) => ok, () => false);
+    const isUp = await fetch(`${url}/healthz`, { signal }).then(
+      ({ ok }) => ok,
+      () => false,
+    );
     if (isUp) return;
     signal.throwIfAborted();
     await delay(100);
@@ -30,7 +36,7 @@ export async function askHealth(url: string, token: string): Promise<Readonly<Re
   const client = await connect(url, token);
   try {
     const { structuredContent } = await client.callTool({ name: 'get_gpu_health', arguments: {} });
-    return { ...structuredContent };
+    return answer.parse(structuredContent);
   } finally {
     await client.close();
   }

@@ -18,7 +18,10 @@ const daemonSet = (changed: object = {}, more: object = {}): KubernetesObject =>
     updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: '10%' } },
     template: {
       metadata: { labels: { app: 'agent' } },
-      spec: { containers: [{ ...container, ...changed }], volumes: [{ name: 'run', emptyDir: { medium: 'Memory', sizeLimit: '8Mi' } }] },
+      spec: {
+        containers: [{ ...container, ...changed }],
+        volumes: [{ name: 'run', emptyDir: { medium: 'Memory', sizeLimit: '8Mi' } }],
+      },
     },
     ...more,
   },
@@ -27,25 +30,68 @@ const daemonSet = (changed: object = {}, more: object = {}): KubernetesObject =>
 describe('the schema of the API server', () => {
   it('has nothing to say about a good object', () => {
     expect(schemaProblems(daemonSet())).toEqual([]);
-    expect(schemaProblems(daemonSet({}, { updateStrategy: { rollingUpdate: { maxUnavailable: 1 } } }))).toEqual([]);
+    expect(
+      schemaProblems(daemonSet({}, { updateStrategy: { rollingUpdate: { maxUnavailable: 1 } } })),
+    ).toEqual([]);
   });
 
   const faults: readonly (readonly [string, KubernetesObject, RegExp])[] = [
     ['a misspelt field', daemonSet({ resource: {} }), /containers\/0: .*\(resource\)/],
-    ['a field in the wrong place', daemonSet({}, { runtimeClassName: 'nvidia' }), /\/spec: .*\(runtimeClassName\)/],
-    ['a text where a number belongs', daemonSet({ ports: [{ containerPort: '8080' }] }), /containerPort: must be integer/],
-    ['a number where a text belongs', daemonSet({ env: [{ name: 'A', value: 1 }] }), /env\/0\/value: must be string/],
-    ['a switch as a text', daemonSet({ securityContext: { privileged: 'true' } }), /privileged: must be boolean/],
-    ['a value that is no choice', daemonSet({ imagePullPolicy: 'Sometimes' }), /imagePullPolicy: must be equal to one of/],
-    ['a required field left out', daemonSet({ name: undefined, ports: [{ name: 'http' }] }), /required property 'containerPort'/],
-    ['a quantity that is none', daemonSet({ resources: { limits: { memory: '512 MB' } } }), /limits\/memory: must match format "quantity"/],
+    [
+      'a field in the wrong place',
+      daemonSet({}, { runtimeClassName: 'nvidia' }),
+      /\/spec: .*\(runtimeClassName\)/,
+    ],
+    [
+      'a text where a number belongs',
+      daemonSet({ ports: [{ containerPort: '8080' }] }),
+      /containerPort: must be integer/,
+    ],
+    [
+      'a number where a text belongs',
+      daemonSet({ env: [{ name: 'A', value: 1 }] }),
+      /env\/0\/value: must be string/,
+    ],
+    [
+      'a switch as a text',
+      daemonSet({ securityContext: { privileged: 'true' } }),
+      /privileged: must be boolean/,
+    ],
+    [
+      'a value that is no choice',
+      daemonSet({ imagePullPolicy: 'Sometimes' }),
+      /imagePullPolicy: must be equal to one of/,
+    ],
+    [
+      'a required field left out',
+      daemonSet({ name: undefined, ports: [{ name: 'http' }] }),
+      /required property 'containerPort'/,
+    ],
+    [
+      'a quantity that is none',
+      daemonSet({ resources: { limits: { memory: '512 MB' } } }),
+      /limits\/memory: must match format "quantity"/,
+    ],
     ['null, which a template leaves behind', daemonSet({ env: null }), /env: must be array/],
-    ['a Secret that is not base64', { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'token' }, data: { token: 'not base64!' } }, /must match format "byte"/],
-    ['a kind without a schema', { apiVersion: 'extensions/v1beta1', kind: 'DaemonSet', metadata: { name: 'old' } }, /no schema/],
+    [
+      'a Secret that is not base64',
+      { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'token' }, data: { token: 'not base64!' } },
+      /must match format "byte"/,
+    ],
+    [
+      'a kind without a schema',
+      { apiVersion: 'extensions/v1beta1', kind: 'DaemonSet', metadata: { name: 'old' } },
+      /no schema/,
+    ],
     ['a version that is gone', { ...daemonSet(), apiVersion: 'apps/v1beta2' }, /no schema/],
     [
       'a field of a custom resource that is not used here',
-      { apiVersion: 'monitoring.coreos.com/v1', kind: 'ServiceMonitor', metadata: { name: 'm' }, spec: { selector: {}, endpoints: [{ targetport: 1 }] } },
+      {
+        apiVersion: 'monitoring.coreos.com/v1',
+        kind: 'ServiceMonitor',
+        metadata: { name: 'm' },
+        spec: { selector: {}, endpoints: [{ targetport: 1 }] },
+      },
       /\(targetport\)/,
     ],
   ];

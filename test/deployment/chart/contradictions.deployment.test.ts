@@ -39,7 +39,11 @@ describe.each(helmVersions)('what %s refuses', (helm) => {
     ['a kernel log that does not exist', { 'kernelLog.source': 'journal' }, /kernelLog/],
     ['a switch as a text', { hostPID: 'yes' }, /hostPID/],
     ['a port out of range', { 'transport.http.port': 80_800 }, /port/],
-    ['a request for no GPU', { 'gpu.runtimeClass.enabled': false, 'gpu.resourceRequest': { enabled: true, count: 0 } }, /count/],
+    [
+      'a request for no GPU',
+      { 'gpu.runtimeClass.enabled': false, 'gpu.resourceRequest': { enabled: true, count: 0 } },
+      /count/,
+    ],
     ['a digest that is none', { 'image.digest': 'latest' }, /digest/],
     ['a storage that does not exist', { 'recorder.storage': 'pvc' }, /storage/],
     ['a retention that the agent refuses', { 'recorder.retentionHours': 1000 }, /retentionHours/],
@@ -47,7 +51,11 @@ describe.each(helmVersions)('what %s refuses', (helm) => {
     ['a deadline that the gateway refuses', { 'gateway.deadline': '90s' }, /deadline/],
     ['a deadline of part of a second', { 'gateway.deadline': '2.5s' }, /deadline/],
     ['a log level that does not exist', { 'agent.logLevel': 'verbose' }, /logLevel/],
-    ['labels of the chart', { commonLabels: { 'app.kubernetes.io/name': 'mine' } }, /app\.kubernetes\.io|commonLabels/],
+    [
+      'labels of the chart',
+      { commonLabels: { 'app.kubernetes.io/name': 'mine' } },
+      /app\.kubernetes\.io|commonLabels/,
+    ],
   ];
   it.skipIf(isMissing).concurrent.each(ofTheSchema)('%s', async (_name, values, words) => {
     const message = await refusal(values);

@@ -4,7 +4,11 @@
 const text = { type: 'string', minLength: 1 } as const;
 const texts = { type: 'object', additionalProperties: { type: 'string' } } as const;
 /** Duration: `^(0|(([0-9]+)y)?(([0-9]+)w)?(([0-9]+)d)?(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?(([0-9]+)ms)?)$`. */
-const duration = { type: 'string', pattern: '^(?:0|(?:\\d+y)?(?:\\d+w)?(?:\\d+d)?(?:\\d+h)?(?:\\d+m)?(?:\\d+s)?(?:\\d+ms)?)$', minLength: 1 } as const;
+const duration = {
+  type: 'string',
+  pattern: '^(?:0|(?:\\d+y)?(?:\\d+w)?(?:\\d+d)?(?:\\d+h)?(?:\\d+m)?(?:\\d+s)?(?:\\d+ms)?)$',
+  minLength: 1,
+} as const;
 const object = (properties: Record<string, object>, required: readonly string[] = []) => ({
   type: 'object',
   properties,
@@ -12,15 +16,21 @@ const object = (properties: Record<string, object>, required: readonly string[] 
   additionalProperties: false,
 });
 const secretKey = object({ name: text, key: text, optional: { type: 'boolean' } }, ['key']);
-const secretOrConfigMap = { oneOf: [object({ secret: secretKey }, ['secret']), object({ configMap: secretKey }, ['configMap'])] };
+const secretOrConfigMap = {
+  oneOf: [object({ secret: secretKey }, ['secret']), object({ configMap: secretKey }, ['configMap'])],
+};
 const labelSelector = object({
   matchLabels: texts,
   matchExpressions: {
     type: 'array',
-    items: object({ key: text, operator: { enum: ['In', 'NotIn', 'Exists', 'DoesNotExist'] }, values: { type: 'array', items: text } }, [
-      'key',
-      'operator',
-    ]),
+    items: object(
+      {
+        key: text,
+        operator: { enum: ['In', 'NotIn', 'Exists', 'DoesNotExist'] },
+        values: { type: 'array', items: text },
+      },
+      ['key', 'operator'],
+    ),
   },
 });
 const relabeling = object({
@@ -29,7 +39,11 @@ const relabeling = object({
   targetLabel: text,
   regex: text,
   replacement: { type: 'string' },
-  action: { type: 'string', pattern: '^(?:[Rr]eplace|[Kk]eep|[Dd]rop|[Hh]ash[Mm]od|[Ll]abel(?:[Mm]ap|[Dd]rop|[Kk]eep)|[Ll]owercase|[Uu]ppercase)$' },
+  action: {
+    type: 'string',
+    pattern:
+      '^(?:[Rr]eplace|[Kk]eep|[Dd]rop|[Hh]ash[Mm]od|[Ll]abel(?:[Mm]ap|[Dd]rop|[Kk]eep)|[Ll]owercase|[Uu]ppercase)$',
+  },
 });
 const endpoint = object({
   port: text,
@@ -44,8 +58,14 @@ const endpoint = object({
   relabelings: { type: 'array', items: relabeling },
   metricRelabelings: { type: 'array', items: relabeling },
 });
-const alert = object({ alert: text, expr: { type: ['string', 'integer'] }, for: duration, labels: texts, annotations: texts }, ['alert', 'expr']);
-const group = object({ name: text, interval: duration, rules: { type: 'array', items: alert, minItems: 1 } }, ['name']);
+const alert = object(
+  { alert: text, expr: { type: ['string', 'integer'] }, for: duration, labels: texts, annotations: texts },
+  ['alert', 'expr'],
+);
+const group = object(
+  { name: text, interval: duration, rules: { type: 'array', items: alert, minItems: 1 } },
+  ['name'],
+);
 const metadata = object({ name: text, namespace: text, labels: texts, annotations: texts }, ['name']);
 const kind = (name: string, spec: object) =>
   object({ apiVersion: { const: 'monitoring.coreos.com/v1' }, kind: { const: name }, metadata, spec }, [
@@ -70,5 +90,8 @@ export const customResourceSchemas: Readonly<Record<string, object>> = {
       ['selector', 'endpoints'],
     ),
   ),
-  'monitoring.coreos.com/v1/PrometheusRule': kind('PrometheusRule', object({ groups: { type: 'array', items: group, minItems: 1 } })),
+  'monitoring.coreos.com/v1/PrometheusRule': kind(
+    'PrometheusRule',
+    object({ groups: { type: 'array', items: group, minItems: 1 } }),
+  ),
 };

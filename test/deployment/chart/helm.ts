@@ -23,6 +23,8 @@ export interface RenderOptions {
   readonly values?: Values;
   /** Beside those that every cluster has. */
   readonly apiVersions?: readonly string[];
+  /** URL of an API server that `lookup` asks; without one it finds nothing. */
+  readonly cluster?: string;
 }
 
 /** What clusters with DRA and with the Prometheus Operator have. */
@@ -47,7 +49,8 @@ async function helm(version: Helm, args: readonly string[]): Promise<string> {
     const { stdout } = await run(program, args, { maxBuffer: 2 ** 24, env: {} });
     return stdout;
   } catch (error) {
-    if (error instanceof Error && 'stderr' in error) throw new HelmError(`${'stdout' in error ? error.stdout : ''}${error.stderr}`);
+    if (error instanceof Error && 'stderr' in error)
+      throw new HelmError(`${'stdout' in error ? error.stdout : ''}${error.stderr}`);
     throw error;
   } finally {
     const next = waiting.shift();
@@ -63,10 +66,16 @@ const valueFlags = ({ valuesFile, values = {} }: RenderOptions) => [
 
 /** @throws HelmError when the chart refuses the values. */
 export async function render(options: RenderOptions = {}): Promise<readonly KubernetesObject[]> {
-  const { helm: version = 'helm-3', chart = chartDirectory, release = 'gpu', apiVersions = optionalApis } = options;
+  const {
+    helm: version = 'helm-3',
+    chart = chartDirectory,
+    release = 'gpu',
+    apiVersions = optionalApis,
+  } = options;
   const output = await helm(version, [
     ...['template', release, chart, '--namespace', namespace, '--kube-version', '1.34.0'],
     ...apiVersions.flatMap((api) => ['--api-versions', api]),
+    ...(options.cluster === undefined ? [] : ['--dry-run=server', '--kube-apiserver', options.cluster]),
     ...valueFlags(options),
   ]);
   return objectsOf(output);
@@ -75,7 +84,15 @@ export async function render(options: RenderOptions = {}): Promise<readonly Kube
 /** @throws HelmError with what lint found. */
 export const lint = (options: RenderOptions): Promise<string> =>
   helm(options.helm ?? 'helm-3', [
-    ...['lint', '--strict', options.chart ?? chartDirectory, '--namespace', namespace, '--kube-version', '1.34.0'],
+    ...[
+      'lint',
+      '--strict',
+      options.chart ?? chartDirectory,
+      '--namespace',
+      namespace,
+      '--kube-version',
+      '1.34.0',
+    ],
     ...valueFlags(options),
   ]);
 
@@ -95,7 +112,9 @@ export function objectsOf(text: string): readonly KubernetesObject[] {
   return parseAllDocuments(text, { version: '1.1', uniqueKeys: true }).flatMap((document) => {
     const problem = document.errors[0] ?? document.warnings[0];
     if (problem !== undefined) throw problem;
-    const object = document.toJS() as (KubernetesObject & { readonly items?: readonly KubernetesObject[] }) | null;
+    const object = document.toJS() as
+      | (KubernetesObject & { readonly items?: readonly KubernetesObject[] })
+      | null;
     if (object === null) return [];
     return object.kind === 'List' ? (object.items ?? []) : [object];
   });
@@ -105,6 +124,8 @@ export function objectsOf(text: string): readonly KubernetesObject[] {
 export function withoutTokens(object: KubernetesObject): KubernetesObject {
   if (object.kind !== 'Secret') return object;
   const hidden = (field: unknown) =>
-    Object.fromEntries(Object.keys((field ?? {}) as Readonly<Record<string, string>>).map((key) => [key, 'TOKEN']));
+    Object.fromEntries(
+      Object.keys((field ?? {}) as Readonly<Record<string, string>>).map((key) => [key, 'TOKEN']),
+    );
   return { ...object, data: hidden(object['data']), stringData: hidden(object['stringData']) };
 }

@@ -155,11 +155,13 @@ interface Workload {
   readonly template: { readonly metadata?: ObjectMeta; readonly spec: PodSpec };
 }
 
-export const isWorkload = ({ kind }: KubernetesObject): boolean => kind === 'DaemonSet' || kind === 'Deployment';
+export const isWorkload = ({ kind }: KubernetesObject): boolean =>
+  kind === 'DaemonSet' || kind === 'Deployment';
 export const workloadOf = (object: KubernetesObject): Workload => object['spec'] as Workload;
 
 export function podTemplateOf(object: KubernetesObject): PodTemplate | undefined {
-  if (object.kind === 'Pod') return { owner: object, metadata: object.metadata, spec: object['spec'] as PodSpec };
+  if (object.kind === 'Pod')
+    return { owner: object, metadata: object.metadata, spec: object['spec'] as PodSpec };
   if (!isWorkload(object)) return undefined;
   const { metadata = {}, spec } = workloadOf(object).template;
   return { owner: object, metadata, spec };
@@ -169,7 +171,9 @@ export const podTemplatesOf = (objects: readonly KubernetesObject[]): readonly P
   objects.flatMap((object) => podTemplateOf(object) ?? []);
 
 /** Of every sort, with the path to each for messages. */
-export const containersOf = (spec: PodSpec): readonly { readonly path: string; readonly container: Container }[] =>
+export const containersOf = (
+  spec: PodSpec,
+): readonly { readonly path: string; readonly container: Container }[] =>
   (['initContainers', 'containers', 'ephemeralContainers'] as const).flatMap((list) =>
     (spec[list] ?? []).map((container) => ({ path: `${list}[${container.name}]`, container })),
   );

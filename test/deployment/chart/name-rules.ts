@@ -14,7 +14,8 @@ export const isSubdomain = (name: string): boolean => name.length <= 253 && subd
 export const isPortName = (name: string): boolean =>
   name.length <= 15 && /^[a-z0-9](?:-?[a-z0-9])*$/.test(name) && /[a-z]/.test(name);
 
-const isLabelValue = (value: string): boolean => value.length <= 63 && (value === '' || qualifiedName.test(value));
+const isLabelValue = (value: string): boolean =>
+  value.length <= 63 && (value === '' || qualifiedName.test(value));
 
 function isQualifiedKey(key: string): boolean {
   const parts = key.split('/');
@@ -27,7 +28,8 @@ function isObjectName({ kind, metadata: { name } }: KubernetesObject): boolean {
   if (kind === 'Service') return name.length <= 63 && serviceName.test(name);
   if (kind === 'Namespace') return isLabelName(name);
   // Path segments, so that "system:node" is one.
-  if (/^(?:Cluster)?Role(?:Binding)?$/.test(kind)) return !/[/%]/.test(name) && !['', '.', '..'].includes(name);
+  if (/^(?:Cluster)?Role(?:Binding)?$/.test(kind))
+    return !/[/%]/.test(name) && !['', '.', '..'].includes(name);
   return isSubdomain(name);
 }
 
@@ -38,14 +40,22 @@ export function labelProblems(labels: Labels | undefined): readonly string[] {
   ]);
 }
 
-const clusterScoped = new Set(['ClusterRole', 'ClusterRoleBinding', 'DeviceClass', 'Namespace', 'RuntimeClass']);
+const clusterScoped = new Set([
+  'ClusterRole',
+  'ClusterRoleBinding',
+  'DeviceClass',
+  'Namespace',
+  'RuntimeClass',
+]);
 
 /** `namespace` is that of the release. */
 export function nameProblems(object: KubernetesObject, namespace: string): readonly string[] {
   const { kind, metadata } = object;
   const template = podTemplateOf(object);
   const labels = [...labelProblems(metadata.labels), ...labelProblems(template?.metadata.labels)];
-  const annotations = [metadata.annotations, template?.metadata.annotations].flatMap((one) => Object.keys(one ?? {}));
+  const annotations = [metadata.annotations, template?.metadata.annotations].flatMap((one) =>
+    Object.keys(one ?? {}),
+  );
   const allowed = clusterScoped.has(kind) ? [undefined] : [undefined, namespace];
   const problems = [
     ...(isObjectName(object) ? [] : [`name ${JSON.stringify(metadata.name)}`]),

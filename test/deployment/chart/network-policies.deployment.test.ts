@@ -22,15 +22,27 @@ function podsOf(objects: readonly KubernetesObject[]) {
     const template = podTemplatesOf(objects).find(({ owner }) => owner.kind === kind);
     return pod(namespace, template?.metadata.labels ?? {}, address);
   };
-  return { agent: endpoint('DaemonSet', '10.244.1.1'), gateway: endpoint('Deployment', '10.244.2.1'), test: endpoint('Pod', '10.244.2.2') };
+  return {
+    agent: endpoint('DaemonSet', '10.244.1.1'),
+    gateway: endpoint('Deployment', '10.244.2.1'),
+    test: endpoint('Pod', '10.244.2.2'),
+  };
 }
 type Pods = ReturnType<typeof podsOf>;
 
 const cases: readonly (readonly [string, boolean, (pods: Pods) => Connection])[] = [
   ['gateway -> agents', true, ({ gateway, agent }) => ({ from: gateway, to: agent, port: 8080 })],
-  ['gateway -> another port of the agents', false, ({ gateway, agent }) => ({ from: gateway, to: agent, port: 22 })],
+  [
+    'gateway -> another port of the agents',
+    false,
+    ({ gateway, agent }) => ({ from: gateway, to: agent, port: 22 }),
+  ],
   ['a stranger -> agents', false, ({ agent }) => ({ from: stranger, to: agent, port: 8080 })],
-  ['a stranger of another namespace -> agents', false, ({ agent }) => ({ from: elsewhere, to: agent, port: 8080 })],
+  [
+    'a stranger of another namespace -> agents',
+    false,
+    ({ agent }) => ({ from: elsewhere, to: agent, port: 8080 }),
+  ],
   ['a client -> agents', false, ({ agent }) => ({ from: client, to: agent, port: 8080 })],
   ['the internet -> agents', false, ({ agent }) => ({ from: internet, to: agent, port: 8080 })],
   ['an agent -> another', false, ({ agent }) => ({ from: agent, to: agent, port: 8080 })],
@@ -42,7 +54,11 @@ const cases: readonly (readonly [string, boolean, (pods: Pods) => Connection])[]
   ['a client -> gateway', true, ({ gateway }) => ({ from: client, to: gateway, port: 8080 })],
   ['helm test -> gateway', true, ({ gateway, test }) => ({ from: test, to: gateway, port: 8080 })],
   ['a stranger -> gateway', false, ({ gateway }) => ({ from: stranger, to: gateway, port: 8080 })],
-  ['a stranger of another namespace -> gateway', false, ({ gateway }) => ({ from: elsewhere, to: gateway, port: 8080 })],
+  [
+    'a stranger of another namespace -> gateway',
+    false,
+    ({ gateway }) => ({ from: elsewhere, to: gateway, port: 8080 }),
+  ],
   ['Prometheus -> gateway', false, ({ gateway }) => ({ from: prometheus, to: gateway, port: 8080 })],
   ['gateway -> DNS', true, ({ gateway }) => ({ from: gateway, to: dns, port: 53, protocol: 'UDP' })],
   ['gateway -> API server', true, ({ gateway }) => ({ from: gateway, to: apiServer, port: 443 })],
@@ -69,7 +85,11 @@ describe.skipIf(skipReason('helm-3') !== undefined)('the network policies', () =
   });
 
   it('let in the clients that are named', async () => {
-    const values = { 'networkPolicy.clients': [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'default' } } }] };
+    const values = {
+      'networkPolicy.clients': [
+        { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'default' } } },
+      ],
+    };
     expect(await reachWith(values, toGateway(elsewhere))).toBe(true);
     expect(await reachWith(values, toAgents(elsewhere))).toBe(false);
     expect(await reachWith(values, toGateway(stranger))).toBe(false);
@@ -91,14 +111,22 @@ describe.skipIf(skipReason('helm-3') !== undefined)('the network policies', () =
 
   it('keep the gateway to the addresses of the API server, where they are given', async () => {
     const values = { 'networkPolicy.apiServer.cidrs': ['10.96.0.1/32'] };
-    expect(await reachWith(values, ({ gateway }) => ({ from: gateway, to: apiServer, port: 443 }))).toBe(true);
-    expect(await reachWith(values, ({ gateway }) => ({ from: gateway, to: internet, port: 443 }))).toBe(false);
+    expect(await reachWith(values, ({ gateway }) => ({ from: gateway, to: apiServer, port: 443 }))).toBe(
+      true,
+    );
+    expect(await reachWith(values, ({ gateway }) => ({ from: gateway, to: internet, port: 443 }))).toBe(
+      false,
+    );
   });
 
   it('follow the port', async () => {
     const values = { 'transport.http.port': 9000 };
-    expect(await reachWith(values, ({ gateway, agent }) => ({ from: gateway, to: agent, port: 9000 }))).toBe(true);
-    expect(await reachWith(values, ({ gateway, agent }) => ({ from: gateway, to: agent, port: 8080 }))).toBe(false);
+    expect(await reachWith(values, ({ gateway, agent }) => ({ from: gateway, to: agent, port: 9000 }))).toBe(
+      true,
+    );
+    expect(await reachWith(values, ({ gateway, agent }) => ({ from: gateway, to: agent, port: 8080 }))).toBe(
+      false,
+    );
   });
 
   it('let nobody reach an agent that sleeps, and it nobody', async () => {

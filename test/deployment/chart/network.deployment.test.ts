@@ -43,15 +43,26 @@ describe('who may reach whom', () => {
 
   it('parts two peers of a list from one peer of two selectors', () => {
     const namespaceSelector = { matchLabels: { 'kubernetes.io/metadata.name': 'elsewhere' } };
-    const both = [policy({ podSelector, ingress: [{ from: [{ podSelector: { matchLabels: { app: 'client' } }, namespaceSelector }] }] })];
+    const both = [
+      policy({
+        podSelector,
+        ingress: [{ from: [{ podSelector: { matchLabels: { app: 'client' } }, namespaceSelector }] }],
+      }),
+    ];
     expect(isAllowed(both, 'here', toServer(pod('client', 'elsewhere')))).toBe(true);
     expect(isAllowed(both, 'here', toServer(pod('stranger', 'elsewhere')))).toBe(false);
-    const either = [policy({ podSelector, ingress: [{ from: [{ podSelector: { matchLabels: { app: 'client' } } }, { namespaceSelector }] }] })];
+    const either = [
+      policy({
+        podSelector,
+        ingress: [{ from: [{ podSelector: { matchLabels: { app: 'client' } } }, { namespaceSelector }] }],
+      }),
+    ];
     expect(isAllowed(either, 'here', toServer(pod('stranger', 'elsewhere')))).toBe(true);
   });
 
   it('adds what several policies allow', () => {
-    const allow = (app: string) => policy({ podSelector, ingress: [{ from: [{ podSelector: { matchLabels: { app } } }] }] });
+    const allow = (app: string) =>
+      policy({ podSelector, ingress: [{ from: [{ podSelector: { matchLabels: { app } } }] }] });
     expect(isAllowed([allow('a'), allow('b')], 'here', toServer(pod('b')))).toBe(true);
   });
 
@@ -63,13 +74,22 @@ describe('who may reach whom', () => {
 
   it('knows addresses, also those of pods', () => {
     const to = [{ ipBlock: { cidr: '10.0.0.0/8', except: ['10.96.0.0/12'] } }];
-    const policies = [policy({ podSelector, policyTypes: ['Egress'], egress: [{ to, ports: [{ port: 6443, endPort: 6450 }] }] })];
-    const reach = (address: string, port: number) => isAllowed(policies, 'here', { from: server, to: { address }, port });
+    const policies = [
+      policy({
+        podSelector,
+        policyTypes: ['Egress'],
+        egress: [{ to, ports: [{ port: 6443, endPort: 6450 }] }],
+      }),
+    ];
+    const reach = (address: string, port: number) =>
+      isAllowed(policies, 'here', { from: server, to: { address }, port });
     expect(reach('10.1.2.3', 6443)).toBe(true);
     expect(reach('10.1.2.3', 6451)).toBe(false);
     expect(reach('10.96.0.1', 6443)).toBe(false);
     expect(reach('192.0.2.1', 6443)).toBe(false);
     expect(reach('2001:db8::1', 6443)).toBe(false);
-    expect(isAllowed(policies, 'here', { from: server, to: pod('client', 'elsewhere', '10.244.7.7'), port: 6450 })).toBe(true);
+    expect(
+      isAllowed(policies, 'here', { from: server, to: pod('client', 'elsewhere', '10.244.7.7'), port: 6450 }),
+    ).toBe(true);
   });
 });

@@ -1,7 +1,7 @@
 // Who may reach whom under a set of NetworkPolicies (https://kubernetes.io/docs/concepts/services-networking/network-policies/).
 // Addresses count too: a policy that lets a pod reach 0.0.0.0/0 lets it reach other pods there.
 import { BlockList, isIPv6 } from 'node:net';
-import { type KubernetesObject, type Labels, type LabelSelector, selects } from './kubernetes-objects.ts';
+import { type KubernetesObject, type LabelSelector, type Labels, selects } from './kubernetes-objects.ts';
 
 export interface Endpoint {
   readonly address: string;
@@ -31,7 +31,11 @@ interface Peer {
 interface Rule {
   readonly from?: readonly Peer[];
   readonly to?: readonly Peer[];
-  readonly ports?: readonly { readonly port?: number | string; readonly endPort?: number; readonly protocol?: string }[];
+  readonly ports?: readonly {
+    readonly port?: number | string;
+    readonly endPort?: number;
+    readonly protocol?: string;
+  }[];
 }
 
 interface PolicySpec {
@@ -42,10 +46,17 @@ interface PolicySpec {
 }
 
 /** `namespace` is that of policies that name none. */
-export function isAllowed(objects: readonly KubernetesObject[], namespace: string, connection: Connection): boolean {
+export function isAllowed(
+  objects: readonly KubernetesObject[],
+  namespace: string,
+  connection: Connection,
+): boolean {
   const policies = objects
     .filter(({ kind }) => kind === 'NetworkPolicy')
-    .map((object) => ({ namespace: object.metadata.namespace ?? namespace, spec: object['spec'] as PolicySpec }));
+    .map((object) => ({
+      namespace: object.metadata.namespace ?? namespace,
+      spec: object['spec'] as PolicySpec,
+    }));
   const { from, to } = connection;
   return passes('egress', from, to) && passes('ingress', to, from);
 
@@ -70,11 +81,19 @@ export function isAllowed(objects: readonly KubernetesObject[], namespace: strin
 const typesOf = ({ policyTypes, egress }: PolicySpec): readonly string[] =>
   policyTypes?.map((type) => type.toLowerCase()) ?? ['ingress', ...(egress === undefined ? [] : ['egress'])];
 
-function matches({ podSelector, namespaceSelector, ipBlock }: Peer, { pod, address }: Endpoint, namespace: string): boolean {
-  if (ipBlock !== undefined) return contains(ipBlock.cidr, address) && !(ipBlock.except ?? []).some((one) => contains(one, address));
+function matches(
+  { podSelector, namespaceSelector, ipBlock }: Peer,
+  { pod, address }: Endpoint,
+  namespace: string,
+): boolean {
+  if (ipBlock !== undefined)
+    return contains(ipBlock.cidr, address) && !(ipBlock.except ?? []).some((one) => contains(one, address));
   if (pod === undefined) return false;
   const namespaceLabels = { 'kubernetes.io/metadata.name': pod.namespace, ...pod.namespaceLabels };
-  const isNamespace = namespaceSelector === undefined ? pod.namespace === namespace : selects(namespaceSelector, namespaceLabels);
+  const isNamespace =
+    namespaceSelector === undefined
+      ? pod.namespace === namespace
+      : selects(namespaceSelector, namespaceLabels);
   return isNamespace && selects(podSelector ?? {}, pod.labels);
 }
 

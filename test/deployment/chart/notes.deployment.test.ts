@@ -9,7 +9,7 @@ import { parseCommandLine as parseBridge } from '../../../apps/bridge/src/option
 import { skipReason } from '../tools/tools.ts';
 import { type Helm, helmVersions, namespace, render, type Values, withChartCopy } from './helm.ts';
 import type { KubernetesObject } from './kubernetes-objects.ts';
-import { outsideObjects, choices } from './value-choices.ts';
+import { choices, outsideObjects } from './value-choices.ts';
 
 /** NOTES.txt is shown by an installation only; in a copy of the chart it is text in an object, rendered by the same helm. */
 const notesObject = `apiVersion: v1
@@ -25,7 +25,10 @@ const rendered = (helm: Helm, values: Values) =>
     await rename(join(chart, 'templates', 'NOTES.txt'), join(chart, 'notes-copy.txt'));
     await writeFile(join(chart, 'templates', 'notes.yaml'), notesObject);
     const objects = await render({ helm, chart, values });
-    const { notes = '' } = objects.find(({ metadata }) => metadata.name === 'notes')?.['data'] as { notes?: string };
+    const data = objects.find(({ metadata }) => metadata.name === 'notes')?.['data'] as
+      | { notes?: string }
+      | undefined;
+    const notes = data?.notes ?? '';
     return { notes, objects };
   });
 
@@ -55,7 +58,8 @@ function commandProblems(notes: string): readonly string[] {
       const parsed = parseCommandLine(plugin, args.trim().split(/\s+/));
       if (parsed.kind === 'command') resolvePlugin(parsed.command, parsed.flags, {});
     });
-  for (const [line, args = ''] of notes.matchAll(/-- \/agent (.+)/g)) check(line, () => parseAgent(args.trim().split(/\s+/)));
+  for (const [line, args = ''] of notes.matchAll(/-- \/agent (.+)/g))
+    check(line, () => parseAgent(args.trim().split(/\s+/)));
   for (const [line = ''] of notes.matchAll(/\{ "mcpServers".*\}/g))
     check(line, () => {
       const { mcpServers } = JSON.parse(line) as { mcpServers: { gpu: { args: string[] } } };

@@ -54,11 +54,17 @@ function workloadProblems(object: KubernetesObject): readonly string[] {
   const isZero = (value: number | string | undefined) => value === 0 || value === '0%';
   const isSet = (value: number | string | undefined) => value !== undefined && !isZero(value);
   const { maxUnavailable, maxSurge } = rollingUpdate ?? {};
-  const { restartPolicy = 'Always' } = workloadOf(object).template.spec as { readonly restartPolicy?: string };
+  const { restartPolicy = 'Always' } = workloadOf(object).template.spec as {
+    readonly restartPolicy?: string;
+  };
   return [
     ...(restartPolicy === 'Always' ? [] : ['restartPolicy must be Always']),
-    ...(type !== 'RollingUpdate' && rollingUpdate !== undefined ? [`rollingUpdate does not go with ${type}`] : []),
-    ...(isZero(maxUnavailable) && !isSet(maxSurge) ? ['an update can neither take a pod away nor add one'] : []),
+    ...(type !== 'RollingUpdate' && rollingUpdate !== undefined
+      ? [`rollingUpdate does not go with ${type}`]
+      : []),
+    ...(isZero(maxUnavailable) && !isSet(maxSurge)
+      ? ['an update can neither take a pod away nor add one']
+      : []),
     ...(object.kind === 'DaemonSet' && isSet(maxUnavailable) && isSet(maxSurge)
       ? ['maxUnavailable and maxSurge exclude each other']
       : []),
@@ -96,12 +102,21 @@ function networkPolicyProblems(object: KubernetesObject): readonly string[] {
     readonly ingress?: readonly { readonly from?: readonly Peer[] }[];
     readonly egress?: readonly { readonly to?: readonly Peer[] }[];
   };
-  const peers = [...(spec.ingress ?? []).flatMap(({ from = [] }) => from), ...(spec.egress ?? []).flatMap(({ to = [] }) => to)];
+  const peers = [
+    ...(spec.ingress ?? []).flatMap(({ from = [] }) => from),
+    ...(spec.egress ?? []).flatMap(({ to = [] }) => to),
+  ];
   return [
-    ...(spec.policyTypes ?? []).filter((type) => !['Ingress', 'Egress'].includes(type)).map((type) => `policy type ${type}`),
-    ...(spec.egress !== undefined && !(spec.policyTypes ?? []).includes('Egress') ? ['egress is not one of policyTypes'] : []),
+    ...(spec.policyTypes ?? [])
+      .filter((type) => !['Ingress', 'Egress'].includes(type))
+      .map((type) => `policy type ${type}`),
+    ...(spec.egress !== undefined && !(spec.policyTypes ?? []).includes('Egress')
+      ? ['egress is not one of policyTypes']
+      : []),
     ...peers.flatMap((peer) => [
-      ...(peer.ipBlock !== undefined && Object.keys(peer).length > 1 ? ['an ipBlock stands beside a selector'] : []),
+      ...(peer.ipBlock !== undefined && Object.keys(peer).length > 1
+        ? ['an ipBlock stands beside a selector']
+        : []),
       ...(Object.keys(peer).length === 0 ? ['a peer names nobody'] : []),
       ...(peer.ipBlock === undefined || isCidr(peer.ipBlock.cidr) ? [] : [`${peer.ipBlock.cidr} is no CIDR`]),
     ]),
@@ -111,7 +126,8 @@ function networkPolicyProblems(object: KubernetesObject): readonly string[] {
 function isCidr(text: string): boolean {
   const [address = '', length = ''] = text.split('/');
   const bits = Number(length);
-  const is4 = /^\d{1,3}(?:\.\d{1,3}){3}$/.test(address) && address.split('.').every((part) => Number(part) <= 255);
+  const is4 =
+    /^\d{1,3}(?:\.\d{1,3}){3}$/.test(address) && address.split('.').every((part) => Number(part) <= 255);
   const is6 = address.includes(':') && /^[0-9a-f:]+$/i.test(address);
   return /^\d+$/.test(length) && ((is4 && bits <= 32) || (is6 && bits <= 128));
 }
@@ -127,10 +143,14 @@ function claimProblems(object: KubernetesObject): readonly string[] {
     readonly devices?: { readonly requests?: readonly DeviceRequest[] };
   };
   return (spec.devices?.requests ?? []).flatMap(({ exactly, firstAvailable }) => [
-    ...((exactly === undefined) === (firstAvailable === undefined) ? ['a request needs exactly or firstAvailable'] : []),
+    ...((exactly === undefined) === (firstAvailable === undefined)
+      ? ['a request needs exactly or firstAvailable']
+      : []),
     ...(exactly?.allocationMode === undefined || ['All', 'ExactCount'].includes(exactly.allocationMode)
       ? []
       : [`allocation mode ${exactly.allocationMode}`]),
-    ...(exactly?.allocationMode === 'All' && exactly.count !== undefined ? ['All does not go with a count'] : []),
+    ...(exactly?.allocationMode === 'All' && exactly.count !== undefined
+      ? ['All does not go with a count']
+      : []),
   ]);
 }

@@ -16,12 +16,16 @@ export function podProblems({ owner, spec }: PodTemplate): readonly string[] {
   const names = all.map(({ container }) => container.name);
   const problems = [
     ...repeatedIn(names).map((name) => `two containers are named ${name}`),
-    ...(spec.runtimeClassName === undefined || isSubdomain(spec.runtimeClassName) ? [] : ['runtimeClassName is not valid']),
+    ...(spec.runtimeClassName === undefined || isSubdomain(spec.runtimeClassName)
+      ? []
+      : ['runtimeClassName is not valid']),
     ...labelProblems(spec.nodeSelector).map((problem) => `nodeSelector: ${problem} is not valid`),
     ...volumeProblems(spec),
     ...tolerationProblems(spec),
     ...claimProblems(spec),
-    ...all.flatMap(({ path, container }) => containerProblems(container, spec).map((problem) => `${path}: ${problem}`)),
+    ...all.flatMap(({ path, container }) =>
+      containerProblems(container, spec).map((problem) => `${path}: ${problem}`),
+    ),
   ];
   return problems.map((problem) => `${nameOf(owner)}: ${problem}`);
 }
@@ -51,24 +55,37 @@ function volumeProblems({ volumes = [], ...spec }: PodSpec): readonly string[] {
 }
 
 function tolerationProblems(spec: PodSpec): readonly string[] {
-  const { tolerations = [] } = spec as { readonly tolerations?: readonly Readonly<Record<string, unknown>>[] };
+  const { tolerations = [] } = spec as {
+    readonly tolerations?: readonly Readonly<Record<string, unknown>>[];
+  };
   return tolerations.flatMap(({ key, operator = 'Equal', value, effect, tolerationSeconds }) => [
     ...(operator === 'Exists' && value ? ['a toleration with Exists has a value'] : []),
     ...(!key && operator !== 'Exists' ? ['a toleration without a key must be Exists'] : []),
-    ...(tolerationSeconds !== undefined && effect !== 'NoExecute' ? ['tolerationSeconds needs NoExecute'] : []),
+    ...(tolerationSeconds !== undefined && effect !== 'NoExecute'
+      ? ['tolerationSeconds needs NoExecute']
+      : []),
   ]);
 }
 
 function claimProblems({ resourceClaims = [], ...spec }: PodSpec): readonly string[] {
   const names = resourceClaims.map(({ name }) => name);
-  const used = containersOf(spec).flatMap(({ container }) => (container.resources?.claims ?? []).map(({ name }) => name));
+  const used = containersOf(spec).flatMap(({ container }) =>
+    (container.resources?.claims ?? []).map(({ name }) => name),
+  );
   return [
     ...repeatedIn(names).map((name) => `two resource claims are named ${name}`),
     ...resourceClaims
-      .filter((claim) => (claim.resourceClaimName === undefined) === (claim.resourceClaimTemplateName === undefined))
+      .filter(
+        (claim) =>
+          (claim.resourceClaimName === undefined) === (claim.resourceClaimTemplateName === undefined),
+      )
       .map(({ name }) => `resource claim ${name} names not exactly one of a claim and a template`),
-    ...used.filter((name) => !names.includes(name)).map((name) => `resource claim ${name} is not one of the pod's`),
-    ...names.filter((name) => !used.includes(name)).map((name) => `resource claim ${name} is used by no container`),
+    ...used
+      .filter((name) => !names.includes(name))
+      .map((name) => `resource claim ${name} is not one of the pod's`),
+    ...names
+      .filter((name) => !used.includes(name))
+      .map((name) => `resource claim ${name} is used by no container`),
   ];
 }
 
@@ -79,8 +96,12 @@ function containerProblems(container: Container, spec: PodSpec): readonly string
   return [
     ...(isLabelName(name) ? [] : ['its name is not valid']),
     ...(image === undefined || image === '' || /\s/.test(image) ? ['it has no image'] : []),
-    ...volumeMounts.filter((mount) => !volumes.includes(mount.name)).map((mount) => `there is no volume ${mount.name}`),
-    ...repeatedIn(volumeMounts.map(({ mountPath }) => mountPath)).map((path) => `two volumes are mounted at ${path}`),
+    ...volumeMounts
+      .filter((mount) => !volumes.includes(mount.name))
+      .map((mount) => `there is no volume ${mount.name}`),
+    ...repeatedIn(volumeMounts.map(({ mountPath }) => mountPath)).map(
+      (path) => `two volumes are mounted at ${path}`,
+    ),
     ...volumeMounts
       .filter(({ mountPath }) => mountPath.includes(':') || !mountPath.startsWith('/'))
       .map(({ mountPath }) => `${mountPath} is no mount path`),
@@ -101,7 +122,9 @@ function environmentProblems({ env = [] }: Container): readonly string[] {
     /^(?:metadata\.(?:name|namespace|uid|(?:labels|annotations)\['[^']+'\])|spec\.(?:nodeName|serviceAccountName)|status\.(?:hostIPs?|podIPs?))$/;
   return [
     ...repeatedIn(env.map(({ name }) => name)).map((name) => `variable ${name} is set twice`),
-    ...env.filter(({ name }) => name === '' || !/^[ -<>-~]+$/.test(name)).map(({ name }) => `variable name ${name}`),
+    ...env
+      .filter(({ name }) => name === '' || !/^[ -<>-~]+$/.test(name))
+      .map(({ name }) => `variable name ${name}`),
     ...env
       .filter(({ value, valueFrom }) => Boolean(value) && valueFrom !== undefined)
       .map(({ name }) => `variable ${name} has a value and a source`),
@@ -123,7 +146,9 @@ function probeProblems(container: Container): readonly string[] {
     preStop: lifecycle?.preStop,
   };
   const isKnown = (port: number | string) =>
-    ports.some(({ name, containerPort }) => (typeof port === 'number' ? containerPort === port : name === port));
+    ports.some(({ name, containerPort }) =>
+      typeof port === 'number' ? containerPort === port : name === port,
+    );
   const kinds = ['exec', 'grpc', 'httpGet', 'sleep', 'tcpSocket'];
   return Object.entries(handlers).flatMap(([name, handler]) => {
     if (handler === undefined) return [];
@@ -146,7 +171,9 @@ function resourceProblems({ resources = {} }: Container): readonly string[] {
       const limit = limits[name];
       if (limit === undefined) return isExtended(name) ? [`${name} is requested without a limit`] : [];
       if (quantityOf(requested) > quantityOf(limit)) return [`${name}: the request is above the limit`];
-      return isExtended(name) && quantityOf(requested) !== quantityOf(limit) ? [`${name}: request and limit differ`] : [];
+      return isExtended(name) && quantityOf(requested) !== quantityOf(limit)
+        ? [`${name}: request and limit differ`]
+        : [];
     }),
     ...Object.entries({ ...requests, ...limits })
       .filter(([name, amount]) => {
@@ -164,11 +191,15 @@ function securityProblems({ securityContext = {} }: Container, pod: PodSpec): re
   const mustNotBeRoot = securityContext.runAsNonRoot ?? pod.securityContext?.runAsNonRoot;
   const refusesEscalation = allowPrivilegeEscalation === false;
   return [
-    ...(privileged === true && refusesEscalation ? ['privileged does not go with allowPrivilegeEscalation: false'] : []),
+    ...(privileged === true && refusesEscalation
+      ? ['privileged does not go with allowPrivilegeEscalation: false']
+      : []),
     ...(add.some((name) => /^(?:CAP_)?SYS_ADMIN$/.test(name)) && refusesEscalation
       ? ['SYS_ADMIN does not go with allowPrivilegeEscalation: false']
       : []),
-    ...[...add, ...drop].filter((name) => !/^[A-Z_]+$/.test(name) || name.startsWith('CAP_')).map((name) => `capability ${name}`),
+    ...[...add, ...drop]
+      .filter((name) => !/^[A-Z_]+$/.test(name) || name.startsWith('CAP_'))
+      .map((name) => `capability ${name}`),
     ...(mustNotBeRoot === true && user === 0 ? ['runAsNonRoot does not go with runAsUser: 0'] : []),
   ];
 }

@@ -33,9 +33,19 @@ describe('the Pod Security Standards', () => {
     const byPod = {
       securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'Localhost' } },
       containers: [
-        { name: 'main', securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE'] } } },
+        {
+          name: 'main',
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE'] },
+          },
+        },
       ],
-      volumes: [{ name: 'a', emptyDir: {} }, { name: 'b', secret: { secretName: 's' } }, { name: 'c', projected: {} }],
+      volumes: [
+        { name: 'a', emptyDir: {} },
+        { name: 'b', secret: { secretName: 's' } },
+        { name: 'c', projected: {} },
+      ],
     };
     expect(podSecurityViolations(pod(byPod), 'restricted')).toEqual([]);
   });
@@ -43,7 +53,12 @@ describe('the Pod Security Standards', () => {
   it('let a plain pod pass baseline and not restricted', () => {
     const plain = pod({ containers: [{ name: 'main' }] });
     expect(podSecurityViolations(plain, 'baseline')).toEqual([]);
-    expect(controlsOf(plain, 'restricted')).toEqual(['Privilege Escalation', 'Running as Non-root', 'Seccomp', 'Capabilities']);
+    expect(controlsOf(plain, 'restricted')).toEqual([
+      'Privilege Escalation',
+      'Running as Non-root',
+      'Seccomp',
+      'Capabilities',
+    ]);
   });
 
   const probe = { httpGet: { port: 80, host: '169.254.169.254' } };
@@ -52,13 +67,23 @@ describe('the Pod Security Standards', () => {
     ['baseline', 'Host Namespaces', 'hostNetwork', { hostNetwork: true }],
     ['baseline', 'Host Namespaces', 'hostPID', { hostPID: true }],
     ['baseline', 'Host Namespaces', 'hostIPC', { hostIPC: true }],
-    ['baseline', 'HostPath Volumes', 'kmsg', { volumes: [{ name: 'kmsg', hostPath: { path: '/dev/kmsg' } }] }],
+    [
+      'baseline',
+      'HostPath Volumes',
+      'kmsg',
+      { volumes: [{ name: 'kmsg', hostPath: { path: '/dev/kmsg' } }] },
+    ],
     ['baseline', 'AppArmor', 'pod', { securityContext: { appArmorProfile: { type: 'Unconfined' } } }],
     ['baseline', 'SELinux', 'type', { securityContext: { seLinuxOptions: { type: 'spc_t' } } }],
     ['baseline', 'SELinux', 'user', { securityContext: { seLinuxOptions: { user: 'system_u' } } }],
     ['baseline', 'SELinux', 'role', { securityContext: { seLinuxOptions: { role: 'system_r' } } }],
     ['baseline', 'Seccomp', 'pod', { securityContext: { seccompProfile: { type: 'Unconfined' } } }],
-    ['baseline', 'Sysctls', 'kernel.msgmax', { securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }],
+    [
+      'baseline',
+      'Sysctls',
+      'kernel.msgmax',
+      { securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } },
+    ],
     ['restricted', 'Volume Types', 'nfs', { volumes: [{ name: 'n', nfs: { server: 's', path: '/' } }] }],
     ['restricted', 'Running as Non-root user', 'pod', { securityContext: { runAsUser: 0 } }],
   ];
@@ -70,12 +95,27 @@ describe('the Pod Security Standards', () => {
     ['baseline', 'HostProcess', 'container', secured({ windowsOptions: { hostProcess: true } })],
     ['baseline', 'Privileged Containers', 'privileged', secured({ privileged: true })],
     ['baseline', 'Capabilities', 'SYSLOG', secured({ capabilities: { drop: ['ALL'], add: ['SYSLOG'] } })],
-    ['baseline', 'Capabilities', 'SYS_ADMIN', secured({ capabilities: { drop: ['ALL'], add: ['SYS_ADMIN'] } })],
+    [
+      'baseline',
+      'Capabilities',
+      'SYS_ADMIN',
+      secured({ capabilities: { drop: ['ALL'], add: ['SYS_ADMIN'] } }),
+    ],
     ['baseline', 'Host Ports', 'hostPort', { ...restricted, ports: [{ containerPort: 80, hostPort: 80 }] }],
     ['baseline', 'Host Probes / Lifecycle Hooks', 'livenessProbe', { ...restricted, livenessProbe: probe }],
     ['baseline', 'Host Probes / Lifecycle Hooks', 'readinessProbe', { ...restricted, readinessProbe: probe }],
-    ['baseline', 'Host Probes / Lifecycle Hooks', 'startupProbe', { ...restricted, startupProbe: { tcpSocket: { port: 80, host: 'h' } } }],
-    ['baseline', 'Host Probes / Lifecycle Hooks', 'preStop', { ...restricted, lifecycle: { preStop: probe } }],
+    [
+      'baseline',
+      'Host Probes / Lifecycle Hooks',
+      'startupProbe',
+      { ...restricted, startupProbe: { tcpSocket: { port: 80, host: 'h' } } },
+    ],
+    [
+      'baseline',
+      'Host Probes / Lifecycle Hooks',
+      'preStop',
+      { ...restricted, lifecycle: { preStop: probe } },
+    ],
     ['baseline', 'AppArmor', 'container', secured({ appArmorProfile: { type: 'Unconfined' } })],
     ['baseline', 'SELinux', 'container', secured({ seLinuxOptions: { type: 'spc_t' } })],
     ['baseline', '/proc Mount Type', 'Unmasked', secured({ procMount: 'Unmasked' })],
@@ -104,6 +144,9 @@ describe('the Pod Security Standards', () => {
   it("a container's own settings win over the pod's", () => {
     const spec = { securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } } };
     const containers = [secured({ runAsNonRoot: false, seccompProfile: { type: 'Unconfined' } })];
-    expect(controlsOf(pod({ ...spec, containers }), 'restricted')).toEqual(['Seccomp', 'Running as Non-root']);
+    expect(controlsOf(pod({ ...spec, containers }), 'restricted')).toEqual([
+      'Seccomp',
+      'Running as Non-root',
+    ]);
   });
 });

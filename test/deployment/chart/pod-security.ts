@@ -26,17 +26,32 @@ const baselineCapabilities = [
 const seLinuxTypes = ['', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t'];
 const safeSysctls = [
   'kernel.shm_rmid_forced',
-  ...['ip_local_port_range', 'ip_unprivileged_port_start', 'tcp_syncookies', 'ping_group_range'].map((name) => `net.ipv4.${name}`),
+  ...['ip_local_port_range', 'ip_unprivileged_port_start', 'tcp_syncookies', 'ping_group_range'].map(
+    (name) => `net.ipv4.${name}`,
+  ),
   ...['ip_local_reserved_ports', 'tcp_keepalive_time', 'tcp_fin_timeout'].map((name) => `net.ipv4.${name}`),
-  ...['tcp_keepalive_intvl', 'tcp_keepalive_probes', 'tcp_rmem', 'tcp_wmem'].map((name) => `net.ipv4.${name}`),
+  ...['tcp_keepalive_intvl', 'tcp_keepalive_probes', 'tcp_rmem', 'tcp_wmem'].map(
+    (name) => `net.ipv4.${name}`,
+  ),
 ];
 const restrictedVolumes = [
-  ...['configMap', 'csi', 'downwardAPI', 'emptyDir', 'ephemeral', 'persistentVolumeClaim', 'projected', 'secret'],
+  ...[
+    'configMap',
+    'csi',
+    'downwardAPI',
+    'emptyDir',
+    'ephemeral',
+    'persistentVolumeClaim',
+    'projected',
+    'secret',
+  ],
 ];
 
 /** Empty: the pod may run where a namespace enforces this profile. "restricted" includes "baseline". */
 export function podSecurityViolations(pod: PodTemplate, profile: Profile): readonly Violation[] {
-  return profile === 'baseline' ? baselineViolations(pod) : [...baselineViolations(pod), ...restrictedViolations(pod)];
+  return profile === 'baseline'
+    ? baselineViolations(pod)
+    : [...baselineViolations(pod), ...restrictedViolations(pod)];
 }
 
 /** Collects what a check finds at a field. */
@@ -58,11 +73,21 @@ function baselineViolations({ metadata, spec }: PodTemplate): readonly Violation
     refuse(!safeSysctls.includes(name), 'Sysctls', 'securityContext.sysctls', name);
   for (const [key, value] of Object.entries(metadata.annotations ?? {}))
     if (key.startsWith('container.apparmor.security.beta.kubernetes.io/'))
-      refuse(value !== 'runtime/default' && !value.startsWith('localhost/'), 'AppArmor', `annotations[${key}]`, value);
+      refuse(
+        value !== 'runtime/default' && !value.startsWith('localhost/'),
+        'AppArmor',
+        `annotations[${key}]`,
+        value,
+      );
 
   const containers = containersOf(spec);
   for (const { path, context } of securityContexts({ spec })) {
-    refuse(context.windowsOptions?.hostProcess === true, 'HostProcess', `${path}.windowsOptions.hostProcess`, true);
+    refuse(
+      context.windowsOptions?.hostProcess === true,
+      'HostProcess',
+      `${path}.windowsOptions.hostProcess`,
+      true,
+    );
     refuseProfile(context.appArmorProfile, 'AppArmor', `${path}.appArmorProfile.type`);
     refuseProfile(context.seccompProfile, 'Seccomp', `${path}.seccompProfile.type`);
     refuseSeLinux(context.seLinuxOptions, `${path}.seLinuxOptions`);
@@ -71,7 +96,12 @@ function baselineViolations({ metadata, spec }: PodTemplate): readonly Violation
     const { privileged, capabilities, procMount } = container.securityContext ?? {};
     refuse(privileged === true, 'Privileged Containers', `${path}.securityContext.privileged`, privileged);
     for (const name of capabilities?.add ?? [])
-      refuse(!baselineCapabilities.includes(name), 'Capabilities', `${path}.securityContext.capabilities.add`, name);
+      refuse(
+        !baselineCapabilities.includes(name),
+        'Capabilities',
+        `${path}.securityContext.capabilities.add`,
+        name,
+      );
     refuse(
       procMount !== undefined && procMount !== 'Default',
       '/proc Mount Type',
@@ -89,7 +119,11 @@ function baselineViolations({ metadata, spec }: PodTemplate): readonly Violation
   }
   return violations;
 
-  function refuseProfile(profile: AppArmorProfile | SeccompProfile | undefined, control: string, field: string) {
+  function refuseProfile(
+    profile: AppArmorProfile | SeccompProfile | undefined,
+    control: string,
+    field: string,
+  ) {
     const { type } = profile ?? {};
     refuse(type !== undefined && type !== 'RuntimeDefault' && type !== 'Localhost', control, field, type);
   }
@@ -121,7 +155,12 @@ function restrictedViolations({ spec }: PodTemplate): readonly Violation[] {
       own.allowPrivilegeEscalation,
     );
     refuse(nonRoot !== true, 'Running as Non-root', `${at}.runAsNonRoot`, nonRoot);
-    refuse(seccomp !== 'RuntimeDefault' && seccomp !== 'Localhost', 'Seccomp', `${at}.seccompProfile.type`, seccomp);
+    refuse(
+      seccomp !== 'RuntimeDefault' && seccomp !== 'Localhost',
+      'Seccomp',
+      `${at}.seccompProfile.type`,
+      seccomp,
+    );
     refuse(!drop.includes('ALL'), 'Capabilities', `${at}.capabilities.drop`, 'ALL is not dropped');
     for (const name of add)
       refuse(name !== 'NET_BIND_SERVICE', 'Capabilities', `${at}.capabilities.add`, name);

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { skipReason } from '../tools/tools.ts';
 import { render, type Values } from './helm.ts';
-import { containersOf, type KubernetesObject, type PodTemplate, podTemplatesOf } from './kubernetes-objects.ts';
+import {
+  containersOf,
+  type KubernetesObject,
+  type PodTemplate,
+  podTemplatesOf,
+} from './kubernetes-objects.ts';
 import { podSecurityViolations } from './pod-security.ts';
 import { privileges, textOf } from './privileges.ts';
 
@@ -45,15 +50,29 @@ describe.skipIf(isMissing)('the least that does the job', () => {
 
   it('is nothing of an operator in read-only mode, however the rest is chosen', async () => {
     const everything = {
-      ...{ hostPID: true, 'podResources.enabled': true, 'recorder.enabled': true, 'recorder.storage': 'hostPath' },
+      ...{
+        hostPID: true,
+        'podResources.enabled': true,
+        'recorder.enabled': true,
+        'recorder.storage': 'hostPath',
+      },
       ...{ 'metrics.serviceMonitor.enabled': true, 'operator.reset.driverRoot': '/run/nvidia/driver' },
     };
     const reading = await render({ values: everything });
     const text = JSON.stringify(reading);
-    for (const word of ['"KILL"', '"privileged":true', 'operator-token', '--mode=operator', 'confirm-without', 'driver-root'])
+    for (const word of [
+      '"KILL"',
+      '"privileged":true',
+      'operator-token',
+      '--mode=operator',
+      'confirm-without',
+      'driver-root',
+    ])
       expect(text, word).not.toContain(word);
     // The same words are there in operator mode, so this check can fail.
-    const acting = JSON.stringify(await render({ values: { ...everything, mode: 'operator', 'operator.reset.enabled': true } }));
+    const acting = JSON.stringify(
+      await render({ values: { ...everything, mode: 'operator', 'operator.reset.enabled': true } }),
+    );
     for (const word of ['"privileged":true', 'operator-token', '--mode=operator', 'driver-root'])
       expect(acting, word).toContain(word);
     expect(JSON.stringify(await agentWith({ mode: 'operator' }))).toContain('"KILL"');
@@ -64,15 +83,26 @@ describe.skipIf(isMissing)('the least that does the job', () => {
     expect(killing.spec.hostPID).toBe(true);
     expect(containersOf(killing.spec)[0]?.container.securityContext?.privileged ?? false).toBe(false);
     expect((killing.spec.volumes ?? []).filter(({ hostPath }) => hostPath !== undefined)).toEqual([]);
-    const resetting = await agentWith({ mode: 'operator', 'operator.kill.enabled': false, 'operator.reset.enabled': true });
+    const resetting = await agentWith({
+      mode: 'operator',
+      'operator.kill.enabled': false,
+      'operator.reset.enabled': true,
+    });
     expect(containersOf(resetting.spec)[0]?.container.securityContext?.privileged).toBe(true);
   });
 
   it('takes no GPU from anybody unless it is asked to', async () => {
     const isGpu = (name: string) => name.includes('nvidia.com/');
     const resourcesOf = ({ spec }: PodTemplate) =>
-      containersOf(spec).flatMap(({ container: { resources = {} } }) => Object.keys({ ...resources.requests, ...resources.limits }));
-    for (const values of [{}, { 'gpu.mock.enabled': true }, { 'transport.mode': 'stdio' }, { 'gpu.runtimeClass.enabled': false, 'gpu.dra.enabled': true }])
+      containersOf(spec).flatMap(({ container: { resources = {} } }) =>
+        Object.keys({ ...resources.requests, ...resources.limits }),
+      );
+    for (const values of [
+      {},
+      { 'gpu.mock.enabled': true },
+      { 'transport.mode': 'stdio' },
+      { 'gpu.runtimeClass.enabled': false, 'gpu.dra.enabled': true },
+    ])
       expect(resourcesOf(await agentWith(values)).filter(isGpu)).toEqual([]);
     const asked = await agentWith({ 'gpu.runtimeClass.enabled': false, 'gpu.resourceRequest.enabled': true });
     expect(resourcesOf(asked).filter(isGpu)).toEqual(['nvidia.com/gpu']);
@@ -90,7 +120,9 @@ describe.skipIf(isMissing)('the least that does the job', () => {
       expect(bound).toContain('gpu-k8s-gpu-mcp-server-gateway');
       const verbs = objects
         .filter(({ kind, metadata }) => kind.endsWith('Role') && metadata.name.endsWith('gateway'))
-        .flatMap((role) => (role['rules'] as { verbs: string[]; resources: string[] }[]).flatMap((rule) => rule.verbs));
+        .flatMap((role) =>
+          (role['rules'] as { verbs: string[]; resources: string[] }[]).flatMap((rule) => rule.verbs),
+        );
       expect(sorted(verbs)).toEqual(['get', 'list', 'watch']);
       const secrets = objects
         .filter(({ kind, metadata }) => kind.endsWith('Role') && metadata.name.endsWith('gateway'))

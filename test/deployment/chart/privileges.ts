@@ -19,7 +19,12 @@ const privileged = ['Privilege Escalation: not set', 'Seccomp: not set'];
 export const privileges: readonly Privilege[] = [
   { choice: 'kernelLog.source=none', values: withoutLog, baseline: [], restricted: [] },
   { choice: 'gpu.mock.enabled=true', values: { 'gpu.mock.enabled': true }, baseline: [], restricted: [] },
-  { choice: 'transport.mode=stdio, without kernel log', values: { ...withoutLog, 'transport.mode': 'stdio' }, baseline: [], restricted: [] },
+  {
+    choice: 'transport.mode=stdio, without kernel log',
+    values: { ...withoutLog, 'transport.mode': 'stdio' },
+    baseline: [],
+    restricted: [],
+  },
   {
     choice: 'gpu.resourceRequest.enabled=true, without kernel log',
     values: { ...withoutLog, 'gpu.runtimeClass.enabled': false, 'gpu.resourceRequest.enabled': true },
@@ -38,7 +43,12 @@ export const privileges: readonly Privilege[] = [
     baseline: [],
     restricted: [],
   },
-  { choice: 'TLS by Secret, without kernel log', values: { ...withoutLog, 'tls.agent.secretName': 'agent-certificate' }, baseline: [], restricted: [] },
+  {
+    choice: 'TLS by Secret, without kernel log',
+    values: { ...withoutLog, 'tls.agent.secretName': 'agent-certificate' },
+    baseline: [],
+    restricted: [],
+  },
   {
     choice: 'kernelLog.source=syslog (the default)',
     values: {},
@@ -78,7 +88,12 @@ export const privileges: readonly Privilege[] = [
   },
   {
     choice: 'mode=operator with operator.reset.enabled, without kernel log',
-    values: { ...withoutLog, mode: 'operator', 'operator.kill.enabled': false, 'operator.reset.enabled': true },
+    values: {
+      ...withoutLog,
+      mode: 'operator',
+      'operator.kill.enabled': false,
+      'operator.reset.enabled': true,
+    },
     baseline: ['Host Namespaces: true', 'HostPath Volumes: /usr', 'Privileged Containers: true'],
     restricted: ['Capabilities: ALL is not dropped', ...privileged, ...asRoot, 'Volume Types: hostPath'],
   },

@@ -2,17 +2,20 @@
 import {
   environmentNameOf,
   type OptionSpec,
-  parseCommandLine,
   type ProgramSpec,
+  parseCommandLine,
   UsageError,
 } from '@k8s-gpu-mcp/command-line';
 import { parseCommandLine as parseAgent } from '../../../apps/agent/src/cli/command-line.ts';
 import { resolveConfig as resolveAgent } from '../../../apps/agent/src/config.ts';
 import { optionTable as agentOptions } from '../../../apps/agent/src/options.ts';
+import { resolveConfig as resolvePlugin } from '../../../apps/bridge/src/kubectl/config.ts';
+import {
+  optionTable as pluginOptions,
+  program as pluginProgram,
+} from '../../../apps/bridge/src/kubectl/options.ts';
 import { resolveConfig as resolveGateway } from '../../../apps/gateway/src/config.ts';
 import { optionTable as gatewayOptions } from '../../../apps/gateway/src/options.ts';
-import { resolveConfig as resolvePlugin } from '../../../apps/bridge/src/kubectl/config.ts';
-import { optionTable as pluginOptions, program as pluginProgram } from '../../../apps/bridge/src/kubectl/options.ts';
 import { type Container, containersOf, nameOf, type PodTemplate } from './kubernetes-objects.ts';
 
 type Environment = Readonly<Record<string, string>>;
@@ -87,7 +90,9 @@ export function containerProblems(container: Container): readonly string[] {
   return [
     ...unknownProgram,
     ...(program === undefined ? [] : environmentProblems(program, environment)),
-    ...(program === undefined || path === '/pause' ? [] : argumentProblems(program, all, environment, container)),
+    ...(program === undefined || path === '/pause'
+      ? []
+      : argumentProblems(program, all, environment, container)),
     ...(path === '/agent' || path === '/pause' ? executedProblems(environment) : []),
   ];
 }
@@ -112,7 +117,8 @@ function argumentProblems(
   try {
     const flags = program.flagsOf(args, environment);
     const port = Number(flags['port']?.[0] ?? program.options['port']?.fallback);
-    const isOpen = !program.isServer || (container.ports ?? []).some(({ containerPort }) => containerPort === port);
+    const isOpen =
+      !program.isServer || (container.ports ?? []).some(({ containerPort }) => containerPort === port);
     return [
       ...fileProblems(program, flags, container),
       ...(isOpen ? [] : [`it serves on ${port}, which is not one of the container's ports`]),
@@ -124,13 +130,19 @@ function argumentProblems(
 }
 
 /** A file that a flag names is under something that is mounted. */
-function fileProblems({ options }: Program, flags: Flags, { volumeMounts = [] }: Container): readonly string[] {
+function fileProblems(
+  { options }: Program,
+  flags: Flags,
+  { volumeMounts = [] }: Container,
+): readonly string[] {
   const isMounted = (file: string) =>
     volumeMounts.some(({ mountPath }) => file === mountPath || file.startsWith(`${mountPath}/`));
   return Object.entries(flags).flatMap(([name, texts = []]) => {
     const { flag, value } = options[name] ?? { flag: name };
     const isPath = value === 'FILE' || value === 'DIRECTORY';
-    return texts.filter((text) => isPath && !isMounted(text)).map((text) => `--${flag}: nothing is mounted at ${text}`);
+    return texts
+      .filter((text) => isPath && !isMounted(text))
+      .map((text) => `--${flag}: nothing is mounted at ${text}`);
   });
 }
 

@@ -19,6 +19,7 @@ const factors: Readonly<Record<string, number>> = {
 
 /** Value of a Kubernetes quantity: "20m", "512Mi", "1e3", 2. NaN where it is none. */
 export function quantityOf(quantity: string | number): number {
-  const [, number = '', suffix = ''] = /^([+-]?[\d.]+(?:[eE][+-]?\d+)?)([A-Za-z]*)$/.exec(String(quantity)) ?? [];
+  const [, number = '', suffix = ''] =
+    /^([+-]?[\d.]+(?:[eE][+-]?\d+)?)([A-Za-z]*)$/.exec(String(quantity)) ?? [];
   return number === '' ? Number.NaN : Number(number) * (factors[suffix] ?? Number.NaN);
 }

@@ -11,7 +11,10 @@ const kinds = [
   ['networking.k8s.io/v1', 'NetworkPolicy'],
   ['node.k8s.io/v1', 'RuntimeClass'],
   ['policy/v1', 'PodDisruptionBudget'],
-  ...['ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'].map((kind) => ['rbac.authorization.k8s.io/v1', kind]),
+  ...['ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'].map((kind) => [
+    'rbac.authorization.k8s.io/v1',
+    kind,
+  ]),
   ...['DeviceClass', 'ResourceClaim', 'ResourceClaimTemplate'].map((kind) => ['resource.k8s.io/v1', kind]),
 ];
 const serverFields = new Set(['status', 'managedFields']);
@@ -40,9 +43,11 @@ writeFileSync(
 function definitionOf(apiVersion, kind) {
   const [version, group = ''] = apiVersion.split('/').reverse();
   const isKind = (one) => one.group === group && one.version === version && one.kind === kind;
-  const found = Object.entries(schemas).filter(([, schema]) =>
-    // Options such as DeleteOptions carry many kinds; an object carries one.
-    schema['x-kubernetes-group-version-kind']?.length === 1 && isKind(schema['x-kubernetes-group-version-kind'][0]),
+  const found = Object.entries(schemas).filter(
+    ([, schema]) =>
+      // Options such as DeleteOptions carry many kinds; an object carries one.
+      schema['x-kubernetes-group-version-kind']?.length === 1 &&
+      isKind(schema['x-kubernetes-group-version-kind'][0]),
   );
   if (found.length !== 1) throw new Error(`${found.length} schemas are ${apiVersion} ${kind}`);
   return found[0][0];
@@ -62,9 +67,12 @@ function reduce(schema, name) {
   if (schema.$ref !== undefined) return { $ref: define(schema.$ref.slice(prefix.length)) };
   // A reference that has a default beside it is wrapped.
   if (schema.allOf?.length === 1) return reduce(schema.allOf[0], name);
-  if (name.endsWith('.Quantity')) return { oneOf: [{ type: 'string', format: 'quantity' }, { type: 'number' }] };
+  if (name.endsWith('.Quantity'))
+    return { oneOf: [{ type: 'string', format: 'quantity' }, { type: 'number' }] };
   if (schema.oneOf !== undefined) return { oneOf: schema.oneOf.map((one) => reduce(one, name)) };
-  const reduced = Object.fromEntries(kept.filter((key) => schema[key] !== undefined).map((key) => [key, schema[key]]));
+  const reduced = Object.fromEntries(
+    kept.filter((key) => schema[key] !== undefined).map((key) => [key, schema[key]]),
+  );
   if (schema.items !== undefined) reduced.items = reduce(schema.items, '');
   if (typeof schema.additionalProperties === 'object')
     reduced.additionalProperties = reduce(schema.additionalProperties, '');

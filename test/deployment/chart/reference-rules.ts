@@ -16,12 +16,20 @@ import { repeatedIn } from './pod-rules.ts';
 interface Service {
   readonly selector?: Readonly<Record<string, string>>;
   readonly type?: string;
-  readonly ports?: readonly { readonly name?: string; readonly port: number; readonly targetPort?: number | string }[];
+  readonly ports?: readonly {
+    readonly name?: string;
+    readonly port: number;
+    readonly targetPort?: number | string;
+  }[];
 }
 
 interface Binding {
   readonly roleRef: { readonly apiGroup: string; readonly kind: string; readonly name: string };
-  readonly subjects?: readonly { readonly kind: string; readonly name: string; readonly namespace?: string }[];
+  readonly subjects?: readonly {
+    readonly kind: string;
+    readonly name: string;
+    readonly namespace?: string;
+  }[];
 }
 
 /** `outside` are objects that are not of the release, as "Secret NAME": those that values name. */
@@ -30,12 +38,17 @@ export function referenceProblems(
   outside: readonly string[],
   namespace: string,
 ): readonly string[] {
-  const keys = objects.map((object) => `${object.kind} ${object.metadata.namespace ?? namespace} ${object.metadata.name}`);
+  const keys = objects.map(
+    (object) => `${object.kind} ${object.metadata.namespace ?? namespace} ${object.metadata.name}`,
+  );
   const exists = (kind: string, name: string) =>
-    outside.includes(`${kind} ${name}`) || objects.some((one) => one.kind === kind && one.metadata.name === name);
+    outside.includes(`${kind} ${name}`) ||
+    objects.some((one) => one.kind === kind && one.metadata.name === name);
   const templates = podTemplatesOf(objects);
   const missing = (object: KubernetesObject, references: readonly (readonly [string, string])[]) =>
-    references.filter(([kind, name]) => !exists(kind, name)).map(([kind, name]) => `${nameOf(object)}: there is no ${kind} ${name}`);
+    references
+      .filter(([kind, name]) => !exists(kind, name))
+      .map(([kind, name]) => `${nameOf(object)}: there is no ${kind} ${name}`);
   return [
     ...repeatedIn(keys).map((key) => `two objects are ${key}`),
     ...templates.flatMap((template) => missing(template.owner, podReferences(template))),
@@ -67,7 +80,10 @@ function podReferences({ spec }: PodTemplate): readonly (readonly [string, strin
       ...named('Secret', valueFrom?.secretKeyRef),
       ...named('ConfigMap', valueFrom?.configMapKeyRef),
     ]),
-    ...envFrom.flatMap((source) => [...named('Secret', source.secretRef), ...named('ConfigMap', source.configMapRef)]),
+    ...envFrom.flatMap((source) => [
+      ...named('Secret', source.secretRef),
+      ...named('ConfigMap', source.configMapRef),
+    ]),
   ]);
   const claims = (spec.resourceClaims ?? []).flatMap((claim) => [
     ...named('ResourceClaim', { name: claim.resourceClaimName ?? '' }),
@@ -79,18 +95,25 @@ function podReferences({ spec }: PodTemplate): readonly (readonly [string, strin
     ...claims.filter(([, name]) => name !== ''),
     ...(spec.imagePullSecrets ?? []).flatMap((secret) => named('Secret', secret)),
     // Every namespace has one of this name.
-    ...named('ServiceAccount', { name: spec.serviceAccountName ?? 'default' }).filter(([, name]) => name !== 'default'),
+    ...named('ServiceAccount', { name: spec.serviceAccountName ?? 'default' }).filter(
+      ([, name]) => name !== 'default',
+    ),
   ];
 }
 
-function bindingReferences(object: KubernetesObject, namespace: string): readonly (readonly [string, string])[] {
+function bindingReferences(
+  object: KubernetesObject,
+  namespace: string,
+): readonly (readonly [string, string])[] {
   if (object.kind !== 'RoleBinding' && object.kind !== 'ClusterRoleBinding') return [];
   const { roleRef, subjects = [] } = object as unknown as Binding;
   return [
     [roleRef.kind, roleRef.name],
     // Elsewhere it is for others to know.
     ...subjects
-      .filter((subject) => subject.kind === 'ServiceAccount' && (subject.namespace ?? namespace) === namespace)
+      .filter(
+        (subject) => subject.kind === 'ServiceAccount' && (subject.namespace ?? namespace) === namespace,
+      )
       .map(({ kind, name }) => [kind, name] as const),
   ];
 }
@@ -109,7 +132,9 @@ function selectorProblems(object: KubernetesObject, objects: readonly Kubernetes
   return [
     ...(keys.length === 0 ? ['its selector is empty'] : []),
     ...(selects(selector, template.metadata?.labels ?? {}) ? [] : ['its selector does not match its pods']),
-    ...keys.filter((key) => /version|chart|managed-by|revision/.test(key)).map((key) => `its selector has ${key}, which an upgrade changes`),
+    ...keys
+      .filter((key) => /version|chart|managed-by|revision/.test(key))
+      .map((key) => `its selector has ${key}, which an upgrade changes`),
     ...others
       .filter((other) => selects(selector, workloadOf(other).template.metadata?.labels ?? {}))
       .map((other) => `its selector matches the pods of ${nameOf(other)} too`),
@@ -118,20 +143,28 @@ function selectorProblems(object: KubernetesObject, objects: readonly Kubernetes
 
 function serviceProblems(object: KubernetesObject, templates: readonly PodTemplate[]): readonly string[] {
   const { selector = {}, ports = [] } = object['spec'] as Service;
-  const chosen = templates.filter(({ metadata }) => selects({ matchLabels: selector }, metadata.labels ?? {}));
+  const chosen = templates.filter(({ metadata }) =>
+    selects({ matchLabels: selector }, metadata.labels ?? {}),
+  );
   const names = ports.map(({ name = '' }) => name);
   const hasPort = (wanted: number | string) =>
     chosen.every(({ spec }) =>
       spec.containers.some((container) =>
-        (container.ports ?? []).some(({ name, containerPort }) => wanted === name || wanted === containerPort),
+        (container.ports ?? []).some(
+          ({ name, containerPort }) => wanted === name || wanted === containerPort,
+        ),
       ),
     );
   return [
     ...(chosen.length === 0 ? ['it selects no pod'] : []),
-    ...(chosen.length > 1 ? [`it selects the pods of ${chosen.map(({ owner }) => nameOf(owner)).join(' and ')}`] : []),
+    ...(chosen.length > 1
+      ? [`it selects the pods of ${chosen.map(({ owner }) => nameOf(owner)).join(' and ')}`]
+      : []),
     ...(names.length > 1 && names.includes('') ? ['one of several ports has no name'] : []),
     ...repeatedIn(names).map((name) => `two ports are named ${name}`),
-    ...ports.flatMap(({ port, targetPort = port }) => (hasPort(targetPort) ? [] : [`its pods have no port ${targetPort}`])),
+    ...ports.flatMap(({ port, targetPort = port }) =>
+      hasPort(targetPort) ? [] : [`its pods have no port ${targetPort}`],
+    ),
   ].map((problem) => `${nameOf(object)}: ${problem}`);
 }
 
@@ -160,8 +193,12 @@ function selectionProblems(
   }
   if (object.kind === 'NetworkPolicy' && !matchesPod(spec.podSelector)) problems.push('it selects no pod');
   if (object.kind === 'ServiceMonitor') {
-    const services = objects.filter(({ kind, metadata }) => kind === 'Service' && selects(spec.selector ?? {}, metadata.labels ?? {}));
-    const ports = services.flatMap((service) => ((service['spec'] as Service).ports ?? []).map(({ name }) => name));
+    const services = objects.filter(
+      ({ kind, metadata }) => kind === 'Service' && selects(spec.selector ?? {}, metadata.labels ?? {}),
+    );
+    const ports = services.flatMap((service) =>
+      ((service['spec'] as Service).ports ?? []).map(({ name }) => name),
+    );
     if (services.length === 0) problems.push('it selects no Service');
     for (const { port } of spec.endpoints ?? [])
       if (!ports.includes(port)) problems.push(`no Service that it selects has a port ${port}`);
@@ -181,21 +218,31 @@ interface KeyedSource {
 }
 
 /** A key that is asked of a Secret of the release is in it. */
-function secretKeyProblems(objects: readonly KubernetesObject[], templates: readonly PodTemplate[]): readonly string[] {
+function secretKeyProblems(
+  objects: readonly KubernetesObject[],
+  templates: readonly PodTemplate[],
+): readonly string[] {
   const keysOf = (name: string) => {
-    const secret = objects.find(({ kind, metadata }) => kind === 'Secret' && metadata.name === name) as SecretData | undefined;
+    const secret = objects.find(({ kind, metadata }) => kind === 'Secret' && metadata.name === name) as
+      | SecretData
+      | undefined;
     return secret === undefined ? undefined : Object.keys({ ...secret.data, ...secret.stringData });
   };
-  const lacks = (name: string | undefined, key: string) => name !== undefined && keysOf(name)?.includes(key) === false;
+  const lacks = (name: string | undefined, key: string) =>
+    name !== undefined && keysOf(name)?.includes(key) === false;
   const ofVolumes = templates.flatMap(({ owner, spec }) =>
     (spec.volumes ?? []).flatMap(({ secret }) => {
       const { secretName, items = [] } = (secret ?? {}) as KeyedSource;
-      return items.filter(({ key }) => lacks(secretName, key)).map(({ key }) => `${nameOf(owner)}: Secret ${secretName} has no ${key}`);
+      return items
+        .filter(({ key }) => lacks(secretName, key))
+        .map(({ key }) => `${nameOf(owner)}: Secret ${secretName} has no ${key}`);
     }),
   );
   const ofServices = objects.flatMap((object) => {
     const [name, key = ''] = (object.metadata.annotations?.['k8s-gpu-mcp/token-secret'] ?? '').split('/');
-    return object.kind === 'Service' && name !== '' && lacks(name, key) ? [`${nameOf(object)}: Secret ${name} has no ${key}`] : [];
+    return object.kind === 'Service' && name !== '' && lacks(name, key)
+      ? [`${nameOf(object)}: Secret ${name} has no ${key}`]
+      : [];
   });
   return [...ofVolumes, ...ofServices];
 }

@@ -14,9 +14,21 @@ export const choices = {
   'recorder in emptyDir': { 'recorder.enabled': true, 'recorder.storage': 'emptyDir' },
   'recorder on the host': { 'recorder.enabled': true, 'recorder.storage': 'hostPath' },
   'operator that kills': { mode: 'operator' },
-  'operator that resets': { mode: 'operator', 'operator.kill.enabled': false, 'operator.reset.enabled': true },
-  'operator that does both': { mode: 'operator', 'operator.reset.enabled': true, 'operator.confirmWithoutElicitation': true },
-  'given tokens': { 'auth.agent.existingSecret': 'agents', 'auth.gateway.existingSecret': 'people', 'auth.gateway.key': 'mcp' },
+  'operator that resets': {
+    mode: 'operator',
+    'operator.kill.enabled': false,
+    'operator.reset.enabled': true,
+  },
+  'operator that does both': {
+    mode: 'operator',
+    'operator.reset.enabled': true,
+    'operator.confirmWithoutElicitation': true,
+  },
+  'given tokens': {
+    'auth.agent.existingSecret': 'agents',
+    'auth.gateway.existingSecret': 'people',
+    'auth.gateway.key': 'mcp',
+  },
   'TLS of agents': { 'tls.agent.secretName': 'agent-certificate' },
   'TLS of the gateway': { 'tls.gateway.secretName': 'gateway-certificate' },
   'no gateway': { 'gateway.enabled': false },
@@ -36,16 +48,26 @@ export const choices = {
   "GPU Operator's label": { 'gpuOperator.deployClient': true },
   'not root': { 'agent.runAsUser': 1000, 'kernelLog.source': 'none' },
   'own thresholds': { 'agent.healthThresholds': { 'thermal.margin': { warningCelsius: 12 } } },
-  'own names': { fullnameOverride: 'gpus', 'image.digest': `sha256:${'0'.repeat(64)}`, commonLabels: { team: 'sre' } },
+  'own names': {
+    fullnameOverride: 'gpus',
+    'image.digest': `sha256:${'0'.repeat(64)}`,
+    commonLabels: { team: 'sre' },
+  },
 } as const satisfies Readonly<Record<string, Values>>;
 
 export type Choice = keyof typeof choices;
 
 /** Objects of nobody's chart that these values name. */
 export const outsideObjects = [
-  ...['agents', 'people', 'agent-certificate', 'gateway-certificate', 'gpu-tokens', 'gpu-agent-operator'].map(
-    (name) => `Secret ${name}`,
-  ),
+  ...[
+    'agents',
+    'people',
+    'registry',
+    'agent-certificate',
+    'gateway-certificate',
+    'gpu-tokens',
+    'gpu-agent-operator',
+  ].map((name) => `Secret ${name}`),
   ...['gpu-agents', 'gpu-gateway'].map((name) => `ServiceAccount ${name}`),
 ];
 
@@ -101,7 +123,8 @@ export const contradictions: readonly Contradiction[] = [
   {
     name: 'no way to the GPUs',
     values: { 'gpu.runtimeClass.enabled': false },
-    sentence: /exactly one of gpu\.runtimeClass\.enabled, gpu\.resourceRequest\.enabled and gpu\.dra\.enabled.*gpu\.mock\.enabled/,
+    sentence:
+      /exactly one of gpu\.runtimeClass\.enabled, gpu\.resourceRequest\.enabled and gpu\.dra\.enabled.*gpu\.mock\.enabled/,
   },
   {
     name: 'two ways to the GPUs: RuntimeClass and request',
@@ -113,7 +136,11 @@ export const contradictions: readonly Contradiction[] = [
     values: { 'gpu.dra.enabled': true },
     sentence: /exactly one way.*gpu\.runtimeClass\.enabled and gpu\.dra\.enabled/,
   },
-  { name: 'reset in read-only mode', values: { 'operator.reset.enabled': true }, sentence: /operator\.reset\.enabled.*mode=operator/ },
+  {
+    name: 'reset in read-only mode',
+    values: { 'operator.reset.enabled': true },
+    sentence: /operator\.reset\.enabled.*mode=operator/,
+  },
   {
     name: 'unasked confirmation in read-only mode',
     values: { 'operator.confirmWithoutElicitation': true },
@@ -141,12 +168,20 @@ export const contradictions: readonly Contradiction[] = [
   },
   {
     name: "the reader's token for the operator",
-    values: { mode: 'operator', 'auth.gateway.existingSecret': 'tokens', 'auth.operator.existingSecret': 'tokens' },
+    values: {
+      mode: 'operator',
+      'auth.gateway.existingSecret': 'tokens',
+      'auth.operator.existingSecret': 'tokens',
+    },
     sentence: /auth\.gateway and auth\.operator.*same Secret and key/,
   },
   {
     name: "the agents' token for their operator",
-    values: { mode: 'operator', 'auth.agent.existingSecret': 'tokens', 'auth.agentOperator.existingSecret': 'tokens' },
+    values: {
+      mode: 'operator',
+      'auth.agent.existingSecret': 'tokens',
+      'auth.agentOperator.existingSecret': 'tokens',
+    },
     sentence: /auth\.agent and auth\.agentOperator.*same Secret and key/,
   },
   {

@@ -22,7 +22,8 @@ const isObject = (value: Json): value is { readonly [key: string]: Json } =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const valuesOf = async (chart: string) => parse(await readFile(join(chart, 'values.yaml'), 'utf8')) as Json;
-const schemaOf = async (chart: string) => JSON.parse(await readFile(join(chart, 'values.schema.json'), 'utf8')) as Schema;
+const schemaOf = async (chart: string) =>
+  JSON.parse(await readFile(join(chart, 'values.schema.json'), 'utf8')) as Schema;
 
 /** Free maps and lists are leaves: what is in them is their owner's. */
 const freeMaps = ['requests', 'limits', 'updateStrategy'];
@@ -106,6 +107,8 @@ const circumstances: Readonly<Record<string, Values>> = {
   'recorder.sizeLimit': { 'recorder.enabled': true, 'recorder.storage': 'emptyDir' },
   'operator.': reset,
   'operator.reset.enabled': { mode: 'operator' },
+  // Resetting brings every right of killing, so it makes a difference without it only.
+  'operator.kill.enabled': { mode: 'operator' },
   'auth.agent.key': { 'auth.agent.existingSecret': 'tokens' },
   'auth.gateway.key': { 'auth.gateway.existingSecret': 'tokens' },
   'auth.operator.': { mode: 'operator' },
@@ -126,15 +129,21 @@ const circumstancesOf = (path: string): Values =>
     .filter(([beginning]) => path.startsWith(beginning))
     .sort(([a], [b]) => b.length - a.length)[0]?.[1] ?? {};
 
+/** What a schema says by itself, before what it refers to. */
 function resolved(schema: Schema, root: Schema): Schema {
-  const parts = [schema.$ref === undefined ? undefined : root.definitions?.[schema.$ref.replace('#/definitions/', '')], ...(schema.allOf ?? [])];
-  return parts.reduce<Schema>((whole, part) => (part === undefined ? whole : { ...resolved(part, root), ...whole }), schema);
+  const named =
+    schema.$ref === undefined ? undefined : root.definitions?.[schema.$ref.replace('#/definitions/', '')];
+  const parts = [...(named === undefined ? [] : [named]), ...(schema.allOf ?? [])];
+  return Object.assign({}, ...parts.map((part) => resolved(part, root)), schema);
 }
 
 function schemaAt(root: Schema, path: string): Schema | undefined {
   return path
     .split('.')
-    .reduce<Schema | undefined>((schema, key) => (schema === undefined ? undefined : resolved(schema, root).properties?.[key]), root);
+    .reduce<Schema | undefined>(
+      (schema, key) => (schema === undefined ? undefined : resolved(schema, root).properties?.[key]),
+      root,
+    );
 }
 
 function otherThan(path: string, value: Json, root: Schema): Json {
@@ -153,7 +162,9 @@ async function unusedValues(chart: string, isAsked = (_path: string) => true): P
   const rendered = new Map<string, Promise<string>>();
   const textOf = (values: Values) => {
     const key = JSON.stringify(values);
-    const known = rendered.get(key) ?? render({ chart, values }).then((objects) => JSON.stringify(objects.map(withoutTokens)));
+    const known =
+      rendered.get(key) ??
+      render({ chart, values }).then((objects) => JSON.stringify(objects.map(withoutTokens)));
     rendered.set(key, known);
     return known;
   };
@@ -164,12 +175,15 @@ async function unusedValues(chart: string, isAsked = (_path: string) => true): P
       return (await textOf({ ...around, [path]: otherThan(path, value, root) })) !== before;
     } catch (error) {
       // A sentence about this value: the template has read it.
-      if (error instanceof HelmError && error.message.includes('execution error')) return error.message.includes(path);
+      if (error instanceof HelmError && error.message.includes('execution error'))
+        return error.message.includes(path);
       throw error;
     }
   };
   const leaves = leavesOf(await valuesOf(chart)).filter(([path]) => isAsked(path));
-  const found = await Promise.all(leaves.map(async ([path, value]) => ((await isUsed(path, value)) ? [] : [path])));
+  const found = await Promise.all(
+    leaves.map(async ([path, value]) => ((await isUsed(path, value)) ? [] : [path])),
+  );
   return found.flat();
 }
 

@@ -17,7 +17,7 @@ export function markdownFiles(folder = root): readonly string[] {
   });
 }
 
-export interface CodeBlock {
+interface CodeBlock {
   readonly language: string;
   readonly text: string;
 }

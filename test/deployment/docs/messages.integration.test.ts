@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { readPage, tablesOf } from './markdown.ts';
-import { sourceTexts, wrongSymptoms } from './messages.ts';
+import { sourceTexts, unsaidSentences, wrongSymptoms } from './messages.ts';
 
 test('troubleshooting.md quotes what our programs say, and links who else says it', () => {
   const page = readPage('docs/troubleshooting.md');
@@ -22,4 +22,12 @@ test('a message that nobody says, a symptom without a source and one without a r
     'no source is linked: `the window is shut`',
     'nothing to do: `the roof is gone`',
   ]);
+});
+
+test('security.md and upgrading.md quote what our programs say', () => {
+  const sources = sourceTexts();
+  for (const page of ['docs/security.md', 'docs/upgrading.md'])
+    expect(unsaidSentences(readPage(page), sources)).toEqual([]);
+  const planted = '`every caller is denied` `every caller is let in` `kubectl get pods -A`';
+  expect(unsaidSentences(planted, sources)).toEqual(['every caller is let in']);
 });

@@ -38,3 +38,12 @@ export function wrongSymptoms(page: string, sources: readonly string[]): readonl
     }),
   );
 }
+
+const programs: ReadonlySet<string> = new Set(['curl', 'helm', 'kubectl', 'npx', 'oc', 'openssl']);
+
+/** Sentences in running text, four words and more, that are no command and that nobody says. */
+export const unsaidSentences = (page: string, sources: readonly string[]): readonly string[] =>
+  codeSpansOf(page).filter((span) => {
+    const words = span.split(' ');
+    return words.length >= 4 && !programs.has(words[0] ?? '') && !isSaid(span, sources);
+  });

@@ -62,7 +62,7 @@ interface ImageConfiguration {
 export interface InspectedImage {
   readonly Architecture: string;
   readonly Config: ImageConfiguration;
-  readonly HealthCheck: { readonly Test: readonly string[] } | undefined;
+  readonly Healthcheck: { readonly Test: readonly string[] } | undefined;
   readonly History: readonly { readonly created_by: string }[];
   readonly [more: string]: unknown;
 }

@@ -15,10 +15,7 @@ const step = z.object({
 const workflow = z.object({
   on: z.union([z.string(), z.array(z.string()), z.record(z.string(), z.unknown())]),
   permissions: z.record(z.string(), z.enum(['read', 'none'])),
-  jobs: z.record(
-    z.string(),
-    z.object({ needs: z.unknown(), 'timeout-minutes': z.number(), steps: z.array(step) }),
-  ),
+  jobs: z.record(z.string(), z.object({ 'timeout-minutes': z.number(), steps: z.array(step) })),
 });
 
 const pinned = /^\s*(?:- )?uses: [\w.-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/;

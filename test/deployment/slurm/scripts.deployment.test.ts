@@ -28,7 +28,9 @@ describe('the scripts', () => {
 
   /** What the agent is told: the rest of a line after `health`, and variables anywhere. */
   const mentioned = (text: string) => [
-    ...flagsIn([...text.matchAll(/" health\b(.*)$/gm)].flatMap(([, rest = '']) => rest.match(/--[a-z-]+/g) ?? [])),
+    ...flagsIn(
+      [...text.matchAll(/" health\b(.*)$/gm)].flatMap(([, rest = '']) => rest.match(/--[a-z-]+/g) ?? []),
+    ),
     ...variablesIn(text),
   ];
 

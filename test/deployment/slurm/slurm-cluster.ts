@@ -18,7 +18,9 @@ export function slurmSkipReason(): string | undefined {
   const missing = ['munged', 'slurmctld', 'slurmd', 'srun'].filter(
     (program) => spawnSync('which', [program]).status !== 0,
   );
-  return missing.length === 0 ? undefined : `${missing.join(', ')} not installed: apt-get install slurm-wlm munge`;
+  return missing.length === 0
+    ? undefined
+    : `${missing.join(', ')} not installed: apt-get install slurm-wlm munge`;
 }
 
 export interface Result {
@@ -103,7 +105,12 @@ export async function startSlurm(): Promise<SlurmCluster> {
       await run('scontrol', ['reconfigure']);
     },
     stateOf: async (node) => {
-      const { stdout } = await run('sinfo', ['--noheader', '--nodes', node, '--Format=StateLong:40,Reason:200']);
+      const { stdout } = await run('sinfo', [
+        '--noheader',
+        '--nodes',
+        node,
+        '--Format=StateLong:40,Reason:200',
+      ]);
       return { state: stdout.slice(0, 40).trim(), reason: stdout.slice(40).trim() };
     },
     stop: async () => {

@@ -43,7 +43,14 @@ describe.skipIf(skipped)(`a real Slurm of two nodes ${skipped ?? ''}`, () => {
   it('drains a critical node with our reason before a job starts there, and requeues the job', async () => {
     await slurm.show('n2', 'fallen-off-bus');
     const file = join(slurm.directory, 'never');
-    const job = await slurm.run('sbatch', ['--parsable', '-w', 'n2', '--output=/dev/null', '--wrap', `touch ${file}`]);
+    const job = await slurm.run('sbatch', [
+      '--parsable',
+      '-w',
+      'n2',
+      '--output=/dev/null',
+      '--wrap',
+      `touch ${file}`,
+    ]);
     expect(job.code).toBe(0);
     await expect.poll(() => state('n2')).toBe('drained');
     expect(await reason('n2')).toMatch(/^gpu: reboot-node: GPU 3: .*lost this GPU/);
@@ -124,7 +131,10 @@ describe.skipIf(skipped)(`a real Slurm of two nodes ${skipped ?? ''}`, () => {
 
     it('makes a plain short reason of hostile text', async () => {
       const hostile = `$(touch ${slurm.directory}/hacked)\`id\`; State=RESUME\tÄ ${'x'.repeat(500)}`;
-      await pretend({ raw: '"nextSteps":[{"action":"none"', nextSteps: [{ action: 'reset-gpu', reason: hostile }] });
+      await pretend({
+        raw: '"nextSteps":[{"action":"none"',
+        nextSteps: [{ action: 'reset-gpu', reason: hostile }],
+      });
       await call('epilog.sh');
       const text = await reason('n1');
       expect(text).toMatch(/^gpu: reset-gpu: [A-Za-z0-9 .,:;()%/_-]+$/);
@@ -170,7 +180,11 @@ describe.skipIf(skipped)(`a real Slurm of two nodes ${skipped ?? ''}`, () => {
 
     it('says which node could not be judged, and lists it when asked to', async () => {
       await slurm.show('n2', 'no-such-scenario');
-      expect(await list('gpu')).toEqual({ code: 0, stdout: '\n', stderr: 'exclude-list.sh: not judged: n2\n' });
+      expect(await list('gpu')).toEqual({
+        code: 0,
+        stdout: '\n',
+        stderr: 'exclude-list.sh: not judged: n2\n',
+      });
       for (const node of nodes) await expect.poll(() => state(node)).toBe('idle');
       expect((await list('-u', 'gpu')).stdout).toBe('n2\n');
     });

@@ -301,7 +301,7 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
 
 function asObject(body: unknown): KubernetesObject {
   if (!isObject(body) || !isObject(body['metadata']))
-    throw new ApiError(400, 'BadRequest', 'an object expected');
+    throw new ApiError(400, 'BadRequest', 'an object expected, as JSON or of a kind that protobuf.ts knows');
   const [version, kind] = [at(body, 'apiVersion'), at(body, 'kind')].map(String);
   if (resourceOf(version ?? '', kind ?? '') === undefined && kind !== 'SelfSubjectAccessReview')
     throw new ApiError(400, 'BadRequest', `no kind "${kind}" in version "${version}"`);

@@ -187,6 +187,7 @@ export class Kubelet {
         mounts: mountsOf(container, volumes),
         address,
         hostName: pod.metadata.name,
+        runtimeClass: textAt(pod, 'spec', 'runtimeClassName'),
         serviceAccount,
         hostsFile,
         securityContext: {

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { programs } from '../../programs/run-program.ts';
-import type { ContainerPlan, ContainerRuntime } from './container-runtime.ts';
+import type { ContainerPlan, ContainerRuntime, Machine } from './container-runtime.ts';
 import { kubeconfig } from './kubeconfig.ts';
 
 /** What the image has under these paths, as programs of this checkout. */
@@ -23,11 +23,15 @@ export interface ApiAddress {
 }
 
 /** Containers as processes of this machine, without isolation. */
-export function processRuntime(folder: string, apiServer: () => ApiAddress): ContainerRuntime {
+export function processRuntime(
+  folder: string,
+  apiServer: () => ApiAddress,
+  machine: Machine,
+): ContainerRuntime {
   function run(plan: ContainerPlan, command: readonly string[]) {
     const home = join(folder, plan.id);
     mkdirSync(home, { recursive: true });
-    const { args, environment } = onThisMachine(plan, command, home, apiServer());
+    const { args, environment } = onThisMachine(plan, command, { home, api: apiServer(), machine });
     return spawn(process.execPath, args, { env: environment, cwd: home });
   }
   return {
@@ -42,10 +46,20 @@ export function processRuntime(folder: string, apiServer: () => ApiAddress): Con
  * - a program of the image is the one of this checkout,
  * - a path below a mount is that of the file that stands for it,
  * - "all addresses" is the address of the pod,
+ * - the kernel log is that of the node, not the one that everything on this machine shares,
+ * - what a RuntimeClass adds is variables,
  * - the service account is reached through a kubeconfig, for its own directory is a fixed one,
  * - names of Services are looked up by a module that Node.js loads first.
  */
-function onThisMachine(plan: ContainerPlan, command: readonly string[], home: string, api: ApiAddress) {
+function onThisMachine(
+  plan: ContainerPlan,
+  command: readonly string[],
+  {
+    home,
+    api,
+    machine,
+  }: { readonly home: string; readonly api: ApiAddress; readonly machine: Machine },
+) {
   const mounts = [...plan.mounts].sort((a, b) => b.mountPath.length - a.mountPath.length);
   const rewrite = (text: string): string => {
     const start = /^--[a-z-]+=/.exec(text)?.[0] ?? '';
@@ -70,6 +84,14 @@ function onThisMachine(plan: ContainerPlan, command: readonly string[], home: st
   };
   if (plan.serviceAccount !== undefined)
     environment['KUBECONFIG'] ??= writeKubeconfig(home, plan.serviceAccount, api);
+  if (/^(?:syslog|kmsg|auto)$/.test(environment['K8S_GPU_MCP_KERNEL_LOG'] ?? 'auto'))
+    environment['K8S_GPU_MCP_KERNEL_LOG'] =
+      machine.kernelLog === undefined ? 'none' : `file:${machine.kernelLog}`;
+  // As NVIDIA's container runtime has it: a container that does not ask gets nothing.
+  const asks =
+    environment['NVIDIA_VISIBLE_DEVICES'] === 'all' &&
+    environment['NVIDIA_DRIVER_CAPABILITIES']?.includes('utility');
+  if (asks) Object.assign(environment, machine.runtimeClasses?.[plan.runtimeClass ?? '']);
   return { args: [...program, ...args.map(rewrite)], environment };
 }
 

@@ -1,5 +1,5 @@
-// Clients with typed requests (helm's own records, `kubectl create`) send Secrets and ConfigMaps as protobuf, in Kubernetes' envelope.
-// Numbers of fields: k8s.io/api/core/v1/generated.proto and k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto.
+// Clients with typed requests (helm's own records, `kubectl create`) send objects as protobuf, in Kubernetes' envelope.
+// Numbers of fields: the files generated.proto of k8s.io/api (core/v1, rbac/v1) and of k8s.io/apimachinery (meta/v1, runtime).
 
 type Fields = ReadonlyMap<number, readonly Buffer[]>;
 
@@ -7,13 +7,32 @@ const magic = Buffer.from('k8s\0');
 
 export const isProtobuf = (body: Buffer) => body.subarray(0, 4).equals(magic);
 
-/** @returns undefined for kinds other than Secret and ConfigMap. */
+/** What follows the metadata, by kind. */
+const bodies: Readonly<Record<string, (object: Fields) => object>> = {
+  Namespace: () => ({}),
+  Secret: (object) => ({ data: pairs(object, 2, 'base64'), type: text(object, 3) }),
+  ConfigMap: (object) => ({ data: pairs(object, 2, 'utf8') }),
+  RoleBinding: (object) => ({
+    subjects: (object.get(2) ?? []).map(fieldsOf).map((subject) => ({
+      ...{ kind: text(subject, 1), apiGroup: text(subject, 2), name: text(subject, 3) },
+      namespace: text(subject, 4),
+    })),
+    roleRef: {
+      apiGroup: text(fieldsOf(first(object, 3)), 1),
+      kind: text(fieldsOf(first(object, 3)), 2),
+      name: text(fieldsOf(first(object, 3)), 3),
+    },
+  }),
+};
+
+/** @returns undefined for other kinds than these. */
 export function decodeObject(body: Buffer): unknown {
   const unknown = fieldsOf(body.subarray(4));
   const type = fieldsOf(first(unknown, 1));
-  const [apiVersion, kind] = [text(type, 1), text(type, 2)];
-  if (apiVersion !== 'v1' || (kind !== 'Secret' && kind !== 'ConfigMap')) return undefined;
+  const kind = text(type, 2);
   const object = fieldsOf(first(unknown, 2));
+  const rest = bodies[kind]?.(object);
+  if (rest === undefined) return undefined;
   const meta = fieldsOf(first(object, 1));
   const metadata = {
     name: text(meta, 1),
@@ -22,8 +41,7 @@ export function decodeObject(body: Buffer): unknown {
     labels: pairs(meta, 11, 'utf8'),
     annotations: pairs(meta, 12, 'utf8'),
   };
-  const data = pairs(object, 2, kind === 'Secret' ? 'base64' : 'utf8');
-  return { apiVersion, kind, metadata, data, ...(kind === 'Secret' ? { type: text(object, 3) } : {}) };
+  return { apiVersion: text(type, 1), kind, metadata, ...rest };
 }
 
 /** What has a length, by the number of its field; plain numbers are passed over. */

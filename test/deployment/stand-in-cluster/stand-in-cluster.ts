@@ -6,12 +6,12 @@ import { administrator, serviceAccountName, type User } from './access.ts';
 import { startApiServer } from './api-server.ts';
 import { makeCertificate } from './certificate.ts';
 import { ClusterState } from './cluster-state.ts';
-import type { ContainerRuntime } from './container-runtime.ts';
+import type { Machine } from './container-runtime.ts';
 import { Controllers } from './controllers.ts';
 import type { KubernetesObject } from './json.ts';
 import { kubeconfig } from './kubeconfig.ts';
 import { Kubelet } from './kubelet.ts';
-import { type ApiAddress, processRuntime } from './processes.ts';
+import { processRuntime } from './processes.ts';
 import { Services } from './services.ts';
 import { podStreams } from './streams.ts';
 
@@ -33,8 +33,8 @@ export interface StandInCluster {
 export interface StandInClusterOptions {
   /** Default: two nodes. */
   readonly nodes?: readonly { readonly name: string; readonly labels?: Readonly<Record<string, string>> }[];
-  /** Default: processes of this machine. */
-  readonly runtime?: (folder: string, apiServer: () => ApiAddress) => ContainerRuntime;
+  /** What the nodes have: their RuntimeClasses are objects of the cluster. */
+  readonly machine?: Machine;
 }
 
 const twoNodes = [{ name: 'gpu-node-1' }, { name: 'gpu-node-2' }];
@@ -42,15 +42,12 @@ const twoNodes = [{ name: 'gpu-node-1' }, { name: 'gpu-node-2' }];
 /**
  * A cluster of one process: an API server that the real helm and kubectl work with, the controllers that a chart needs, and pods as real
  * programs of this machine, each with a loopback address of its own. Not there: admission beyond names that must exist, network policies, isolation.
- *
- * @returns undefined where openssl is missing, for API servers speak TLS.
  */
 export async function startStandInCluster(
   options: StandInClusterOptions = {},
-): Promise<StandInCluster | undefined> {
+): Promise<StandInCluster> {
   const folder = mkdtempSync(join(tmpdir(), 'stand-in-cluster-'));
   const certificate = makeCertificate(folder);
-  if (certificate === undefined) return undefined;
   const state = new ClusterState();
   const tokens = new Map<string, User>();
   const tokenOf = (user: User) => {
@@ -63,10 +60,8 @@ export async function startStandInCluster(
   const nextAddress = addresses();
   const streams = podStreams(() => kubelet);
   const server = await startApiServer({ state, certificate, userOf: (token) => tokens.get(token), streams });
-  const runtime = (options.runtime ?? processRuntime)(folder, () => ({
-    host: '127.0.0.1',
-    port: server.port,
-  }));
+  const machine = options.machine ?? {};
+  const runtime = processRuntime(folder, () => ({ host: '127.0.0.1', port: server.port }), machine);
   const accountFiles = (namespace: string, name: string) => ({
     token: tokenOf({
       name: serviceAccountName(namespace, name),
@@ -85,6 +80,9 @@ export async function startStandInCluster(
       null,
     );
   for (const node of options.nodes ?? twoNodes) state.create(nodeObject(node), null);
+
+  for (const name of Object.keys(machine.runtimeClasses ?? {}))
+    state.create({ apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', metadata: { name }, handler: name }, null);
 
   const writeKubeconfig = (user: User) => {
     const file = join(folder, `kubeconfig-${user.name}`);

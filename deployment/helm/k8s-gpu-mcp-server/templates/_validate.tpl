@@ -24,7 +24,7 @@ gpuOperator.deployClient follows real GPUs: it does not go with gpu.mock.enabled
 {{- if not $ways }}
 The agents have no way to the GPUs: set exactly one of gpu.runtimeClass.enabled, gpu.resourceRequest.enabled and gpu.dra.enabled to true, or gpu.mock.enabled for a trial without GPUs.
 {{- else if gt (len $ways) 1 }}
-The agents reach the GPUs in exactly one way, and {{ join " and " $ways }} are both true: set all but one to false.
+The agents reach the GPUs in exactly one way, and {{ join " and " $ways }} are true: set all but one to false.
 {{- end }}
 {{- end }}
 {{- if $gpu.dra.enabled }}

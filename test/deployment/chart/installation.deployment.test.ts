@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { skipReason } from '../tools/tools.ts';
+import { clusterWith } from './cluster-with.ts';
+import { HelmError, helmVersions, namespace, type RenderOptions, render } from './helm.ts';
+import { type KubernetesObject, type Labels, podTemplatesOf } from './kubernetes-objects.ts';
+import { podSecurityViolations } from './pod-security.ts';
+import { privileges } from './privileges.ts';
+import { choices } from './value-choices.ts';
+
+const isMissing = skipReason('helm-3') !== undefined;
+
+const namespaceWith = (labels: Labels): KubernetesObject => ({
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: { name: namespace, labels },
+});
+const enforcing = (profile: string) => namespaceWith({ 'pod-security.kubernetes.io/enforce': profile });
+const tokenOf = (objects: readonly KubernetesObject[], name: string) =>
+  (
+    objects.find(({ kind, metadata }) => kind === 'Secret' && metadata.name === name)?.['data'] as {
+      token: string;
+    }
+  ).token;
+
+async function refusal(
+  objects: readonly KubernetesObject[],
+  options: RenderOptions,
+  forbidden: readonly string[] = [],
+) {
+  try {
+    await clusterWith(objects, (cluster) => render({ ...options, cluster }), forbidden);
+    return 'nothing is refused';
+  } catch (error) {
+    if (error instanceof HelmError) return error.message;
+    throw error;
+  }
+}
+
+describe.each(helmVersions)('an upgrade under %s', (helm) => {
+  it.skipIf(skipReason(helm) !== undefined)(
+    'keeps the tokens that are there and makes those that are not',
+    async () => {
+      const name = 'gpu-k8s-gpu-mcp-server-agent-token';
+      const kept: KubernetesObject = {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name, namespace },
+        data: { token: 'a2VwdA==' },
+      };
+      await clusterWith([namespaceWith({}), kept], async (cluster) => {
+        const objects = await render({ helm, cluster });
+        expect(tokenOf(objects, name)).toBe('a2VwdA==');
+        expect(tokenOf(objects, 'gpu-k8s-gpu-mcp-server-gateway-token')).toMatch(/^[A-Za-z0-9+/=]{43,}$/);
+      });
+    },
+  );
+});
+
+describe.skipIf(isMissing)('a namespace that enforces PodSecurity', () => {
+  const rows = privileges.flatMap((row) =>
+    (['baseline', 'restricted'] as const).map((profile) => ({ ...row, profile })),
+  );
+
+  it.concurrent.each(rows)(
+    '$profile with $choice: refused where Kubernetes would, else not',
+    async ({ values, profile }) => {
+      const agent = podTemplatesOf(await render({ values })).find(({ owner }) => owner.kind === 'DaemonSet');
+      if (agent === undefined) throw new Error('no DaemonSet is rendered');
+      const admin = {
+        'resource.kubernetes.io/admin-access': 'true',
+        'pod-security.kubernetes.io/enforce': profile,
+      };
+      const message = await refusal([namespaceWith(admin)], { values });
+      if (podSecurityViolations(agent, profile).length === 0) expect(message).toBe('nothing is refused');
+      else
+        expect(message).toMatch(
+          new RegExp(`${namespace} admits pods of the PodSecurity profile ${profile} only.*kubectl label`),
+        );
+    },
+  );
+
+  it('privileged is one that everything may run in', async () => {
+    expect(await refusal([enforcing('privileged')], { values: choices['operator that does both'] })).toBe(
+      'nothing is refused',
+    );
+  });
+
+  it('that does not exist yet refuses nothing', async () => {
+    expect(await refusal([], {})).toBe('nothing is refused');
+  });
+
+  it('that the person may not look at refuses nothing', async () => {
+    expect(await refusal([enforcing('restricted')], {}, ['Namespace'])).toBe('nothing is refused');
+  });
+});
+
+describe.skipIf(isMissing)('claims of every GPU', () => {
+  it('need the label on the namespace', async () => {
+    const values = choices.DRA;
+    expect(await refusal([namespaceWith({})], { values })).toMatch(
+      /kubectl label namespace gpu-diagnostics resource\.kubernetes\.io\/admin-access=true/,
+    );
+    expect(
+      await refusal([namespaceWith({ 'resource.kubernetes.io/admin-access': 'true' })], { values }),
+    ).toBe('nothing is refused');
+    expect(await refusal([namespaceWith({})], {})).toBe('nothing is refused');
+  });
+});
