@@ -50,7 +50,8 @@ const placesKept = {
       const source = readFileSync(path, 'utf8');
       if (!source.includes('import.meta.url')) return undefined;
       const place = places[relative(root, path)];
-      if (place === undefined) return { errors: [{ text: `${path} asks where it is: give it a place here` }] };
+      if (place === undefined)
+        return { errors: [{ text: `${path} asks where it is: give it a place here` }] };
       return {
         contents: source.replaceAll('import.meta.url', `new URL('../../${place}', import.meta.url)`),
         loader: 'ts',

@@ -12,9 +12,9 @@ import { payloadOf } from './payload.mjs';
 
 const root = resolve(import.meta.dirname, '../..');
 const defaults = Object.fromEntries(
-  [...readFileSync(join(import.meta.dirname, 'Containerfile'), 'utf8').matchAll(/^ARG (\w+_IMAGE)=(\S+)$/gm)].map(
-    ([, name, image]) => [name, image],
-  ),
+  [
+    ...readFileSync(join(import.meta.dirname, 'Containerfile'), 'utf8').matchAll(/^ARG (\w+_IMAGE)=(\S+)$/gm),
+  ].map(([, name, image]) => [name, image]),
 );
 const usage = `usage: node deployment/container/build-image.mjs --tag NAME
   --base IMAGE         the base (default ${defaults.BASE_IMAGE})
@@ -28,7 +28,16 @@ const usage = `usage: node deployment/container/build-image.mjs --tag NAME
 const sourcesLabel = 'io.github.k8s-gpu-mcp.sources';
 
 /** Files and folders that the image is made from; .dockerignore lets nothing else through. */
-const sources = ['package.json', 'package-lock.json', 'tsconfig.base.json', 'LICENSE', 'packages', 'apps', 'scripts/bundle.mjs', 'deployment/container'];
+const sources = [
+  'package.json',
+  'package-lock.json',
+  'tsconfig.base.json',
+  'LICENSE',
+  'packages',
+  'apps',
+  'scripts/bundle.mjs',
+  'deployment/container',
+];
 const isLeftOut = (name) => /^(?:node_modules|dist|test)$|\.test\.ts$|\.md$|\.tsbuildinfo$/.test(name);
 
 function* filesBelow(path) {
@@ -46,14 +55,22 @@ function sourcesDigest() {
   const hash = createHash('sha256');
   for (const source of sources) {
     const files = /\.\w+$|^LICENSE$/.test(source) ? [source] : filesBelow(source);
-    for (const file of files) hash.update(`${file}\0`).update(readFileSync(join(root, file))).update('\0');
+    for (const file of files)
+      hash
+        .update(`${file}\0`)
+        .update(readFileSync(join(root, file)))
+        .update('\0');
   }
   return hash.digest('hex');
 }
 
 const output = (command, args) => {
   try {
-    return execFileSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    return execFileSync(command, args, {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
   } catch {
     return undefined;
   }
@@ -78,13 +95,15 @@ function choose(asked, fallback, makeLocal, { builder, isLocalRoot, platform }) 
   if (!isLocalRoot && builder.canPull(fallback)) return { image: fallback, isLocal: false };
   if (platform !== machinePlatform())
     throw new Error(
-      `${fallback} cannot be had, and what is made from this machine is for ${machinePlatform()}, not for ${platform}`,
+      `without ${fallback} an image is made from this machine: for ${machinePlatform()}, not for ${platform}`,
     );
   return { image: makeLocal(builder), isLocal: true };
 }
 
 function told(what, { image, isLocal }) {
-  console.error(`${what}: ${image}${isLocal ? ' (made from this machine: for trials, not for release)' : ''}`);
+  console.error(
+    `${what}: ${image}${isLocal ? ' (made from this machine: for trials, not for release)' : ''}`,
+  );
 }
 
 function buildImage(builder, { tag, base, buildImage: build, isLocalRoot, platform, digest }) {
@@ -116,7 +135,9 @@ function printPayload(tag, base) {
   const files = payloadOf(tag, base);
   for (const { path, bytes, target } of files)
     console.error(`${String(bytes).padStart(9)}  ${path}${target ? ` -> ${target}` : ''}`);
-  console.error(`${files.reduce((sum, { bytes }) => sum + bytes, 0)} bytes in ${files.length} files on ${base}`);
+  console.error(
+    `${files.reduce((sum, { bytes }) => sum + bytes, 0)} bytes in ${files.length} files on ${base}`,
+  );
 }
 
 function main() {

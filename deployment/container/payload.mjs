@@ -8,7 +8,13 @@ function* entriesBelow(root, path = '') {
     const inside = `${path}/${name}`;
     const stat = lstatSync(join(root, inside));
     const target = stat.isSymbolicLink() ? readlinkSync(join(root, inside)) : undefined;
-    yield { path: inside, bytes: stat.isFile() ? stat.size : 0, mode: stat.mode, isFolder: stat.isDirectory(), target };
+    yield {
+      path: inside,
+      bytes: stat.isFile() ? stat.size : 0,
+      mode: stat.mode,
+      isFolder: stat.isDirectory(),
+      target,
+    };
     if (stat.isDirectory()) yield* entriesBelow(root, inside);
   }
 }

@@ -79,13 +79,15 @@ export function packageChart(root, out, helm, version) {
   }
 }
 
-/** The image of this machine's architecture as an OCI archive. */
-export function archiveImage(root, out, tag) {
+/** The image of this machine's architecture as an OCI archive that names it `reference`. */
+export function archiveImage(root, out, reference) {
   const file = `k8s-gpu-mcp-server-image-linux-${process.arch === 'x64' ? 'amd64' : process.arch}.oci.tar`;
+  // Not by its public name: that is for what was pulled.
+  const tag = `localhost/k8s-gpu-mcp-server:${reference.split(':').at(-1)}`;
   run(process.execPath, [join(root, 'deployment', 'container', 'build-image.mjs'), '--tag', tag], {
     cwd: root,
   });
-  run('buildah', ['push', tag, `oci-archive:${join(out, file)}:${tag}`]);
+  run('buildah', ['push', tag, `oci-archive:${join(out, file)}:${reference}`]);
   return file;
 }
 

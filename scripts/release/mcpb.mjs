@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join, relative, sep } from 'node:path';
 import { zipSync } from 'fflate';
-import { componentsOf } from '../../deployment/container/build/components.mjs';
+import { componentsOf } from '../../deployment/container/build/components.js';
 import { licences } from '../../deployment/container/build/documents.mjs';
 import { bundleTogether } from '../bundle.mjs';
 import { run, sha256 } from './archives.mjs';

@@ -120,7 +120,9 @@ function loadConfig(options: {
     if (options.kubeconfig === undefined) config.loadFromDefault();
     else config.loadFromFile(options.kubeconfig);
   } catch (error) {
-    throw new ClusterError('no-kubeconfig', `The kubeconfig cannot be read: ${reasonOf(error)}`, error);
+    // The library takes the shape of the file for granted.
+    const reason = error instanceof TypeError ? 'it is empty, or no kubeconfig' : reasonOf(error);
+    throw new ClusterError('no-kubeconfig', `The kubeconfig cannot be read: ${reason}`, error);
   }
   if (options.context !== undefined) config.setCurrentContext(options.context);
   // Without any file the library invents a cluster on this machine.

@@ -193,6 +193,7 @@ describe('kubectl mcp with a cluster that is unwell', () => {
       [['--gateway-url', nobody], 'Nothing answers at'],
       [['--gateway-url', locked], '--token-file'],
       [['--kubeconfig', '/does/not/exist'], 'kubeconfig cannot be read'],
+      [['--kubeconfig', '/dev/null'], 'kubeconfig cannot be read: it is empty, or no kubeconfig'],
       [['--gateway-url', nobody, '--token-file', '/does/not/exist'], 'token cannot be read'],
     ] as const) {
       const { code, stdout, stderr } = await kubectlMcp(['health', ...args]);

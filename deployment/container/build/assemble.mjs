@@ -4,15 +4,16 @@ import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundleTogether } from '../../../scripts/bundle.mjs';
-import { componentsOf } from './components.mjs';
+import { componentsOf } from './components.mjs.mts';
 import { billOfMaterials, licences } from './documents.mjs';
-import { copyKoffi } from './koffi.mjs';
+import { copyKoffi } from './koffi.mjs.mts';
 
 const root = resolve(import.meta.dirname, '../../..');
 
 /** The launcher is linked statically, so the C library of the build image is inside. */
 function cLibrary() {
-  const [, version] = /^glibc (\S+)/.exec(execFileSync('getconf', ['GNU_LIBC_VERSION'], { encoding: 'utf8' })) ?? [];
+  const [, version] =
+    /^glibc (\S+)/.exec(execFileSync('getconf', ['GNU_LIBC_VERSION'], { encoding: 'utf8' })) ?? [];
   if (version === undefined) throw new Error('the launcher was linked with a C library that is not glibc');
   return {
     name: 'glibc',
@@ -52,5 +53,6 @@ async function assemble(folder, architecture) {
 }
 
 const { values, positionals } = parseArgs({ options: { arch: { type: 'string' } }, allowPositionals: true });
-if (!values.arch || positionals.length !== 1) throw new Error('usage: assemble.mjs --arch amd64|arm64 FOLDER');
+if (!values.arch || positionals.length !== 1)
+  throw new Error('usage: assemble.mjs --arch amd64|arm64 FOLDER');
 await assemble(resolve(positionals[0]), values.arch);

@@ -49,5 +49,7 @@ export function licences(components) {
     namesByText.set(text, [...names, `${name} ${version} (${licence})`]);
   }
   const line = '='.repeat(80);
-  return [...namesByText].map(([text, names]) => `${names.join('\n')}\n${line}\n\n${text}\n`).join(`\n${line}\n`);
+  return [...namesByText]
+    .map(([text, names]) => `${names.join('\n')}\n${line}\n\n${text}\n`)
+    .join(`\n${line}\n`);
 }

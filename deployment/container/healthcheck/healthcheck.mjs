@@ -33,7 +33,14 @@ function ask({ host, port, isSecure }) {
   const send = isSecure ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const request = send(
-      { host, port, path: '/healthz', rejectUnauthorized: false, timeout: timeLimitMilliseconds, agent: false },
+      {
+        host,
+        port,
+        path: '/healthz',
+        rejectUnauthorized: false,
+        timeout: timeLimitMilliseconds,
+        agent: false,
+      },
       (response) => resolve(response.resume().statusCode),
     );
     request.on('timeout', () => request.destroy(new Error(`no answer within ${timeLimitMilliseconds} ms`)));
@@ -60,4 +67,3 @@ if (process.argv[1] === import.meta.filename) {
     },
   );
 }
-

@@ -33,7 +33,9 @@ export function findBuilder() {
       return (image.Docker?.config ?? image.Config).Labels?.[label];
     },
     /** Whether the image is here or can be had. */
-    canPull: (name) => run(['pull', '--quiet', ...(command === 'buildah' ? ['--policy', 'missing'] : []), name], 'ignore').status === 0,
+    canPull: (name) =>
+      run(['pull', '--quiet', ...(command === 'buildah' ? ['--policy', 'missing'] : []), name], 'ignore')
+        .status === 0,
     build(args) {
       // HEALTHCHECK is part of docker's format only. Layers are kept, so that what did not change is not made again.
       const all = ['build', '--format', 'docker', '--layers', ...forBuild, ...limits, ...args];

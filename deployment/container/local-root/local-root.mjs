@@ -53,7 +53,10 @@ function fillBase(folder) {
   for (const library of sharedLibraries()) place(library, library);
   // Those that node brings, not this machine's: they may hold what concerns nobody else.
   write('/etc/ssl/certs/ca-certificates.crt', `${rootCertificates.join('\n')}\n`);
-  write('/etc/passwd', 'root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n');
+  write(
+    '/etc/passwd',
+    'root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n',
+  );
   write('/etc/group', 'root:x:0:\nnonroot:x:65532:\n');
   write('/etc/nsswitch.conf', 'hosts: files dns\n');
   for (const path of ['/root', '/home/nonroot', '/tmp']) mkdirSync(join(folder, path), { recursive: true });

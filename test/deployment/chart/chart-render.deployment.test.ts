@@ -84,9 +84,10 @@ describe('every two choices together', () => {
 
 describe.skipIf(helm3Missing !== undefined)('the checks of a render turn red', () => {
   type Change = (objects: KubernetesObject[]) => void;
-  // Parsed anew, so that a change is of this test alone.
+  const rendered = helm3Missing === undefined ? render() : undefined;
+  // A copy, so that a change is of this test alone.
   const changed = async (change: Change) => {
-    const objects = structuredClone(await render()) as KubernetesObject[];
+    const objects = structuredClone(await rendered) as KubernetesObject[];
     change(objects);
     return problemsOf(objects).join('\n');
   };
@@ -157,6 +158,18 @@ describe.skipIf(helm3Missing !== undefined)('the checks of a render turn red', (
     for (const secret of objects.filter(({ kind }) => kind === 'Secret'))
       setOf(secret, { data: { token: 'YQ==' } });
   };
+
+  it('thresholds that the agent refuses', () => {
+    const withThresholds = (text: string): KubernetesObject => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'thresholds' },
+      data: { 'health-thresholds.json': text },
+    });
+    expect(problemsOf([withThresholds('{"thermal.hot-neighbour": {"aboveMedianCelsius": 20}}')])).toEqual([]);
+    expect(problemsOf([withThresholds('{"thermal.hot-neighbour": {"aboveMedianCelsius": "hot"}}')])).toHaveLength(1);
+    expect(problemsOf([withThresholds('{"thermal.hot-neighbor": {}}')])).toHaveLength(1);
+  });
 
   it('a key that is there twice', () => {
     expect(() => objectsOf('kind: Pod\nkind: Job\n')).toThrow(/unique/);

@@ -8,15 +8,31 @@ interface Resource {
   readonly namespaced: boolean;
 }
 
-/** Of an API server's discovery, what the templates look up. */
+const plural = (kind: string) => `${kind.toLowerCase().replace(/y$/, 'ie').replace(/s$/, 'se')}s`;
+const resources = (namespaced: boolean, kinds: readonly string[]): readonly Resource[] =>
+  kinds.map((kind) => ({ name: plural(kind), kind, namespaced }));
+
+/** Discovery: what the templates look up, and what they make. */
 const discovery: Readonly<Record<string, readonly Resource[]>> = {
   '/api/v1': [
-    { name: 'namespaces', kind: 'Namespace', namespaced: false },
-    { name: 'nodes', kind: 'Node', namespaced: false },
-    { name: 'secrets', kind: 'Secret', namespaced: true },
+    ...resources(false, ['Namespace', 'Node']),
+    ...resources(true, ['ConfigMap', 'Pod', 'Secret', 'Service', 'ServiceAccount']),
   ],
-  '/apis/node.k8s.io/v1': [{ name: 'runtimeclasses', kind: 'RuntimeClass', namespaced: false }],
+  '/apis/apps/v1': resources(true, ['DaemonSet', 'Deployment']),
+  '/apis/networking.k8s.io/v1': resources(true, ['NetworkPolicy']),
+  '/apis/node.k8s.io/v1': resources(false, ['RuntimeClass']),
+  '/apis/policy/v1': resources(true, ['PodDisruptionBudget']),
+  '/apis/rbac.authorization.k8s.io/v1': [
+    ...resources(false, ['ClusterRole', 'ClusterRoleBinding']),
+    ...resources(true, ['Role', 'RoleBinding']),
+  ],
+  '/apis/resource.k8s.io/v1': resources(true, ['ResourceClaimTemplate']),
 };
+const groups = Object.keys(discovery).flatMap((path) => {
+  const [, name, version] = /^\/apis\/(.+)\/(.+)$/.exec(path) ?? [];
+  const preferredVersion = { groupVersion: `${name}/${version}`, version };
+  return name === undefined ? [] : [{ name, versions: [preferredVersion], preferredVersion }];
+});
 
 const status = (code: number, reason: string) => ({
   apiVersion: 'v1',
@@ -34,15 +50,15 @@ function answer(
 ): readonly [number, object] {
   if (path === '/version') return [200, { major: '1', minor: '34', gitVersion: 'v1.34.0' }];
   if (path === '/api') return [200, { kind: 'APIVersions', versions: ['v1'] }];
-  if (path === '/apis') return [200, { kind: 'APIGroupList', apiVersion: 'v1', groups: [] }];
-  const resources = discovery[path];
-  if (resources !== undefined)
+  if (path === '/apis') return [200, { kind: 'APIGroupList', apiVersion: 'v1', groups }];
+  const served = discovery[path];
+  if (served !== undefined)
     return [
       200,
       {
         kind: 'APIResourceList',
         groupVersion: path.replace(/^\/apis?\//, ''),
-        resources: resources.map((resource) => ({ ...resource, verbs: ['get', 'list'] })),
+        resources: served.map((resource) => ({ ...resource, verbs: ['get', 'list'] })),
       },
     ];
   const all = Object.values(discovery).flat();

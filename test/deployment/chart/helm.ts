@@ -75,7 +75,9 @@ export async function render(options: RenderOptions = {}): Promise<readonly Kube
   const output = await helm(version, [
     ...['template', release, chart, '--namespace', namespace, '--kube-version', '1.34.0'],
     ...apiVersions.flatMap((api) => ['--api-versions', api]),
-    ...(options.cluster === undefined ? [] : ['--dry-run=server', '--kube-apiserver', options.cluster]),
+    ...(options.cluster === undefined
+      ? []
+      : ['--dry-run=server', '--disable-openapi-validation', '--kube-apiserver', options.cluster]),
     ...valueFlags(options),
   ]);
   return objectsOf(output);

@@ -68,8 +68,10 @@ const cases: readonly (readonly [string, boolean, (pods: Pods) => Connection])[]
 ];
 
 describe.skipIf(skipReason('helm-3') !== undefined)('the network policies', () => {
+  const rendered = new Map<string, ReturnType<typeof render>>();
   const reachWith = async (values: Values, connect: (pods: Pods) => Connection) => {
-    const objects = await render({ values });
+    const key = JSON.stringify(values);
+    const objects = await (rendered.get(key) ?? rendered.set(key, render({ values })).get(key) ?? []);
     return isAllowed(objects, namespace, connect(podsOf(objects)));
   };
   const toGateway = (from: Endpoint) => (pods: Pods) => ({ from, to: pods.gateway, port: 8080 });

@@ -1,6 +1,7 @@
+import { parseThresholds } from '@k8s-gpu-mcp/core';
 import { schemaProblems } from './api-schema.ts';
 import { namespace, withoutTokens } from './helm.ts';
-import { type KubernetesObject, podTemplatesOf } from './kubernetes-objects.ts';
+import { type KubernetesObject, nameOf, podTemplatesOf } from './kubernetes-objects.ts';
 import { releaseProblems } from './object-rules.ts';
 import { podSecurityViolations } from './pod-security.ts';
 import { programProblems } from './program-options.ts';
@@ -28,7 +29,10 @@ function objectProblems(object: KubernetesObject): readonly string[] {
   if (known !== undefined) return known;
   const ofShape = schemaProblems(object);
   // What has not the shape of a pod has no arguments to ask a program about.
-  const problems = ofShape.length > 0 ? ofShape : podTemplatesOf([object]).flatMap(programProblems);
+  const problems =
+    ofShape.length > 0
+      ? ofShape
+      : [...podTemplatesOf([object]).flatMap(programProblems), ...thresholdProblems(object)];
   seen.set(key, problems);
   return problems;
 }
@@ -39,4 +43,16 @@ function sharedTokens(objects: readonly KubernetesObject[]): readonly string[] {
     .filter(({ kind }) => kind === 'Secret')
     .flatMap((secret) => Object.values((secret['data'] ?? {}) as Readonly<Record<string, string>>));
   return new Set(tokens).size === tokens.length ? [] : ['two Secrets hold the same token'];
+}
+
+/** The agent reads this file, and ends when it cannot. */
+function thresholdProblems(object: KubernetesObject): readonly string[] {
+  const text = ((object['data'] ?? {}) as Readonly<Record<string, string>>)['health-thresholds.json'];
+  if (text === undefined) return [];
+  try {
+    parseThresholds(JSON.parse(text));
+    return [];
+  } catch (error) {
+    return [`${nameOf(object)}: ${error instanceof Error ? error.message : String(error)}`];
+  }
 }

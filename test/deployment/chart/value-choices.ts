@@ -47,7 +47,7 @@ export const choices = {
   metrics: { 'metrics.serviceMonitor.enabled': true, 'metrics.prometheusRule.enabled': true },
   "GPU Operator's label": { 'gpuOperator.deployClient': true },
   'not root': { 'agent.runAsUser': 1000, 'kernelLog.source': 'none' },
-  'own thresholds': { 'agent.healthThresholds': { 'thermal.margin': { warningCelsius: 12 } } },
+  'own thresholds': { 'agent.healthThresholds': { 'thermal.hot-neighbour': { aboveMedianCelsius: 20 } } },
   'own names': {
     fullnameOverride: 'gpus',
     'image.digest': `sha256:${'0'.repeat(64)}`,

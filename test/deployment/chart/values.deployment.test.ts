@@ -55,7 +55,7 @@ const samples: Readonly<Record<string, Json>> = {
   'agent.podAnnotations': { 'example.com/note': 'a' },
   'agent.podLabels': { 'example.com/note': 'a' },
   'agent.serviceAccount.annotations': { 'example.com/note': 'a' },
-  'agent.healthThresholds': { 'thermal.margin': { warningCelsius: 12 } },
+  'agent.healthThresholds': { 'thermal.hot-neighbour': { aboveMedianCelsius: 20 } },
   'agent.extraArgs': ['--nvml-idle-exit=60'],
   'agent.extraEnv': [{ name: 'TZ', value: 'UTC' }],
   'agent.extraVolumes': [{ name: 'a', emptyDir: {} }],

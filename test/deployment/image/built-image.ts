@@ -19,7 +19,8 @@ export const noContainers: string | undefined = (() => {
 })();
 
 /** The name of a test with the reason why it is skipped, if it is. */
-export const named = (name: string): string => (noContainers === undefined ? name : `${name} (${noContainers})`);
+export const named = (name: string): string =>
+  noContainers === undefined ? name : `${name} (${noContainers})`;
 
 /** Both come from this machine unless a base is named: what runs on a forge tests on the base that is released. */
 function baseArguments(): readonly string[] {
@@ -35,7 +36,8 @@ let tag: string | undefined;
  * comes second finds it done. K8S_GPU_MCP_TEST_IMAGE names a finished image to be tested instead.
  */
 export function builtImage(): string {
-  tag ??= process.env['K8S_GPU_MCP_TEST_IMAGE'] ?? build();
+  const { K8S_GPU_MCP_TEST_IMAGE: finished } = process.env;
+  tag ??= finished ?? build();
   return tag;
 }
 
@@ -85,11 +87,20 @@ export const podmanCommand = ['podman', '--runtime', 'runc'] as const;
 const [podmanProgram, ...podmanFlags] = podmanCommand;
 
 /** Of `podman run`: default limits are above what a sandbox may ask for, and timed health checks need systemd. */
-export const runFlags = ['--no-healthcheck', '--ulimit', 'nofile=4096:4096', '--ulimit', 'nproc=4096:4096'] as const;
+export const runFlags = [
+  '--no-healthcheck',
+  '--ulimit',
+  'nofile=4096:4096',
+  '--ulimit',
+  'nproc=4096:4096',
+] as const;
 
 /** Runs podman to its end. @returns its standard output; @throws when it fails */
 export function podman(args: readonly string[]): string {
-  return execFileSync(podmanProgram, [...podmanFlags, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  return execFileSync(podmanProgram, [...podmanFlags, ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 }
 
 export interface Outcome {
@@ -98,9 +109,16 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** What hangs is ended, so that its test fails with what it had said. */
+const timeLimitMilliseconds = 120_000;
+
 /** Runs podman to its end, however that is. */
 export function tryPodman(args: readonly string[], input = ''): Outcome {
-  const { status, stdout, stderr } = spawnSync(podmanProgram, [...podmanFlags, ...args], { encoding: 'utf8', input });
+  const { status, stdout, stderr } = spawnSync(podmanProgram, [...podmanFlags, ...args], {
+    encoding: 'utf8',
+    input,
+    timeout: timeLimitMilliseconds,
+  });
   return { code: status, stdout, stderr };
 }
 

@@ -28,7 +28,8 @@ interface State {
   readonly Pid: number;
 }
 
-export const stateOf = (name: string): State => JSON.parse(podman(['inspect', '--format', '{{json .State}}', name])) as State;
+export const stateOf = (name: string): State =>
+  JSON.parse(podman(['inspect', '--format', '{{json .State}}', name])) as State;
 
 export const logOf = (name: string): string => {
   const { stdout, stderr } = tryPodman(['logs', name]);
@@ -37,7 +38,7 @@ export const logOf = (name: string): string => {
 
 /** The command lines of all processes in the container, process 1 first. */
 export const processesIn = (name: string): readonly string[] =>
-  podman(['top', name, '-o', 'pid,stat,args'])
+  podman(['top', name, 'pid', 'args'])
     .split('\n')
     .slice(1)
     .filter((line) => line.trim() !== '');

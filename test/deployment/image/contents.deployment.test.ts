@@ -93,10 +93,11 @@ describe.skipIf(noContainers !== undefined)(named('contents of the image'), () =
   });
 
   it('tells nothing of where it was built', () => {
-    const registry = new URL(spawnSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).stdout.trim());
-    const traces = [registry.host, process.env['NODE_EXTRA_CA_CERTS'], repositoryRoot].filter(
-      (trace) => trace !== undefined,
+    const registry = new URL(
+      spawnSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).stdout.trim(),
     );
+    const { NODE_EXTRA_CA_CERTS: certificates } = process.env;
+    const traces = [registry.host, certificates, repositoryRoot].filter((trace) => trace !== undefined);
     const configuration = JSON.stringify(inspectImage(image));
     const root = podman(['image', 'mount', image]).trim();
     try {

@@ -40,7 +40,9 @@ const writableByAll = 0o002;
 
 /** @returns one sentence per thing that should not be so; empty for a good image */
 export function contentProblems(all: readonly Entry[], payload: readonly Entry[]): readonly string[] {
-  const programs = all.filter(({ isFolder, mode, target }) => !isFolder && (target !== undefined || mode & executable));
+  const programs = all.filter(
+    ({ isFolder, mode, target }) => !isFolder && (target !== undefined || mode & executable),
+  );
   const nameOf = (path: string) => path.slice(path.lastIndexOf('/') + 1);
   const bytes = payload.reduce((sum, entry) => sum + entry.bytes, 0);
   const native = all.filter(({ path }) => path.endsWith('.node'));
@@ -51,15 +53,23 @@ export function contentProblems(all: readonly Entry[], payload: readonly Entry[]
     ...allowed
       .filter((pattern) => !payload.some(({ path }) => pattern.test(path)))
       .map((pattern) => `nothing matches ${pattern}`),
-    ...programs.filter(({ path }) => unwelcome.test(nameOf(path))).map(({ path }) => `${path} has no place in the image`),
+    ...programs
+      .filter(({ path }) => unwelcome.test(nameOf(path)))
+      .map(({ path }) => `${path} has no place in the image`),
     ...all
-      .filter(({ mode, isFolder, target }) => !isFolder && target === undefined && mode & (setUser | setGroup))
+      .filter(
+        ({ mode, isFolder, target }) => !isFolder && target === undefined && mode & (setUser | setGroup),
+      )
       .map(({ path }) => `${path} changes who runs it`),
     ...payload
       .filter(({ mode, target }) => target === undefined && mode & writableByAll)
       .map(({ path }) => `${path} can be written by anyone`),
-    ...(native.length === 1 ? [] : [`${native.length} native modules: ${native.map(({ path }) => path).join(', ')}`]),
-    ...(bytes <= payloadBudgetBytes ? [] : [`the payload is ${bytes} bytes, the budget ${payloadBudgetBytes}`]),
+    ...(native.length === 1
+      ? []
+      : [`${native.length} native modules: ${native.map(({ path }) => path).join(', ')}`]),
+    ...(bytes <= payloadBudgetBytes
+      ? []
+      : [`the payload is ${bytes} bytes, the budget ${payloadBudgetBytes}`]),
   ];
 }
 

@@ -3,7 +3,15 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { builtImage, inspectImage, named, noContainers, podman, repositoryRoot, temporaryFolder } from './built-image.ts';
+import {
+  builtImage,
+  inspectImage,
+  named,
+  noContainers,
+  podman,
+  repositoryRoot,
+  temporaryFolder,
+} from './built-image.ts';
 
 interface Component {
   readonly name: string;
@@ -29,11 +37,15 @@ function billOfNpm(): ReadonlyMap<string, Component> {
       const content: unknown = JSON.parse(readFileSync(join(repositoryRoot, name), 'utf8'));
       writeFileSync(join(folder, name), JSON.stringify({ ...Object(content), version: '0.0.0' }));
     }
-    const { stdout, stderr } = spawnSync('npm', ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'], {
-      cwd: folder,
-      encoding: 'utf8',
-      maxBuffer: 64 * 1_024 * 1_024,
-    });
+    const { stdout, stderr } = spawnSync(
+      'npm',
+      ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'],
+      {
+        cwd: folder,
+        encoding: 'utf8',
+        maxBuffer: 64 * 1_024 * 1_024,
+      },
+    );
     if (stdout === '') throw new Error(stderr);
     const { components } = JSON.parse(stdout) as Bill;
     return new Map(components.map((component) => [component.purl, component]));
@@ -85,7 +97,11 @@ describe.skipIf(noContainers !== undefined)(named('documents in the image'), () 
       Object.keys(manifestOf(`apps/${app}`).dependencies ?? {}),
     );
     for (const name of inside) expect(names.has(name) || onlyHandsOn.has(name), name).toBe(true);
-    for (const name of ['koffi', `@koromix/koffi-linux-${architecture === 'amd64' ? 'x64' : 'arm64'}`, 'glibc'])
+    for (const name of [
+      'koffi',
+      `@koromix/koffi-linux-${architecture === 'amd64' ? 'x64' : 'arm64'}`,
+      'glibc',
+    ])
       expect(names, name).toContain(name);
     for (const name of ['esbuild', 'typescript', 'vitest', '@k8s-gpu-mcp/contract-tests'])
       expect(names, name).not.toContain(name);
@@ -94,7 +110,11 @@ describe.skipIf(noContainers !== undefined)(named('documents in the image'), () 
   it('brings the licence of every component', () => {
     for (const { name, version, licenses } of bill.components)
       expect(licences).toContain(`${name} ${version} (${licenses[0]?.license.id})`);
-    for (const sentence of ['Permission is hereby granted', 'Apache License', 'GNU LESSER GENERAL PUBLIC LICENSE'])
+    for (const sentence of [
+      'Permission is hereby granted',
+      'Apache License',
+      'GNU LESSER GENERAL PUBLIC LICENSE',
+    ])
       expect(licences).toContain(sentence);
   });
 });

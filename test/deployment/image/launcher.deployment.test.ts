@@ -27,7 +27,8 @@ describe.skipIf(missing !== undefined)(`launcher${missing === undefined ? '' : `
   beforeAll(() => {
     folder = temporaryFolder();
     compile('agent', [`PROGRAMS="${folder}/app"`, `NODES="${folder}/nowhere/node","${process.execPath}"`]);
-    for (const name of [...programs.slice(1), 'pause', 'something-else']) symlinkSync('agent', launcher(name));
+    for (const name of [...programs.slice(1), 'pause', 'something-else'])
+      symlinkSync('agent', launcher(name));
     for (const name of programs) {
       mkdirSync(join(folder, 'app', name, 'dist'), { recursive: true });
       writeFileSync(join(folder, 'app', name, 'dist/main.js'), program);

@@ -1,5 +1,5 @@
 // Each program of the image runs and finds what it needs: its version, its helper process, koffi and, where there is one, the library.
-import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compileFakeLibrary, configText } from '../../../packages/nvml/test/fake/rig.ts';

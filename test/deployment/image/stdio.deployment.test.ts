@@ -4,7 +4,13 @@ import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { describe, expect, it } from 'vitest';
 import { builtImage, named, noContainers, podman, runFlags, tryPodman } from './built-image.ts';
-import { processesIn, removeContainersAfterEach, startContainer, stateOf, stdioCommand } from './containers.ts';
+import {
+  processesIn,
+  removeContainersAfterEach,
+  startContainer,
+  stateOf,
+  stdioCommand,
+} from './containers.ts';
 import { healthTool } from './http.ts';
 
 const mock = ['--backend', 'mock', '--scenario', 'fallen-off-bus'];
@@ -33,7 +39,15 @@ describe.skipIf(noContainers !== undefined)(named('MCP over stdio'), () => {
   });
 
   it('exec -i into a sleeping container: one session after another, and it sleeps on', async () => {
-    const name = startContainer(['--entrypoint', '/pause', '--read-only', '--cap-drop', 'ALL', '--network', 'none']);
+    const name = startContainer([
+      '--entrypoint',
+      '/pause',
+      '--read-only',
+      '--cap-drop',
+      'ALL',
+      '--network',
+      'none',
+    ]);
     for (const session of ['first', 'second']) {
       const client = await connected(['exec', '-i', name, '/agent', ...mock]);
       const { structuredContent } = await client.callTool(healthTool);

@@ -1,5 +1,6 @@
 import type { Client } from '@modelcontextprotocol/client';
 import { expect } from 'vitest';
+import { objectAt } from '../stand-in-cluster/json.ts';
 
 /** The structured answer of a tool. */
 export async function ask(
@@ -9,7 +10,7 @@ export async function ask(
 ): Promise<Readonly<Record<string, unknown>>> {
   const { structuredContent, isError, content } = await client.callTool({ name, arguments: { ...input } });
   expect(isError, JSON.stringify(content)).toBeFalsy();
-  return { ...structuredContent };
+  return objectAt({ structuredContent }, 'structuredContent');
 }
 
 export const health = (client: Client) => ask(client, 'get_gpu_health');

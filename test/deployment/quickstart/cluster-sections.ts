@@ -21,7 +21,10 @@ const sections = {
   assistant: 'In an assistant',
   onDemand: 'Without a network endpoint',
 };
-const nodes = ['gpu-node-1', 'gpu-node-2'].map((name) => ({ name, labels: { 'nvidia.com/gpu.present': 'true' } }));
+const nodes = ['gpu-node-1', 'gpu-node-2'].map((name) => ({
+  name,
+  labels: { 'nvidia.com/gpu.present': 'true' },
+}));
 
 /** All but what every namespace gets by itself. */
 const everything = ({ state }: StandInCluster) =>
@@ -44,7 +47,8 @@ type Helm = ToolName & `helm-${string}`;
 type Kubectl = ToolName & `kubectl-${string}`;
 const missingFor = (helm: Helm, kubectl: Kubectl) =>
   skipReason(helm) ?? skipReason(kubectl) ?? noCompiler ?? noCertificates;
-const named = (name: string, missing: string | undefined) => (missing === undefined ? name : `${name} (${missing})`);
+const named = (name: string, missing: string | undefined) =>
+  missing === undefined ? name : `${name} (${missing})`;
 
 export function describeQuickstart(helm: Helm, kubectl: Kubectl): void {
   const missing = missingFor(helm, kubectl);
@@ -52,7 +56,7 @@ export function describeQuickstart(helm: Helm, kubectl: Kubectl): void {
     let driver: Driver;
     let workstation: Workstation;
     let cluster: StandInCluster;
-    const reading = (text: string) => new Reader(text, workstation, cluster.report);
+    const reading = (text: string) => new Reader(text, workstation, { explain: cluster.report });
 
     beforeAll(async () => {
       driver = createDriver();
@@ -88,7 +92,7 @@ export function describeQuickstart(helm: Helm, kubectl: Kubectl): void {
       expect(Object.keys(tokens[0] ?? {})).toHaveLength(2);
       expect(tokens[1]).toEqual(tokens[0]);
       // Pods end in their own time.
-      await expect.poll(() => everything(cluster)).toEqual(before);
+      await expect.poll(() => everything(cluster), { timeout: 20_000 }).toEqual(before);
       expect(cluster.denials).toEqual([]);
     });
 
@@ -102,7 +106,10 @@ export function describeQuickstart(helm: Helm, kubectl: Kubectl): void {
       const shown = done.find(({ text }) => text.endsWith('kubectl-mcp health'))?.stdout;
       expect(shown).toMatch(/2 nodes: 2 OK/);
       expect(shown).not.toMatch(/SIMULATED/);
-      expect(await workstation.run(asked)).toMatchObject({ code: 0, stdout: expect.stringMatching(/2 nodes: 2 OK/) });
+      expect(await workstation.run(asked)).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/2 nodes: 2 OK/),
+      });
       expect(deniedToPrograms(cluster)).toEqual([]);
     });
 
@@ -129,7 +136,8 @@ export function describeQuickstart(helm: Helm, kubectl: Kubectl): void {
         });
       const pods = cluster.state.all('Pod', { labels: 'app.kubernetes.io/instance=on-demand' });
       expect(pods).toHaveLength(2);
-      for (const pod of pods) expect(objectsAt(pod, 'spec', 'containers')[0]?.['command']).toEqual(['/pause']);
+      for (const pod of pods)
+        expect(objectsAt(pod, 'spec', 'containers')[0]?.['command']).toEqual(['/pause']);
     });
   });
 }
@@ -152,7 +160,9 @@ export function describePlantedFaults(helm: Helm, kubectl: Kubectl): void {
 
     it('a value of another name', async () => {
       const wrong = quickstart.replaceAll('gpu.mock.enabled', 'gpu.mock.enable');
-      await expect(new Reader(wrong, workstation).follow(sections.simulated)).rejects.toThrow(/gpu.mock.enable=true/);
+      await expect(new Reader(wrong, workstation).follow(sections.simulated)).rejects.toThrow(
+        /gpu.mock.enable=true/,
+      );
     });
 
     it('a right that the chart forgets', async () => {
@@ -163,8 +173,11 @@ export function describePlantedFaults(helm: Helm, kubectl: Kubectl): void {
       const without = rules.replace(/(resources: \[pods\]\n\s+verbs: \[)list, watch\]/, '$1list]');
       expect(without).not.toBe(rules);
       writeFileSync(file, without);
-      const [section = ''] = /## In a cluster, with simulated GPUs[^]*?kubectl-mcp health\n```/.exec(quickstart) ?? [];
-      await new Reader(section.replace(`./${chart}`, copy), workstation, cluster.report).follow(sections.simulated);
+      const [section = ''] =
+        /## In a cluster, with simulated GPUs[\s\S]*?kubectl-mcp health\n```/.exec(quickstart) ?? [];
+      await new Reader(section.replace(`./${chart}`, copy), workstation, { explain: cluster.report }).follow(
+        sections.simulated,
+      );
       expect(deniedToPrograms(cluster).join('\n')).toMatch(/cannot watch resource "pods"/);
       rmSync(copy, { recursive: true, force: true });
     });

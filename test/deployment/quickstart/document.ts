@@ -22,7 +22,12 @@ export function blocksOf(markdown: string): readonly Block[] {
     const fence = /^```(\w*)/.exec(line);
     const heading = /^(#+) (.+)$/.exec(line);
     if (open !== undefined && fence !== null) {
-      blocks.push({ headings: [...headings], language: open.language, text: open.lines.join('\n'), line: open.line });
+      blocks.push({
+        headings: [...headings],
+        language: open.language,
+        text: open.lines.join('\n'),
+        line: open.line,
+      });
       open = undefined;
     } else if (open !== undefined) open.lines.push(line);
     else if (fence !== null) open = { language: fence[1] ?? '', lines: [], line: index + 2 };

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compileFakeLibrary, configText, ensureBuilt } from '../../../packages/nvml/test/fake/rig.ts';
@@ -14,7 +14,9 @@ export function createDriver() {
   const path = (name: string) => join(folder, name);
   writeFileSync(path('config'), configText({}, path('calls')));
   writeFileSync(path('kernel-log'), '');
-  symlinkSync(compileFakeLibrary(), path('libnvidia-ml.so.1'));
+  copyFileSync(compileFakeLibrary(), path('libnvidia-ml.so.1'));
+  // Also for the user of a container.
+  chmodSync(folder, 0o755);
   return {
     kernelLog: path('kernel-log'),
     folder,

@@ -16,7 +16,8 @@ function binsOf(name) {
 }
 
 function npm(bin, [verb, flag, name, ...rest]) {
-  if (verb !== 'install' || flag !== '-g' || rest.length > 0) throw new Error(`npm ${verb} ${flag} is not known here`);
+  if (verb !== 'install' || flag !== '-g' || rest.length > 0)
+    throw new Error(`npm ${verb} ${flag} is not known here`);
   for (const [command, path] of Object.entries(binsOf(name))) symlinkSync(path, join(bin, command));
 }
 

@@ -5,15 +5,21 @@ import type { Workstation } from './workstation.ts';
 
 export interface Done extends Command, Outcome {}
 
+export interface ReaderOptions {
+  /** What else to say where a command does not end as the document says. */
+  readonly explain?: () => string;
+  /** By command, where this machine differs from the reader's in a way that the test names. */
+  readonly exitCodes?: Readonly<Record<string, number>>;
+}
+
 /** Somebody who follows a document from the top to the bottom, and stops where it is not as the document says. */
 export class Reader {
   readonly #blocks: readonly Block[];
   readonly #workstation: Workstation;
-  readonly #explain: () => string;
+  readonly #options: ReaderOptions;
 
-  /** `explain`: what else to say where a command does not end as the document says. */
-  constructor(markdown: string, workstation: Workstation, explain: () => string = () => '') {
-    this.#explain = explain;
+  constructor(markdown: string, workstation: Workstation, options: ReaderOptions = {}) {
+    this.#options = options;
     this.#blocks = blocksOf(markdown);
     this.#workstation = workstation;
   }
@@ -25,13 +31,19 @@ export class Reader {
   }
 
   /** Every `sh` block under the heading, command by command. `after` sees each before the next one runs. */
-  async follow(heading: string, after: (done: Done) => Promise<void> | void = () => {}): Promise<readonly Done[]> {
+  async follow(
+    heading: string,
+    after: (done: Done) => Promise<void> | void = () => {},
+  ): Promise<readonly Done[]> {
     const all: Done[] = [];
-    for (const command of this.blocks(heading).filter(({ language }) => language === 'sh').flatMap(commandsOf)) {
+    for (const command of this.blocks(heading)
+      .filter(({ language }) => language === 'sh')
+      .flatMap(commandsOf)) {
       const outcome = await this.#workstation.run(command.text);
       const said = `line ${command.line}: ${command.text}\n${outcome.stdout}${outcome.stderr}`;
-      const more = outcome.code === command.exitCode ? '' : this.#explain();
-      expect(outcome.code, `${said}\n${more}`).toBe(command.exitCode);
+      const expected = this.#options.exitCodes?.[command.text] ?? command.exitCode;
+      const more = outcome.code === expected ? '' : (this.#options.explain?.() ?? '');
+      expect(outcome.code, `${said}\n${more}`).toBe(expected);
       const done = { ...command, ...outcome };
       all.push(done);
       await after(done);

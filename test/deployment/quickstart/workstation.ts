@@ -47,9 +47,13 @@ export function createWorkstation(options: {
   if (options.helm !== undefined) symlinkSync(options.helm, join(bin, 'helm'));
   if (options.kubectl !== undefined) symlinkSync(options.kubectl, join(bin, 'kubectl'));
   const packages = join(import.meta.dirname, 'published-packages.mjs');
-  for (const name of ['npx', 'npm']) script(name, `exec "${process.execPath}" "${packages}" ${name} "${bin}" "$@"`);
+  for (const name of ['npx', 'npm'])
+    script(name, `exec "${process.execPath}" "${packages}" ${name} "${bin}" "$@"`);
   if (options.docker !== undefined)
-    script('docker', `exec "${process.execPath}" "${join(import.meta.dirname, 'docker.mjs')}" '${JSON.stringify(options.docker)}' "$@"`);
+    script(
+      'docker',
+      `exec "${process.execPath}" "${join(import.meta.dirname, 'docker.mjs')}" '${JSON.stringify(options.docker)}' "$@"`,
+    );
   const environment = {
     ...cleanEnvironment(),
     HOME: home,
@@ -71,7 +75,13 @@ export function createWorkstation(options: {
       return { code, stdout, stderr };
     },
     async withServer([command = '', ...args], work) {
-      const transport = new StdioClientTransport({ command: join(bin, command), args, env: environment, cwd: home, stderr: 'pipe' });
+      const transport = new StdioClientTransport({
+        command: join(bin, command),
+        args,
+        env: environment,
+        cwd: home,
+        stderr: 'pipe',
+      });
       let said = '';
       transport.stderr?.on('data', (chunk) => {
         said += chunk;
@@ -86,7 +96,8 @@ export function createWorkstation(options: {
         await client.close();
       }
     },
-    useKubeconfig: (path) => writeFileSync(join(home, '.kube', 'config'), readFileSync(path), { mode: 0o600 }),
+    useKubeconfig: (path) =>
+      writeFileSync(join(home, '.kube', 'config'), readFileSync(path), { mode: 0o600 }),
     dispose: () => rmSync(home, { recursive: true, force: true }),
   };
 }

@@ -4,10 +4,12 @@ import { readFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 
 const real = dns.lookup;
+// Who loads it names the file.
+const hostsFile = new URL(import.meta.url).searchParams.get('hosts');
 
 dns.lookup = Object.assign(function lookup(name, options, callback) {
   const done = typeof options === 'function' ? options : callback;
-  const hosts = JSON.parse(readFileSync(process.env.STAND_IN_HOSTS_FILE, 'utf8'));
+  const hosts = JSON.parse(readFileSync(hostsFile, 'utf8'));
   const address = hosts[name];
   if (address === undefined) return real(name, options, callback);
   const wantsAll = typeof options === 'object' && options?.all === true;

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { programs } from '../../programs/run-program.ts';
 import type { ContainerPlan, ContainerRuntime, Machine } from './container-runtime.ts';
 import { kubeconfig } from './kubeconfig.ts';
@@ -15,7 +14,11 @@ const imagePrograms: Readonly<Record<string, readonly string[]>> = {
   '/pause': ['-e', 'process.on("SIGTERM", () => process.exit(0)); setInterval(() => {}, 1 << 30)'],
 };
 
-const hostsModule = fileURLToPath(new URL('cluster-names.mjs', import.meta.url));
+function hostsModule(hostsFile: string): string {
+  const url = new URL('cluster-names.mjs', import.meta.url);
+  url.searchParams.set('hosts', hostsFile);
+  return url.href;
+}
 
 export interface ApiAddress {
   readonly host: string;
@@ -54,11 +57,7 @@ export function processRuntime(
 function onThisMachine(
   plan: ContainerPlan,
   command: readonly string[],
-  {
-    home,
-    api,
-    machine,
-  }: { readonly home: string; readonly api: ApiAddress; readonly machine: Machine },
+  { home, api, machine }: { readonly home: string; readonly api: ApiAddress; readonly machine: Machine },
 ) {
   const mounts = [...plan.mounts].sort((a, b) => b.mountPath.length - a.mountPath.length);
   const rewrite = (text: string): string => {
@@ -76,8 +75,7 @@ function onThisMachine(
     PATH: process.env['PATH'] ?? '',
     HOME: home,
     HOSTNAME: plan.hostName,
-    NODE_OPTIONS: `--import=${hostsModule}`,
-    STAND_IN_HOSTS_FILE: plan.hostsFile,
+    NODE_OPTIONS: `--import=${hostsModule(plan.hostsFile)}`,
     KUBERNETES_SERVICE_HOST: api.host,
     KUBERNETES_SERVICE_PORT: String(api.port),
     ...Object.fromEntries(given),

@@ -11,6 +11,7 @@ import { Controllers } from './controllers.ts';
 import type { KubernetesObject } from './json.ts';
 import { kubeconfig } from './kubeconfig.ts';
 import { Kubelet } from './kubelet.ts';
+import { podmanRuntime } from './podman.ts';
 import { processRuntime } from './processes.ts';
 import { Services } from './services.ts';
 import { podStreams } from './streams.ts';
@@ -33,6 +34,8 @@ export interface StandInCluster {
 export interface StandInClusterOptions {
   /** Default: two nodes. */
   readonly nodes?: readonly { readonly name: string; readonly labels?: Readonly<Record<string, string>> }[];
+  /** Pods are containers of this image, whatever theirs is, as root with podman. Default: processes of this machine, built from this checkout. */
+  readonly image?: string;
   /** What the nodes have: their RuntimeClasses are objects of the cluster. */
   readonly machine?: Machine;
 }
@@ -43,9 +46,7 @@ const twoNodes = [{ name: 'gpu-node-1' }, { name: 'gpu-node-2' }];
  * A cluster of one process: an API server that the real helm and kubectl work with, the controllers that a chart needs, and pods as real
  * programs of this machine, each with a loopback address of its own. Not there: admission beyond names that must exist, network policies, isolation.
  */
-export async function startStandInCluster(
-  options: StandInClusterOptions = {},
-): Promise<StandInCluster> {
+export async function startStandInCluster(options: StandInClusterOptions = {}): Promise<StandInCluster> {
   const folder = mkdtempSync(join(tmpdir(), 'stand-in-cluster-'));
   const certificate = makeCertificate(folder);
   const state = new ClusterState();
@@ -61,7 +62,11 @@ export async function startStandInCluster(
   const streams = podStreams(() => kubelet);
   const server = await startApiServer({ state, certificate, userOf: (token) => tokens.get(token), streams });
   const machine = options.machine ?? {};
-  const runtime = processRuntime(folder, () => ({ host: '127.0.0.1', port: server.port }), machine);
+  const apiServer = () => ({ host: '127.0.0.1', port: server.port });
+  const runtime =
+    options.image === undefined
+      ? processRuntime(folder, apiServer, machine)
+      : podmanRuntime(options.image, apiServer, machine);
   const accountFiles = (namespace: string, name: string) => ({
     token: tokenOf({
       name: serviceAccountName(namespace, name),
@@ -82,7 +87,10 @@ export async function startStandInCluster(
   for (const node of options.nodes ?? twoNodes) state.create(nodeObject(node), null);
 
   for (const name of Object.keys(machine.runtimeClasses ?? {}))
-    state.create({ apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', metadata: { name }, handler: name }, null);
+    state.create(
+      { apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', metadata: { name }, handler: name },
+      null,
+    );
 
   const writeKubeconfig = (user: User) => {
     const file = join(folder, `kubeconfig-${user.name}`);

@@ -74,6 +74,8 @@ export function writeVolumes(
     const target = hostPath ?? join(folder, 'volumes', name);
     if (hostPath === undefined) {
       mkdirSync(target, { recursive: true });
+      // Any user may write into an emptyDir.
+      if (volume['emptyDir'] !== undefined) chmodSync(target, 0o777);
       for (const [path, content] of Object.entries(filesOf(volume))) {
         const file = join(target, path);
         mkdirSync(dirname(file), { recursive: true });

@@ -110,7 +110,7 @@ export async function checkKernelLogs(
       : warn(
           title,
           problem,
-          'Mount /dev/kmsg or /var/log and add CAP_SYSLOG; past GPU errors are unknown without it.',
+          'Past GPU errors are unknown without it: run as root with CAP_SYSLOG (syslog), privileged (kmsg), or on the machine itself as a member of systemd-journal (journal).',
         );
   });
 }

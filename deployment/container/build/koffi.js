@@ -27,7 +27,9 @@ export function copyKoffi(from, to, architecture) {
     for (const path of paths) {
       const source = join(from, name, path);
       if (!existsSync(source))
-        throw new Error(`${name}/${path} is not installed: build on ${architecture}, or install for it first`);
+        throw new Error(
+          `${name}/${path} is not installed: build on ${architecture}, or install for it first`,
+        );
       const target = join(to, name, path);
       mkdirSync(dirname(target), { recursive: true });
       copyFileSync(source, target);
