@@ -8,6 +8,8 @@ import { defineConfig } from 'vitest/config';
 const sources = { ssr: { resolve: { conditions: ['@k8s-gpu-mcp/source', 'node', 'import', 'default'] } } };
 /** These wait much of their time, for programs and for limits of time to pass; one more of them than there are cores keeps the cores busy. */
 const waiting = { maxWorkers: availableParallelism() + 1, sequence: { groupOrder: 1 } };
+/** A process for each file would load the same modules hundreds of times. What a test changes for all (a clock, a variable), it puts back. */
+const shared = { isolate: false };
 const layer = (name: string, include: string[], more = {}) => ({
   ...sources,
   test: {
@@ -26,14 +28,13 @@ export default defineConfig({
     maxWorkers: '100%',
     projects: [
       layer('unit', ['{packages,apps}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'], {
-        // A process for each of some 250 files would load the same modules 250 times. What a test changes for all (a clock, a variable of
-        // the environment), it puts back.
-        isolate: false,
+        ...shared,
         // The limit only ends a test that hangs: many run beside each other on few cores.
         testTimeout: 60_000,
       }),
-      layer('contract', ['packages/*/test/**/*.contract.test.ts'], { testTimeout: 30_000 }),
+      layer('contract', ['packages/*/test/**/*.contract.test.ts'], { ...shared, testTimeout: 30_000 }),
       layer('integration', ['{packages,apps,test}/**/*.integration.test.ts'], {
+        ...shared,
         ...waiting,
         testTimeout: 60_000,
         hookTimeout: 60_000,

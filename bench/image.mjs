@@ -14,7 +14,8 @@ const name =
   'image / bare node on its base: size added, start, memory at rest and under load, in parts of their limits';
 /** Payload in bytes; the rest in multiples of bare node in the same container. */
 const limits = { payload: 8_000_000, start: 3, rest: 2, load: 2.5 };
-const rounds = process.env.BENCH_SHORT === '1' ? 3 : 7;
+const { BENCH_SHORT } = process.env;
+const rounds = BENCH_SHORT === '1' ? 3 : 7;
 const calls = 200;
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];

@@ -178,7 +178,7 @@ function healthRulePage() {
     `Each finding names one of these ${publishedRules.length} rules, or \`log.KIND-CODE\` for an event of the kernel log. A rule whose reading is missing is unknown, never passed. An action of \`reset-gpu\` or worse stands only on the vendor’s own signal or on two independent findings; else the finding shows a gentler one.`,
     ...sections,
     '## Thresholds that can be set',
-    'A JSON file given with `--health-thresholds`, for example `{ "thermal.margin": { "marginCelsius": 5 } }` by rule and name, overrides them; answers list the ones in force under `thresholds`.',
+    'A JSON file given with `--health-thresholds`, for example `{ "thermal.hot-neighbour": { "aboveMedianCelsius": 20 } }` by rule and name, overrides them; answers list the ones in force under `thresholds`.',
     table(['rule', 'name', 'default', 'range', 'what happens at it'], settable),
     '## Score',
     'For people who want a number: 100 less 60 for each critical finding, 20 for each warning and 10 for each unknown one, at least 0; null when the verdict is unknown. Another finding never raises it.',

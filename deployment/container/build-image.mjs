@@ -79,7 +79,8 @@ const output = (command, args) => {
 /** The registry and the certificates that npm uses here, for the stage that installs packages; neither is in the image. */
 function npmArguments(isLocalBuild) {
   const registry = output('npm', ['config', 'get', 'registry']);
-  const certificates = isLocalBuild ? process.env.NODE_EXTRA_CA_CERTS : undefined;
+  const { NODE_EXTRA_CA_CERTS: own } = process.env;
+  const certificates = isLocalBuild ? own : undefined;
   return [
     ...(registry ? ['--build-arg', `NPM_CONFIG_REGISTRY=${registry}`] : []),
     ...(certificates ? ['--build-arg', `NODE_EXTRA_CA_CERTS=${certificates}`] : []),

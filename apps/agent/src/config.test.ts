@@ -33,6 +33,7 @@ const samples: Partial<Record<OptionName, Sample>> = {
     expected: '/o',
     context: { ...http, ...operator },
   },
+  operatorActions: { command: 'serve', texts: ['kill'], expected: 'kill', context: operator },
   confirmWithoutElicitation: { command: 'serve', texts: ['true'], expected: true, context: operator },
   auditFile: { command: 'serve', texts: ['/a'], expected: '/a', context: operator },
   tlsCertificateFile: {
@@ -214,6 +215,7 @@ describe('options together', () => {
     [{ nvmlMode: ['mock'], backend: ['nvml'] }, 'contradicts'],
     [{ auditFile: ['x'] }, '--audit-file needs --mode operator'],
     [{ confirmWithoutElicitation: ['true'] }, '--confirm-without-elicitation needs --mode operator'],
+    [{ operatorActions: ['kill'] }, '--operator-actions needs --mode operator'],
     [{ operatorTokenFile: ['x'], port: ['1'] }, '--operator-token-file needs --mode operator'],
     [{ operatorTokenFile: ['x'], mode: ['operator'] }, '--operator-token-file needs --mode operator and'],
     [{ mode: ['operator'], port: ['1'] }, '--mode operator with --port needs --operator-token-file'],

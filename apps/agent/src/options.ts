@@ -12,6 +12,7 @@ import {
   toggle,
   wholeNumber,
 } from '@k8s-gpu-mcp/command-line';
+import type { OperatorActions } from '@k8s-gpu-mcp/core';
 
 export const builtCommands = [
   'serve',
@@ -191,6 +192,15 @@ export const optionTable = {
     description: 'Bearer token of callers that may change things; another one than for reading',
     commands: serveOnly,
     needs: 'operatorHttp',
+  }),
+  operatorActions: option<OperatorActions>({
+    flag: 'operator-actions',
+    value: 'ACTIONS',
+    parse: single(oneOf(['all', 'kill', 'reset'])),
+    fallback: 'all',
+    description: 'What operator mode may do: kill (end processes), reset (GPUs) or all',
+    commands: ['serve', 'tools'],
+    needs: 'operator',
   }),
   confirmWithoutElicitation: option({
     flag: 'confirm-without-elicitation',

@@ -4,9 +4,9 @@ import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundleTogether } from '../../../scripts/bundle.mjs';
-import { componentsOf } from './components.mjs.mts';
+import { componentsOf } from './components.js';
 import { billOfMaterials, licences } from './documents.mjs';
-import { copyKoffi } from './koffi.mjs.mts';
+import { copyKoffi } from './koffi.js';
 
 const root = resolve(import.meta.dirname, '../../..');
 

@@ -179,6 +179,7 @@ export {
 } from './tools/describe-gpu-tools.ts';
 export {
   createOperatorTools,
+  type OperatorActions,
   type OperatorOptions,
   type OperatorPorts,
 } from './tools/operator/create-operator-tools.ts';

@@ -167,7 +167,9 @@ describe.skipIf(helm3Missing !== undefined)('the checks of a render turn red', (
       data: { 'health-thresholds.json': text },
     });
     expect(problemsOf([withThresholds('{"thermal.hot-neighbour": {"aboveMedianCelsius": 20}}')])).toEqual([]);
-    expect(problemsOf([withThresholds('{"thermal.hot-neighbour": {"aboveMedianCelsius": "hot"}}')])).toHaveLength(1);
+    expect(
+      problemsOf([withThresholds('{"thermal.hot-neighbour": {"aboveMedianCelsius": "hot"}}')]),
+    ).toHaveLength(1);
     expect(problemsOf([withThresholds('{"thermal.hot-neighbor": {}}')])).toHaveLength(1);
   });
 

@@ -7,6 +7,9 @@ import { parseAllDocuments } from 'yaml';
 import { type ToolName, tool } from '../tools/tools.ts';
 import type { KubernetesObject } from './kubernetes-objects.ts';
 
+/** Nothing of the person who runs the tests: no kubeconfig, no settings; caches go where nobody looks. */
+export const bareEnvironment = { HOME: join(tmpdir(), 'k8s-gpu-mcp-helm-home') };
+
 export type Helm = Extract<ToolName, `helm-${string}`>;
 export const helmVersions: readonly Helm[] = ['helm-3', 'helm-4'];
 export const chartDirectory = resolve(import.meta.dirname, '../../../deployment/helm/k8s-gpu-mcp-server');
@@ -46,7 +49,7 @@ async function helm(version: Helm, args: readonly string[]): Promise<string> {
   if (running >= 2) await new Promise<void>((turn) => waiting.push(turn));
   else running += 1;
   try {
-    const { stdout } = await run(program, args, { maxBuffer: 2 ** 24, env: {} });
+    const { stdout } = await run(program, args, { maxBuffer: 2 ** 24, env: bareEnvironment });
     return stdout;
   } catch (error) {
     if (error instanceof Error && 'stderr' in error)

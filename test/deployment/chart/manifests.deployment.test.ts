@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { skipReason, type ToolName, tool } from '../tools/tools.ts';
-import { namespace, objectsOf } from './helm.ts';
+import { bareEnvironment, namespace, objectsOf } from './helm.ts';
 import type { KubernetesObject } from './kubernetes-objects.ts';
 import { problemsOf } from './release-checks.ts';
 
@@ -29,7 +29,7 @@ async function madeBy(kubectl: ToolName, commands: readonly string[]): Promise<r
       const line = command.replace('"$(openssl rand -hex 24)"', `token-${count}`).replace('USER', 'jo');
       const [, ...args] = line.split(' ');
       const { stdout } = await run(tool(kubectl) ?? '', [...args, '--dry-run=client', '--output=yaml'], {
-        env: {},
+        env: bareEnvironment,
       });
       return objectsOf(stdout).map(withoutServerFields);
     });

@@ -100,10 +100,12 @@ describe.skipIf(skipReason('helm-3') !== undefined)('the network policies', () =
   it('let Prometheus in where it is to scrape', async () => {
     const values = {
       'metrics.serviceMonitor.enabled': true,
-      'metrics.prometheus': {
-        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } },
-        podSelector: { matchLabels: { 'app.kubernetes.io/name': 'prometheus' } },
-      },
+      'networkPolicy.prometheus': [
+        {
+          namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } },
+          podSelector: { matchLabels: { 'app.kubernetes.io/name': 'prometheus' } },
+        },
+      ],
     };
     expect(await reachWith(values, toGateway(prometheus))).toBe(true);
     expect(await reachWith(values, toAgents(prometheus))).toBe(true);

@@ -30,6 +30,7 @@ function baseArguments(): readonly string[] {
 }
 
 let tag: string | undefined;
+let failure: unknown;
 
 /**
  * The tag of the image made from the sources as they are: built where there is none yet or an older one. One build at a time; whoever
@@ -37,7 +38,14 @@ let tag: string | undefined;
  */
 export function builtImage(): string {
   const { K8S_GPU_MCP_TEST_IMAGE: finished } = process.env;
-  tag ??= finished ?? build();
+  // One that failed fails again: each test says why, and none waits for another try.
+  if (failure !== undefined) throw failure;
+  try {
+    tag ??= finished ?? build();
+  } catch (error) {
+    failure = error;
+    throw error;
+  }
   return tag;
 }
 

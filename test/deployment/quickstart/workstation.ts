@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { cleanEnvironment, type Outcome } from '../../programs/run-program.ts';
@@ -46,13 +47,13 @@ export function createWorkstation(options: {
   };
   if (options.helm !== undefined) symlinkSync(options.helm, join(bin, 'helm'));
   if (options.kubectl !== undefined) symlinkSync(options.kubectl, join(bin, 'kubectl'));
-  const packages = join(import.meta.dirname, 'published-packages.mjs');
+  const packages = fileURLToPath(new URL('published-packages.mjs', import.meta.url));
   for (const name of ['npx', 'npm'])
     script(name, `exec "${process.execPath}" "${packages}" ${name} "${bin}" "$@"`);
   if (options.docker !== undefined)
     script(
       'docker',
-      `exec "${process.execPath}" "${join(import.meta.dirname, 'docker.mjs')}" '${JSON.stringify(options.docker)}' "$@"`,
+      `exec "${process.execPath}" "${fileURLToPath(new URL('docker.mjs', import.meta.url))}" '${JSON.stringify(options.docker)}' "$@"`,
     );
   const environment = {
     ...cleanEnvironment(),

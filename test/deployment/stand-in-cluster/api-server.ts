@@ -2,21 +2,15 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { administrator, isAllowed, type Request, type User } from './access.ts';
+import { isAllowed, type Request, type User } from './access.ts';
 import type { Certificate } from './certificate.ts';
-import { ApiError, type ClusterState, isSelected, type StoredEvent } from './cluster-state.ts';
+import { ApiError, type ClusterState } from './cluster-state.ts';
 import { at, isObject, type KubernetesObject, objectAt, textAt } from './json.ts';
 import { apply, jsonPatch, mergePatch, strategicMerge } from './patches.ts';
 import { decodeObject, isProtobuf } from './protobuf.ts';
-import { discovery, groupOf, pathOf, type Resource, resourceOf, resources } from './resources.ts';
-
-/** What a request is about, read from its path. */
-interface Target {
-  readonly resource: Resource;
-  readonly namespace: string | null;
-  readonly name: string | null;
-  readonly subresource: string | null;
-}
+import { discovery, groupOf, resourceOf } from './resources.ts';
+import { selectionOf, type Target, targetOf } from './target.ts';
+import { watch } from './watch.ts';
 
 /** What only the machine of a pod can do. */
 export interface PodStreams {
@@ -114,7 +108,7 @@ export async function startApiServer(options: {
     const isWatch = method === 'GET' && /^(?:true|1)$/.test(query.get('watch') ?? '');
     if (target.resource.plural !== 'selfsubjectaccessreviews')
       authorize(user, target, isWatch ? 'watch' : verbOf(method, target));
-    if (isWatch) return watch(target, query, response);
+    if (isWatch) return watch(state, target, query, response);
     const isDryRun = query.get('dryRun') === 'All';
     const body = method === 'GET' ? undefined : await bodyOf(request);
     const part = target.subresource === 'status' ? 'status' : 'all';
@@ -208,42 +202,6 @@ export async function startApiServer(options: {
     return { ...given, status: { allowed: isAllowed(state, user, request) } };
   }
 
-  function watch({ resource, namespace, name }: Target, query: URLSearchParams, response: ServerResponse) {
-    const selection = selectionOf(namespace, query);
-    const isMeant = (object: KubernetesObject | null) =>
-      object !== null && isSelected(object, selection) && (name === null || object.metadata.name === name);
-    const write = (type: string, object: unknown) => response.write(`${JSON.stringify({ type, object })}\n`);
-    const tell = (event: StoredEvent) => {
-      const was = isMeant(event.before);
-      const is = event.type !== 'DELETED' && isMeant(event.object);
-      if (is) write(was ? 'MODIFIED' : 'ADDED', event.object);
-      else if (was) write('DELETED', event.object);
-    };
-    response.writeHead(200, { 'content-type': 'application/json' });
-    response.flushHeaders();
-    const from = query.get('resourceVersion') ?? '';
-    const wantsInitial = query.get('sendInitialEvents') === 'true';
-    if (wantsInitial || from === '' || from === '0') {
-      for (const object of state.list(resource).filter(isMeant)) write('ADDED', object);
-      if (wantsInitial)
-        write('BOOKMARK', {
-          kind: resource.kind,
-          apiVersion: resource.groupVersion,
-          metadata: { resourceVersion: state.version, annotations: { 'k8s.io/initial-events-end': 'true' } },
-        });
-    } else for (const event of state.since(resource, Number(from))) tell(event);
-    const collection = `${pathOf(resource.groupVersion)}/${resource.plural}`;
-    const stop = state.onChange((event) => {
-      if (event.collection === collection) tell(event);
-    });
-    const seconds = Number(query.get('timeoutSeconds') ?? 1_800);
-    const timer = setTimeout(() => response.end(), seconds * 1_000);
-    response.on('close', () => {
-      clearTimeout(timer);
-      stop();
-    });
-  }
-
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -260,25 +218,6 @@ export async function startApiServer(options: {
     },
   };
 }
-
-/** `/apis/apps/v1/namespaces/gpu/daemonsets/agent/status` and its parts. */
-function targetOf(path: string): Target | undefined {
-  const [, groupVersionPath = '', rest = ''] = /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)\/(.+)$/.exec(path) ?? [];
-  const parts = rest.split('/').map(decodeURIComponent);
-  const isInNamespace = parts[0] === 'namespaces' && parts.length > 2;
-  const [plural, name = null, subresource = null] = isInNamespace ? parts.slice(2) : parts;
-  const resource = resources.find(
-    (each) => pathOf(each.groupVersion) === groupVersionPath && each.plural === plural,
-  );
-  if (resource === undefined) return undefined;
-  return { resource, namespace: isInNamespace ? (parts[1] ?? null) : null, name, subresource };
-}
-
-const selectionOf = (namespace: string | null, query: URLSearchParams) => ({
-  namespace,
-  labels: query.get('labelSelector') ?? '',
-  fields: query.get('fieldSelector') ?? '',
-});
 
 function verbOf(method: string, { name }: Target): string {
   if (method === 'GET') return name === null ? 'list' : 'get';
@@ -317,5 +256,3 @@ function statusOf(error: unknown) {
 function send(response: ServerResponse, code: number, body: unknown): void {
   response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
-
-export { administrator };

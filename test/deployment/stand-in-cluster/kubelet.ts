@@ -1,9 +1,6 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
-import { get as httpGet } from 'node:http';
-import { get as httpsGet } from 'node:https';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { ClusterState } from './cluster-state.ts';
 import type { ContainerPlan, ContainerRuntime } from './container-runtime.ts';
@@ -17,6 +14,7 @@ import {
   textAt,
   textsAt,
 } from './json.ts';
+import { probeAnswer } from './probes.ts';
 import {
   environmentOf,
   expanded,
@@ -260,7 +258,9 @@ export class Kubelet {
     const probes = names.flatMap((name) =>
       at(container.spec, name) === undefined ? [] : [objectAt(container.spec, name)],
     );
-    const answers = await Promise.all(probes.map((probe) => this.#probe(probe, container)));
+    const answers = await Promise.all(
+      probes.map((probe) => probeAnswer(probe, container, this.#options.runtime)),
+    );
     if (running.isStopping || container.exitCode !== undefined) return;
     const isReady = answers.every(Boolean);
     if (isReady !== container.isReady) {
@@ -274,50 +274,6 @@ export class Kubelet {
       isReady ? period : impatience,
       () => void this.#watchReadiness(pod, running, container),
     );
-  }
-
-  #probe(probe: JsonObject, { plan, spec }: RunningContainer): Promise<boolean> {
-    const timeout = (numberAt(probe, 'timeoutSeconds') ?? 1) * 1_000;
-    const portOf = (given: unknown) => portNumber([spec], given) ?? 0;
-    const http = objectAt(probe, 'httpGet');
-    if (http['port'] !== undefined) {
-      const isHttps = http['scheme'] === 'HTTPS';
-      const url = `${isHttps ? 'https' : 'http'}://${plan.address}:${portOf(http['port'])}${String(http['path'] ?? '/')}`;
-      return new Promise((resolve) => {
-        const options = { timeout, ...(isHttps ? { rejectUnauthorized: false } : {}) };
-        const request = (isHttps ? httpsGet : httpGet)(url, options, (response) => {
-          response.resume();
-          const status = response.statusCode ?? 0;
-          resolve(status >= 200 && status < 400);
-        });
-        request.on('timeout', () => request.destroy(new Error('timeout')));
-        request.on('error', () => resolve(false));
-      });
-    }
-    const tcp = at(probe, 'tcpSocket', 'port');
-    if (tcp !== undefined)
-      return new Promise((resolve) => {
-        const socket = connect(portOf(tcp), plan.address);
-        socket.setTimeout(timeout, () => socket.destroy(new Error('timeout')));
-        socket.on('connect', () => {
-          socket.destroy();
-          resolve(true);
-        });
-        socket.on('error', () => resolve(false));
-      });
-    const command = textsAt(probe, 'exec', 'command');
-    return new Promise((resolve) => {
-      const child = this.#options.runtime.exec(plan, command);
-      child.stdin.on('error', () => {});
-      child.stdin.end();
-      child.stdout.resume();
-      child.stderr.resume();
-      const timer = setTimeout(() => child.kill('SIGKILL'), timeout);
-      child.on('close', (code) => {
-        clearTimeout(timer);
-        resolve(code === 0);
-      });
-    });
   }
 
   #report(pod: KubernetesObject, running: RunningPod): void {
@@ -376,13 +332,4 @@ function stateOf(exitCode: number | undefined, isOver: boolean, startedAt: strin
   if (exitCode === undefined) return { running: { startedAt } };
   const reason = exitCode === 0 ? 'Completed' : 'Error';
   return isOver ? { terminated: { exitCode, reason } } : { waiting: { reason: 'CrashLoopBackOff' } };
-}
-
-/** A port by number or by the name that a container gives it. */
-export function portNumber(containers: readonly JsonObject[], port: unknown): number | undefined {
-  if (typeof port === 'number') return port;
-  const named = containers
-    .flatMap((container) => objectsAt(container, 'ports'))
-    .find((each) => each['name'] === port);
-  return numberAt(named, 'containerPort') ?? (Number(port) || undefined);
 }

@@ -4,7 +4,7 @@ import { connect, createServer, type Server } from 'node:net';
 import { type ClusterState, selectorText } from './cluster-state.ts';
 import { isReady } from './controllers.ts';
 import { type KubernetesObject, objectAt, objectsAt, textAt } from './json.ts';
-import { portNumber } from './kubelet.ts';
+import { portNumber } from './probes.ts';
 
 /** Gives each Service an address and passes what comes there to its ready pods, in turn; keeps the file of the names. */
 export class Services {

@@ -188,7 +188,7 @@ export const operatorModule = () =>
         (gpuProvider, kernelLog, hostDevices, hostProcesses, logger, config, ...control) => {
           const [gpuControl, processControl, auditLog] = control;
           if (!hostProcesses) throw new Error('operator mode needs the processes of a machine');
-          const { nodeName, confirmWithoutElicitation } = config;
+          const { nodeName, confirmWithoutElicitation, operatorActions: actions } = config;
           return createOperatorTools(
             {
               gpuProvider,
@@ -200,7 +200,7 @@ export const operatorModule = () =>
               processControl,
               auditLog,
             },
-            { nodeName, confirmWithoutElicitation },
+            { nodeName, confirmWithoutElicitation, actions },
           );
         },
         [

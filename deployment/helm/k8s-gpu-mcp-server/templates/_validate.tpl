@@ -102,8 +102,11 @@ auth.{{ . }} and auth.{{ $token }} take their token from the same Secret and key
 {{- end }}
 {{- end }}
 {{- /* Only an installation sees the cluster, and a namespace that it makes itself it does not see yet: NOTES.txt tells then. */ -}}
-{{- $labels := dig "metadata" "labels" dict (lookup "v1" "Namespace" "" .Release.Namespace) | default dict }}
-{{- if lookup "v1" "Namespace" "" .Release.Namespace }}
+{{- /* Who may make a ClusterRole may look at a namespace; who may not must not fail at it. */ -}}
+{{- $namespace := dict }}
+{{- if and $v.rbac.create $v.rbac.clusterWide }}{{ $namespace = lookup "v1" "Namespace" "" .Release.Namespace }}{{ end }}
+{{- if $namespace }}
+{{- $labels := dig "metadata" "labels" dict $namespace | default dict }}
 {{- $enforced := get $labels "pod-security.kubernetes.io/enforce" | default "privileged" }}
 {{- if or (and (eq $enforced "baseline") (eq $f.profile "privileged")) (and (eq $enforced "restricted") (ne $f.profile "restricted")) }}
 The namespace {{ .Release.Namespace }} admits pods of the PodSecurity profile {{ $enforced }} only, and the agents need {{ $f.profile }}, because {{ join " and " ($f.beyondBaseline | default (list "they run as root")) }}. Either: kubectl label --overwrite namespace {{ .Release.Namespace }} pod-security.kubernetes.io/enforce={{ $f.profile }}. Or leave out what asks for it; kernelLog.source=none with nothing else passes restricted.
@@ -116,6 +119,6 @@ gpu.dra claims every GPU without taking it from anybody (adminAccess), which Kub
 
 {{/* Flags that the chart's own values set, or that would undo them. */}}
 {{- define "gpuMcp.managedFlags" -}}
-agent: [port, addr, mode, auth-token-file, operator-token-file, allow-unauthenticated, tls-cert, tls-key, backend, nvml-mode, scenario, kernel-log, pod-resources, node-name, record, record-directory, record-interval, record-retention, health-thresholds, log-level, confirm-without-elicitation, oneshot]
+agent: [port, addr, mode, auth-token-file, operator-token-file, allow-unauthenticated, tls-cert, tls-key, backend, nvml-mode, scenario, kernel-log, pod-resources, node-name, record, record-directory, record-interval, record-retention, health-thresholds, operator-actions, log-level, confirm-without-elicitation, oneshot]
 gateway: [port, addr, mode, auth-token-file, agent-token-file, operator-token-file, agent-operator-token-file, allow-unauthenticated, tls-cert, tls-key, directory, agents, agents-file, namespace, selector, agent-daemonset, agent-port, agent-tls, agent-ca, agent-tls-name, allowed-host, allowed-origin, deadline, log-level]
 {{- end -}}

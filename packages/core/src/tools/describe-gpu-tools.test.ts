@@ -87,6 +87,22 @@ describe('describeOperatorTools', () => {
     }
   });
 
+  test.each([
+    ['kill', ['kill_gpu_process']],
+    ['reset', ['reset_gpu']],
+    ['all', ['kill_gpu_process', 'reset_gpu']],
+  ] as const)('with actions %s there is no tool for the rest', (actions, expected) => {
+    const ports = {
+      gpuProvider: stubProvider(),
+      kernelLog: inMemoryKernelLog([]),
+      hostProcesses: inMemoryHostProcesses([]),
+      gpuControl: inMemoryGpuControl(),
+      processControl: inMemoryProcessControl([]),
+      auditLog: inMemoryAuditLog(),
+    };
+    expect(namesOf(createOperatorTools(ports, { nodeName: 'node', actions }))).toEqual(expected);
+  });
+
   test('no tool that acts is among those that read', () => {
     const acting = namesOf(describeOperatorTools());
     expect(acting.filter((name) => namesOf(describeGpuTools()).includes(name))).toEqual([]);

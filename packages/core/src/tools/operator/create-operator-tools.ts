@@ -19,7 +19,12 @@ export interface OperatorPorts extends GpuToolPorts {
   readonly hostProcesses: HostProcesses;
 }
 
+/** What operator mode may do: end processes, reset GPUs, or both. */
+export type OperatorActions = 'all' | 'kill' | 'reset';
+
 export interface OperatorOptions extends GpuToolOptions {
+  /** A tool of what is left out does not exist. Default all. */
+  readonly actions?: OperatorActions;
   /** Act on the plan id alone where the client cannot ask a person. Default false: refuse. */
   readonly confirmWithoutElicitation?: boolean;
   /** Must not be guessable. Default: random UUIDs. */
@@ -43,7 +48,7 @@ export function operatorToolsWith(
   options: OperatorOptions,
 ): readonly GpuTool[] {
   const toolkit = createToolkit(ports, options);
-  const { deadlineMilliseconds = 10_000, confirmWithoutElicitation = false } = options;
+  const { deadlineMilliseconds = 10_000, confirmWithoutElicitation = false, actions = 'all' } = options;
   const { clock, logger } = toolkit;
   const { auditLog, gpuControl, processControl } = ports;
   const desk: OperatorDesk = {
@@ -56,5 +61,8 @@ export function operatorToolsWith(
   };
   const make = <Input extends z.ZodObject>(definition: ToolDefinition<Input>) =>
     makeTool(definition, { clock, logger, deadlineMilliseconds });
-  return [make(killGpuProcess(desk, processControl)), make(resetGpu(desk, gpuControl))];
+  return [
+    ...(actions === 'reset' ? [] : [make(killGpuProcess(desk, processControl))]),
+    ...(actions === 'kill' ? [] : [make(resetGpu(desk, gpuControl))]),
+  ];
 }
