@@ -87,6 +87,14 @@ describe('kubectl mcp over a gateway with three agents', () => {
     expect(code).toBe(2);
   });
 
+  it('--any-verdict is 0 whatever the nodes say, and not when none of them answers', async () => {
+    expect((await ask('inventory', '--any-verdict')).code).toBe(0);
+    expect((await ask('health', 'node-lost', '--any-verdict')).code).toBe(0);
+    const gateway = await start('gateway', ['--agents', 'gone=http://127.0.0.1:9']);
+    const { code } = await kubectlMcp(['inventory', '--any-verdict', '--gateway-url', gateway.origin]);
+    expect(code).toBe(3);
+  });
+
   it('--limit lists fewer, worst first, and says how many are left', async () => {
     const { stdout } = await ask('health', '--limit', '1');
     expect(stdout).toMatch(/^node-(?:lost|mixed) +CRITICAL/m);

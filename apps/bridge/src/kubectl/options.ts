@@ -79,6 +79,16 @@ export const optionTable = {
     hasEnvironment: false,
     description: 'Print the structured answer',
   }),
+  anyVerdict: option(
+    {
+      flag: 'any-verdict',
+      parse: toggle,
+      fallback: false,
+      hasEnvironment: false,
+      description: 'Exit with 0 when a node answered, whatever it says of its GPUs',
+    },
+    ['health', 'inventory', 'xid', 'top'],
+  ),
   progress: option({
     flag: 'progress',
     parse: toggle,
