@@ -12,6 +12,8 @@ import { answering } from '../ask-agent.ts';
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
 export const units = join(repository, 'deployment/systemd');
 export const unitName = 'k8s-gpu-mcp-server.service';
+/** A unit that systemd starts again and again never answers. */
+const startMilliseconds = 60_000;
 export const tokens = { token: 'for-reading', 'operator-token': 'for-changing' } as const;
 
 /** Why systemd cannot be booted here; nothing when it can. */
@@ -67,6 +69,8 @@ export async function boot({
 cd ${directory}; mkdir layer root
 mount -t tmpfs tmpfs layer; mkdir layer/upper layer/work
 mount -t overlay overlay -o lowerdir=/,upperdir=layer/upper,workdir=layer/work root
+# What an agent left on this machine is none of the trial's business.
+rm -rf root/var/lib/k8s-gpu-mcp-server root/var/lib/private/k8s-gpu-mcp-server
 cp -a files/. root/
 exec systemd-nspawn --quiet --directory=${directory}/root --register=no --keep-unit --capability=CAP_SYSLOG \
   --bind-ro=${repository}:/opt/k8s-gpu-mcp --console=pipe --boot systemd.unit=trial.target systemd.log_target=console systemd.log_color=no`;
@@ -89,7 +93,10 @@ exec systemd-nspawn --quiet --directory=${directory}/root --register=no --keep-u
     await rm(directory, { recursive: true, force: true });
   };
   try {
-    await answering(`http://127.0.0.1:${port}`, ended.signal);
+    await answering(
+      `http://127.0.0.1:${port}`,
+      AbortSignal.any([ended.signal, AbortSignal.timeout(startMilliseconds)]),
+    );
   } catch (error) {
     await stop();
     throw error;
