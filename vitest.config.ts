@@ -46,8 +46,10 @@ export default defineConfig({
       }),
       // Needs tools that npm does not bring (helm, podman): a layer of its own, not part of `npm test`.
       layer('deployment', ['test/deployment/**/*.deployment.test.ts'], {
-        testTimeout: 300_000,
-        hookTimeout: 600_000,
+        ...waiting,
+        testTimeout: 180_000,
+        // The first one may have to build the image.
+        hookTimeout: 400_000,
       }),
     ],
   },

@@ -1,6 +1,7 @@
-// The bundled gateway against a bare node process, in one run: start until it answers, and resident memory at rest. The goals are those that
-// the choice of the Kubernetes client was made by (docs/adr/0010-kubernetes-client.md): under 2 times the memory, 4 times the start. The
-// second is not reached yet, so the limit on the start only tells what became worse.
+// The bundled gateway, out of the same bundle as the image's, against a bare node process, in one run: start until it answers, and resident
+// memory at rest. The goals are those that the choice of the Kubernetes client was made by (docs/adr/0010-kubernetes-client.md): under 2
+// times the memory, 4 times the start. The second is not reached yet, so the limit on the start only tells what became worse. Numbers of a
+// bundle of the gateway alone, as it was once, compare: started in turn, the two differ by no more than two runs of one (memory 1.91 and 1.89).
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -73,7 +74,9 @@ function kubeconfig(folder, port) {
 export async function run() {
   const folder = mkdtempSync(join(tmpdir(), 'start-up-'));
   try {
-    const program = await bundle('gateway');
+    const bundled = join(folder, 'bundle');
+    await bundle(bundled);
+    const program = join(bundled, 'gateway', 'dist', 'main.js');
     const config = kubeconfig(folder, await freePort());
     const bare = [];
     const ours = [];

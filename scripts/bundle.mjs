@@ -1,15 +1,21 @@
-// Bundles the programs with esbuild, one folder each under out/bundle: `node out/bundle/gateway/dist/main.js --help`.
+// Bundles the programs with esbuild into one folder, where they share what they have in common: that of the image, of the desktop bundle, or
+// out/bundle, where `node out/bundle/gateway/dist/main.js --help` runs one.
 // koffi stays outside: it loads its native file from its own package. The parts that a program loads when it needs them stay apart.
-// The image holds all programs in one folder, where they share what they have in common (`bundleTogether`).
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 const root = resolve(import.meta.dirname, '..');
-export const bundleFolder = join(root, 'out', 'bundle');
+const bundleFolder = join(root, 'out', 'bundle');
 
-/** The agent's helper process is a program of its own; it is looked for beside the folder of the rest. */
-const extraEntries = { agent: { '../helper/helper': 'packages/nvml/src/helper/helper.ts' } };
+/** By where they are below the folder. The agent's helper process is a program of its own. */
+const entryPoints = {
+  'agent/dist/main': 'apps/agent/src/main.ts',
+  'gateway/dist/main': 'apps/gateway/src/main.ts',
+  'bridge/dist/main': 'apps/bridge/src/main.ts',
+  'kubectl-mcp/dist/main': 'apps/bridge/src/kubectl/main.ts',
+  'nvml/helper/helper': 'packages/nvml/src/helper/helper.ts',
+};
 
 /** zod brings its messages in fifty languages; ours are English. */
 const englishOnly = {
@@ -60,56 +66,32 @@ const placesKept = {
   },
 };
 
-const common = {
-  absWorkingDir: root,
-  bundle: true,
-  splitting: true,
-  minify: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
-  conditions: ['@k8s-gpu-mcp/source'],
-  external: ['koffi'],
-  logLevel: 'warning',
-  // Packages that are still CommonJS ask for node's own modules with require.
-  banner: {
-    js: "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);",
-  },
-};
-
-export async function bundle(app) {
-  const folder = join(bundleFolder, app);
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  cpSync(join(root, 'apps', app, 'package.json'), join(folder, 'package.json'));
-  await build({
-    ...common,
-    entryPoints: { main: `apps/${app}/src/main.ts`, ...extraEntries[app] },
-    outdir: join(folder, 'dist'),
-    plugins: [englishOnly, fetchOfNode],
-  });
-  return join(folder, 'dist', 'main.js');
-}
-
 /**
  * All programs below `folder`: PROGRAM/dist/main.js, what they share beside them.
  * @returns the files of which something is inside, by their path from the root of the repository
  */
-export async function bundleTogether(folder) {
+export async function bundle(folder) {
   const { metafile } = await build({
-    ...common,
-    entryPoints: {
-      'agent/dist/main': 'apps/agent/src/main.ts',
-      'gateway/dist/main': 'apps/gateway/src/main.ts',
-      'bridge/dist/main': 'apps/bridge/src/main.ts',
-      'kubectl-mcp/dist/main': 'apps/bridge/src/kubectl/main.ts',
-      'nvml/helper/helper': 'packages/nvml/src/helper/helper.ts',
-    },
-    chunkNames: 'shared/parts/[hash]',
+    absWorkingDir: root,
+    entryPoints,
     outdir: folder,
+    bundle: true,
+    splitting: true,
+    chunkNames: 'shared/parts/[hash]',
+    minify: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    conditions: ['@k8s-gpu-mcp/source'],
+    external: ['koffi'],
     plugins: [englishOnly, fetchOfNode, placesKept],
+    // Packages that are still CommonJS ask for node's own modules with require.
+    banner: {
+      js: "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);",
+    },
     // The licences of all that is inside are gathered in a file of their own.
     legalComments: 'none',
+    logLevel: 'warning',
     metafile: true,
   });
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}\n');
@@ -124,5 +106,7 @@ export async function bundleTogether(folder) {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  for (const app of ['agent', 'gateway', 'bridge']) console.log(await bundle(app));
+  rmSync(bundleFolder, { recursive: true, force: true });
+  await bundle(bundleFolder);
+  for (const entry of Object.keys(entryPoints)) console.log(join(bundleFolder, `${entry}.js`));
 }

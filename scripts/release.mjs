@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { delimiter, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as archives from './release/archives.mjs';
-import { writeMcpb } from './release/mcpb.mjs';
 import { parts, publish, readRelease } from './release/publish.mjs';
 import { defaultRegistries } from './release/registries.mjs';
 import { serverJsonProblems } from './release/server-json.mjs';
@@ -97,7 +96,7 @@ async function dryRun(version) {
   const image = server.packages.find(({ registryType }) => registryType === 'oci').identifier;
 
   const packages = archives.packPackages(root, out);
-  await archives.tryPublishing(out, packages, values['npm-registry']);
+  archives.tryPublishing(root, version, values['npm-registry']);
   for (const { file, name } of packages)
     log(`npm: ${name}@${version} from ${file} to ${values['npm-registry']}`);
 
@@ -108,6 +107,8 @@ async function dryRun(version) {
   if (chart === undefined) log('chart: SKIPPED, there is no helm: node test/deployment/tools/install.mjs');
   else log(`chart: ${chart} to oci://${chartRegistry}`);
 
+  // The bundler is not loaded for what does not bundle.
+  const { writeMcpb } = await import('./release/mcpb.mjs');
   const bundle = await writeMcpb(root, out, version);
   server.packages.push(bundle.entry);
   const problems = serverJsonProblems(root, server);

@@ -1,5 +1,5 @@
 // Makes the files of a release in one folder, and the list of their checksums.
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   copyFileSync,
@@ -13,13 +13,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { promisify } from 'node:util';
 import { changelogSection, chartFolder, publishable } from './workspace.mjs';
 
 export const checksumFile = 'SHA256SUMS';
-const apps = ['apps/agent', 'apps/gateway', 'apps/bridge'];
-
-const execute = promisify(execFile);
+const apps = ['apps/agent', 'apps/gateway', 'apps/bridge'].map((path) => ({ path }));
 
 /** Runs a program to its end and gives its stdout; what it says on stderr is shown when it fails. */
 export function run(command, args, options = {}) {
@@ -34,12 +31,13 @@ export function run(command, args, options = {}) {
 
 export const sha256 = (path) => createHash('sha256').update(readFileSync(path)).digest('hex');
 
+const selectionOf = (workspaces) => workspaces.flatMap(({ path }) => ['--workspace', path]);
+
 /** One tarball for each publishable package, in the order in which they are published. */
 export function packPackages(root, out) {
   const packages = publishable(root);
-  const selection = packages.flatMap(({ path }) => ['--workspace', path]);
   const packed = JSON.parse(
-    run('npm', ['pack', '--json', '--pack-destination', out, ...selection], { cwd: root }),
+    run('npm', ['pack', '--json', '--pack-destination', out, ...selectionOf(packages)], { cwd: root }),
   );
   return packages.map(({ manifest }) => {
     const { filename, files, integrity } = packed.find(({ name }) => name === manifest.name);
@@ -54,15 +52,16 @@ export function packPackages(root, out) {
   });
 }
 
-/** `npm publish --dry-run` of each tarball, a few at a time: npm spends its time waiting. */
-export async function tryPublishing(out, packages, registry) {
-  const left = [...packages];
-  const flags = ['--dry-run', '--access', 'public', '--registry', registry];
-  const worker = async () => {
-    for (let next = left.shift(); next !== undefined; next = left.shift())
-      await execute('npm', ['publish', join(out, next.file), ...flags], { cwd: out, maxBuffer: 64 << 20 });
-  };
-  await Promise.all([worker(), worker(), worker(), worker()]);
+/** What `npm publish` is told of every package; a version that comes before a release is not what people get who name none. */
+export const publishFlags = (version, registry) => [
+  ...['--access', 'public', '--registry', registry],
+  ...(version.includes('-') ? ['--tag', 'next'] : []),
+];
+
+/** `npm publish --dry-run` of the folders that were packed: one npm for all of them, because it takes longer to start than to look. */
+export function tryPublishing(root, version, registry) {
+  const flags = [...publishFlags(version, registry), '--dry-run', '--ignore-scripts'];
+  run('npm', ['publish', ...flags, ...selectionOf(publishable(root))], { cwd: root });
 }
 
 /** `helm package`; undefined where there is no helm. The agent's npm package would have the same file name, so the chart gets one of its own. */
@@ -112,10 +111,9 @@ export function writeSbom(root, out, version) {
       mkdirSync(join(folder, path), { recursive: true });
       copyFileSync(join(root, path, 'package.json'), join(folder, path, 'package.json'));
     }
-    const selection = apps.flatMap((path) => ['--workspace', path]);
     const sbom = run(
       'npm',
-      ['sbom', '--package-lock-only', '--omit', 'dev', '--sbom-format', 'cyclonedx', ...selection],
+      ['sbom', '--package-lock-only', '--omit', 'dev', '--sbom-format', 'cyclonedx', ...selectionOf(apps)],
       {
         cwd: folder,
       },

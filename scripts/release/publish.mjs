@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { run, sha256 } from './archives.mjs';
+import { publishFlags, run, sha256 } from './archives.mjs';
 import { imageLabels, mcpVersion, npmVersion, publishedChart } from './registries.mjs';
 import { nameLabel } from './server-json.mjs';
 import { chartFolder, chartRegistry } from './workspace.mjs';
@@ -38,15 +38,7 @@ async function publishPackages({ out, packages, registries, provenance, log }) {
       log(`npm: ${name}@${version} is there already`);
       continue;
     }
-    const tag = version.includes('-') ? ['--tag', 'next'] : [];
-    const flags = [
-      '--access',
-      'public',
-      '--registry',
-      registries.npm,
-      ...tag,
-      ...(provenance ? ['--provenance'] : []),
-    ];
+    const flags = [...publishFlags(version, registries.npm), ...(provenance ? ['--provenance'] : [])];
     run('npm', ['publish', join(out, file), ...flags], { cwd: out });
     log(`npm: ${name}@${version} published`);
   }
@@ -71,20 +63,18 @@ async function publishChart(release) {
   await checkImage(release);
   const file = join(out, chart);
   const find = () => publishedChart(registries.oci, chartRepository, version);
-  let there = await find();
-  if (there === undefined) {
-    const { host, protocol } = new URL(registries.oci);
-    const target = `oci://${host}/${pathIn(chartRegistry)}`;
+  const before = await find();
+  const { host, protocol } = new URL(registries.oci);
+  const target = `oci://${host}/${pathIn(chartRegistry)}`;
+  if (before === undefined)
     run(helm, ['push', file, target, ...(protocol === 'http:' ? ['--plain-http'] : [])]);
-    there = await find();
-    if (there === undefined)
-      throw new Error(`${target} does not show chart ${version} to everybody: make it public`);
-    log(`chart: ${version} pushed to ${target}`);
-  } else {
-    if (there.archiveDigest !== `sha256:${sha256(file)}` && !(await hasSameContent(file, there)))
-      throw new Error(`chart ${version} is in ${chartRepository} with other content`);
-    log(`chart: ${version} is there already`);
-  }
+  const there = before ?? (await find());
+  if (there === undefined)
+    throw new Error(`${target} does not show chart ${version} to everybody: make it public`);
+  // Also after a push: what is there now gets signed, whoever put it there.
+  if (there.archiveDigest !== `sha256:${sha256(file)}` && !(await hasSameContent(file, there)))
+    throw new Error(`chart ${version} is in ${chartRepository} with other content`);
+  log(before === undefined ? `chart: ${version} pushed to ${target}` : `chart: ${version} is there already`);
   if (outputs !== undefined) appendFileSync(outputs, `chart-digest=${there.digest}\n`);
 }
 

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bundleTogether } from '../../../scripts/bundle.mjs';
+import { bundle } from '../../../scripts/bundle.mjs';
 import { componentsOf } from './components.js';
 import { billOfMaterials, licences } from './documents.mjs';
 import { copyKoffi } from './koffi.js';
@@ -31,7 +31,7 @@ async function assemble(folder, architecture) {
   const programs = join(folder, 'app');
   // First what fails at once where the architecture is a wrong one.
   const koffi = copyKoffi(join(root, 'node_modules'), join(programs, 'node_modules'), architecture);
-  const files = await bundleTogether(programs);
+  const files = await bundle(programs);
   mkdirSync(join(programs, 'healthcheck'));
   copyFileSync(
     join(root, 'deployment/container/healthcheck/healthcheck.mjs'),

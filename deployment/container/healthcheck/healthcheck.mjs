@@ -1,6 +1,6 @@
 // Tells whether the container is healthy: exit code 0 or 1 and one line. How the program serves is what its command line and environment
 // say. With a port its /healthz is asked; without one (MCP over stdio, a sleeping container) whoever runs this is proof enough of life.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { basename } from 'node:path';
@@ -10,11 +10,47 @@ const usualPorts = { agent: 0, gateway: 8_080, bridge: 0, 'kubectl-mcp': 0 };
 const anyAddress = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 const timeLimitMilliseconds = 5_000;
 
-/** @returns where to ask; undefined where nothing listens */
-export function targetOf(commandLine, environment) {
-  // An init that was put before (docker run --init) has the program among its arguments.
-  const start = commandLine.findIndex((word) => Object.hasOwn(usualPorts, basename(word)));
-  if (start === -1) return undefined;
+/** `/agent` -> agent, by which the launcher is called; `/app/agent/dist/main.js` -> agent, which it becomes where it is not process 1. */
+const calledProgram = (word) => /\/([^/]+)\/dist\/main\.js$/.exec(word)?.[1] ?? basename(word);
+
+/**
+ * Command lines of this container, the oldest first. Process 1 need not be one of them: with `--pid host` it is the host's, with a shared
+ * process namespace the pod's. What shares our mount namespace is of this container; the one of another's process cannot even be read.
+ */
+function* commandLines() {
+  const own = readlinkSync('/proc/self/ns/mnt');
+  const processes = [];
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (readlinkSync(`/proc/${pid}/ns/mnt`) !== own) continue;
+      // After the name, which may hold anything: field 22, the time of its start (proc_pid_stat(5)).
+      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ');
+      processes.push({
+        pid: Number(pid),
+        started: Number(fields[19]),
+        words: readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1),
+      });
+    } catch {
+      // Of another container, or ended since.
+    }
+  }
+  for (const { words } of processes.sort((a, b) => a.started - b.started || a.pid - b.pid)) yield words;
+}
+
+/** @returns where to ask; undefined where nothing listens. @throws where none of our programs runs */
+export function targetOf(commandLines, environment) {
+  for (const words of commandLines) {
+    if (basename(words[0] ?? '') === 'pause') return undefined;
+    // An init that was put before (docker run --init) has the program among its arguments.
+    const start = words.findIndex((word) => Object.hasOwn(usualPorts, calledProgram(word)));
+    if (start !== -1) return targetOfProgram(words, start, environment);
+  }
+  throw new Error('none of the programs runs in this container');
+}
+
+function targetOfProgram(commandLine, start, environment) {
   const words = commandLine.slice(start + 1);
   const given = (flag) => {
     const index = words.findLastIndex((word) => word === `--${flag}` || word.startsWith(`--${flag}=`));
@@ -22,7 +58,7 @@ export function targetOf(commandLine, environment) {
     if (word !== undefined) return word.includes('=') ? word.slice(word.indexOf('=') + 1) : words[index + 1];
     return environment[`K8S_GPU_MCP_${flag.toUpperCase().replaceAll('-', '_')}`] || undefined;
   };
-  const port = Number(given('port') ?? usualPorts[basename(commandLine[start])]);
+  const port = Number(given('port') ?? usualPorts[calledProgram(commandLine[start])]);
   if (port === 0) return undefined;
   const address = given('addr') ?? '127.0.0.1';
   return { host: anyAddress[address] ?? address, port, isSecure: given('tls-cert') !== undefined };
@@ -50,8 +86,8 @@ function ask({ host, port, isSecure }) {
 }
 
 async function main() {
-  const target = targetOf(readFileSync('/proc/1/cmdline', 'utf8').split('\0').slice(0, -1), process.env);
-  if (target === undefined) return 'healthy: nothing listens here, and process 1 lives';
+  const target = targetOf(commandLines(), process.env);
+  if (target === undefined) return 'healthy: nothing listens here, and the program runs';
   const url = `${target.isSecure ? 'https' : 'http'}://${target.host}:${target.port}/healthz`;
   const status = await ask(target).catch((error) => Promise.reject(new Error(`${url}: ${error.message}`)));
   if (status !== 200) throw new Error(`${url}: HTTP status ${status}`);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { tellMissing } from '../missing.ts';
 import { skipReason } from '../tools/tools.ts';
 import { render } from './helm.ts';
 
@@ -13,7 +14,11 @@ const hasPromtool = await run('promtool', ['--version']).then(
   () => false,
 );
 const canRun = hasPromtool && skipReason('helm-3') === undefined;
-const needs = canRun ? '' : ' (needs promtool of the Debian package prometheus, and helm)';
+const needs = canRun ? '' : ' (needs promtool and helm)';
+tellMissing(
+  hasPromtool ? undefined : 'promtool is not installed: apt-get install prometheus',
+  skipReason('helm-3'),
+);
 
 interface Rule {
   readonly alert: string;

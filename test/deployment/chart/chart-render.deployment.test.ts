@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { tellMissing } from '../missing.ts';
 import { skipReason } from '../tools/tools.ts';
 import { chartDirectory, HelmError, helmVersions, lint, objectsOf, render, withoutTokens } from './helm.ts';
 import { containersOf, type KubernetesObject, podTemplatesOf } from './kubernetes-objects.ts';
@@ -12,6 +13,8 @@ import {
   excludeEachOther,
   outsideObjects,
 } from './value-choices.ts';
+
+tellMissing(...helmVersions.map(skipReason));
 
 const valuesFiles = readdirSync(join(chartDirectory, 'ci'))
   .filter((file) => file.endsWith('-values.yaml'))

@@ -1,95 +1,59 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { KubernetesObject } from './kubernetes-objects.ts';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { administrator, type User } from '../stand-in-cluster/access.ts';
+import { startApiServer } from '../stand-in-cluster/api-server.ts';
+import { makeCertificate } from '../stand-in-cluster/certificate.ts';
+import { ClusterState } from '../stand-in-cluster/cluster-state.ts';
+import type { KubernetesObject } from '../stand-in-cluster/json.ts';
+import { kubeconfig } from '../stand-in-cluster/kubeconfig.ts';
+import { namespace } from './helm.ts';
 
-interface Resource {
-  readonly name: string;
-  readonly kind: string;
-  readonly namespaced: boolean;
-}
+/** May do everything in the namespace of the release, and nothing outside of it. */
+export const namespaceOwner: User = { name: 'owner', groups: ['system:authenticated'] };
 
-const plural = (kind: string) => `${kind.toLowerCase().replace(/y$/, 'ie').replace(/s$/, 'se')}s`;
-const resources = (namespaced: boolean, kinds: readonly string[]): readonly Resource[] =>
-  kinds.map((kind) => ({ name: plural(kind), kind, namespaced }));
+const ownership: readonly KubernetesObject[] = [
+  {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'Role',
+    metadata: { name: 'owner', namespace },
+    rules: [{ apiGroups: ['*'], resources: ['*'], verbs: ['*'] }],
+  },
+  {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'RoleBinding',
+    metadata: { name: 'owner', namespace },
+    subjects: [{ kind: 'User', name: namespaceOwner.name }],
+    roleRef: { kind: 'Role', name: 'owner' },
+  },
+];
 
-/** Discovery: what the templates look up, and what they make. */
-const discovery: Readonly<Record<string, readonly Resource[]>> = {
-  '/api/v1': [
-    ...resources(false, ['Namespace', 'Node']),
-    ...resources(true, ['ConfigMap', 'Pod', 'Secret', 'Service', 'ServiceAccount']),
-  ],
-  '/apis/apps/v1': resources(true, ['DaemonSet', 'Deployment']),
-  '/apis/networking.k8s.io/v1': resources(true, ['NetworkPolicy']),
-  '/apis/node.k8s.io/v1': resources(false, ['RuntimeClass']),
-  '/apis/policy/v1': resources(true, ['PodDisruptionBudget']),
-  '/apis/rbac.authorization.k8s.io/v1': [
-    ...resources(false, ['ClusterRole', 'ClusterRoleBinding']),
-    ...resources(true, ['Role', 'RoleBinding']),
-  ],
-  '/apis/resource.k8s.io/v1': resources(true, ['ResourceClaimTemplate']),
+const streams = {
+  log: () => '',
+  connect: () => {
+    throw new Error('no pod runs here');
+  },
 };
-const groups = Object.keys(discovery).flatMap((path) => {
-  const [, name, version] = /^\/apis\/(.+)\/(.+)$/.exec(path) ?? [];
-  const preferredVersion = { groupVersion: `${name}/${version}`, version };
-  return name === undefined ? [] : [{ name, versions: [preferredVersion], preferredVersion }];
-});
 
-const status = (code: number, reason: string) => ({
-  apiVersion: 'v1',
-  kind: 'Status',
-  status: 'Failure',
-  reason,
-  code,
-  message: reason,
-});
-
-function answer(
-  path: string,
-  objects: readonly KubernetesObject[],
-  forbidden: readonly string[],
-): readonly [number, object] {
-  if (path === '/version') return [200, { major: '1', minor: '34', gitVersion: 'v1.34.0' }];
-  if (path === '/api') return [200, { kind: 'APIVersions', versions: ['v1'] }];
-  if (path === '/apis') return [200, { kind: 'APIGroupList', apiVersion: 'v1', groups }];
-  const served = discovery[path];
-  if (served !== undefined)
-    return [
-      200,
-      {
-        kind: 'APIResourceList',
-        groupVersion: path.replace(/^\/apis?\//, ''),
-        resources: served.map((resource) => ({ ...resource, verbs: ['get', 'list'] })),
-      },
-    ];
-  const all = Object.values(discovery).flat();
-  const [last = '', before = ''] = path.split('/').reverse();
-  const list = all.find(({ name }) => name === last);
-  const { kind } = list ?? all.find(({ name }) => name === before) ?? { kind: '' };
-  if (forbidden.includes(kind)) return [403, status(403, 'Forbidden')];
-  if (list !== undefined)
-    return [
-      200,
-      { apiVersion: 'v1', kind: `${kind}List`, items: objects.filter((one) => one.kind === kind) },
-    ];
-  const found = objects.find((one) => one.kind === kind && one.metadata.name === last);
-  return found === undefined ? [404, status(404, 'NotFound')] : [200, found];
-}
-
-/** Runs `use` with the URL of an API server that has these objects, for helm's `lookup`; it changes nothing. */
+/** Runs `use` with the kubeconfig of `user` for an API server that has these objects, for helm's `lookup`. */
 export async function clusterWith<T>(
   objects: readonly KubernetesObject[],
-  use: (url: string) => Promise<T>,
-  forbidden: readonly string[] = [],
+  use: (kubeconfig: string) => Promise<T>,
+  user: User = administrator,
 ): Promise<T> {
-  const server = createServer((request, response) => {
-    const [code, body] = answer(new URL(request.url ?? '/', 'http://localhost').pathname, objects, forbidden);
-    response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const folder = mkdtempSync(join(tmpdir(), 'cluster-with-'));
+  const certificate = makeCertificate(folder);
+  const state = new ClusterState();
+  const hasNamespace = objects.some(({ kind }) => kind === 'Namespace');
+  for (const object of [...objects, ...(hasNamespace ? ownership : [])]) state.create(object, null);
+  const server = await startApiServer({ state, certificate, userOf: () => user, streams });
   try {
-    return await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const file = join(folder, 'kubeconfig');
+    const given = { server: server.url, authority: certificate.cert, token: user.name, namespace };
+    writeFileSync(file, kubeconfig(given), { mode: 0o600 });
+    return await use(file);
   } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    await server.close();
+    rmSync(folder, { recursive: true, force: true });
   }
 }

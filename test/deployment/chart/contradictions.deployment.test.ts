@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { tellMissing } from '../missing.ts';
 import { skipReason } from '../tools/tools.ts';
 import { HelmError, helmVersions, render, type Values } from './helm.ts';
 import { contradictions } from './value-choices.ts';
+
+tellMissing(...helmVersions.map(skipReason));
 
 describe.each(helmVersions)('what %s refuses', (helm) => {
   const isMissing = skipReason(helm) !== undefined;

@@ -26,8 +26,8 @@ export interface RenderOptions {
   readonly values?: Values;
   /** Beside those that every cluster has. */
   readonly apiVersions?: readonly string[];
-  /** URL of an API server that `lookup` asks; without one it finds nothing. */
-  readonly cluster?: string;
+  /** Of the cluster that `lookup` asks; without one it finds nothing. */
+  readonly kubeconfig?: string;
 }
 
 /** What clusters with DRA and with the Prometheus Operator have. */
@@ -78,9 +78,9 @@ export async function render(options: RenderOptions = {}): Promise<readonly Kube
   const output = await helm(version, [
     ...['template', release, chart, '--namespace', namespace, '--kube-version', '1.34.0'],
     ...apiVersions.flatMap((api) => ['--api-versions', api]),
-    ...(options.cluster === undefined
+    ...(options.kubeconfig === undefined
       ? []
-      : ['--dry-run=server', '--disable-openapi-validation', '--kube-apiserver', options.cluster]),
+      : ['--dry-run=server', '--disable-openapi-validation', '--kubeconfig', options.kubeconfig]),
     ...valueFlags(options),
   ]);
   return objectsOf(output);

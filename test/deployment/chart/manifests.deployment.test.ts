@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { tellMissing } from '../missing.ts';
 import { skipReason, type ToolName, tool } from '../tools/tools.ts';
 import { bareEnvironment, namespace, objectsOf } from './helm.ts';
 import type { KubernetesObject } from './kubernetes-objects.ts';
@@ -12,6 +13,7 @@ const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../../..');
 const manifests = ['runtime-class.yaml', 'mock.yaml', 'stdio.yaml'];
 const kubectlVersions = ['kubectl-1.31', 'kubectl-1.35'] as const satisfies readonly ToolName[];
+tellMissing(skipReason('helm-3'), ...kubectlVersions.map(skipReason));
 
 const textOf = (path: string) => readFile(join(root, 'deployment', path), 'utf8');
 

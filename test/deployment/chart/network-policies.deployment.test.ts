@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { tellMissing } from '../missing.ts';
 import { skipReason } from '../tools/tools.ts';
 import { namespace, render, type Values } from './helm.ts';
 import { type KubernetesObject, podTemplatesOf } from './kubernetes-objects.ts';
 import { type Connection, type Endpoint, isAllowed } from './network.ts';
+
+tellMissing(skipReason('helm-3'));
 
 const apiServer: Endpoint = { address: '10.96.0.1' };
 const internet: Endpoint = { address: '203.0.113.7' };

@@ -6,10 +6,13 @@ import { parseCommandLine as parseAgent } from '../../../apps/agent/src/cli/comm
 import { resolveConfig as resolvePlugin } from '../../../apps/bridge/src/kubectl/config.ts';
 import { program as plugin } from '../../../apps/bridge/src/kubectl/options.ts';
 import { parseCommandLine as parseBridge } from '../../../apps/bridge/src/options.ts';
+import { tellMissing } from '../missing.ts';
 import { skipReason } from '../tools/tools.ts';
 import { type Helm, helmVersions, namespace, render, type Values, withChartCopy } from './helm.ts';
 import type { KubernetesObject } from './kubernetes-objects.ts';
 import { choices, outsideObjects } from './value-choices.ts';
+
+tellMissing(...helmVersions.map(skipReason));
 
 /** NOTES.txt is shown by an installation only; in a copy of the chart it is text in an object, rendered by the same helm. */
 const notesObject = `apiVersion: v1

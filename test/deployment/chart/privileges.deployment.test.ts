@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { tellMissing } from '../missing.ts';
 import { skipReason } from '../tools/tools.ts';
 import { render, type Values } from './helm.ts';
 import {
@@ -9,6 +10,8 @@ import {
 } from './kubernetes-objects.ts';
 import { podSecurityViolations } from './pod-security.ts';
 import { privileges, textOf } from './privileges.ts';
+
+tellMissing(skipReason('helm-3'));
 
 const isMissing = skipReason('helm-3') !== undefined;
 

@@ -2,8 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { tellMissing } from '../missing.ts';
 import { skipReason } from '../tools/tools.ts';
 import { chartDirectory, HelmError, render, type Values, withChartCopy, withoutTokens } from './helm.ts';
+
+tellMissing(skipReason('helm-3'));
 
 const isMissing = skipReason('helm-3') !== undefined;
 
@@ -41,7 +44,7 @@ const samples: Readonly<Record<string, Json>> = {
   'image.digest': `sha256:${'0'.repeat(64)}`,
   imagePullSecrets: [{ name: 'registry' }],
   'transport.http.addr': '127.0.0.1',
-  'podResources.directory': '/other',
+  'podResources.directory': '/data/kubelet/pod-resources',
   'recorder.hostPath': '/other',
   'recorder.sizeLimit': '1Gi',
   'operator.reset.driverRoot': '/run/nvidia/driver',

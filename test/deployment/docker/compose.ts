@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../programs/run-program.ts';
 import { answering } from '../ask-agent.ts';
+import { bound } from '../bound-process.ts';
 import {
   builtImage,
   noContainers,
@@ -103,10 +104,10 @@ export async function compose({
     run('up', '--detach');
     const url = `http://127.0.0.1:${port}`;
     // Ends when the container does.
-    watch = spawn(program, [...flags, 'wait', container], { stdio: 'ignore' });
+    watch = spawn(...bound(program, [...flags, 'wait', container]), { stdio: 'ignore' });
     const ended = new AbortController();
     watch.on('exit', () => ended.abort());
-    await answering(url, ended.signal);
+    await answering(`${url}/healthz`, { ended: ended.signal });
     const pid = inspect('{{.State.Pid}}');
     return {
       url,

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { flagsIn, unknownOptions, variablesIn } from '../agent-options.ts';
 import { askHealth, connect, statusWithoutToken } from '../ask-agent.ts';
 import { noContainers, runOnce } from '../image/built-image.ts';
+import { named, tellMissing } from '../missing.ts';
 import {
   type Composed,
   type Composition,
@@ -24,7 +25,7 @@ const documented = readFileSync(join(composeFolder, '../../docs/docker.md'), 'ut
 const runLines = (documented.match(/^docker run .*$/gm) ?? []).map((line) => line.split(' '));
 const image = 'ghcr.io/k8s-gpu-mcp/k8s-gpu-mcp-server';
 
-describe.skipIf(noDockerCompose)(`docker-compose ${noDockerCompose ?? ''}`, () => {
+describe.skipIf(noDockerCompose)(named('docker-compose', noDockerCompose), () => {
   it.each(composeFiles)('finds nothing wrong with %s', (file) => {
     expect(schemaProblems(read(file))).toBe('');
   });
@@ -57,7 +58,8 @@ describe('what the agent is told', () => {
 });
 
 const skipped = composeSkipReason();
-describe.skipIf(skipped)(`started by podman-compose ${skipped ?? ''}`, () => {
+tellMissing(noDockerCompose, skipped, noContainers);
+describe.skipIf(skipped)(named('started by podman-compose', skipped), () => {
   let composed: Composed | undefined;
   const start = async (how: Composition) => {
     composed = await compose(how);
@@ -123,7 +125,7 @@ describe.skipIf(skipped)(`started by podman-compose ${skipped ?? ''}`, () => {
   });
 });
 
-describe.skipIf(noContainers)(`the lines of docs/docker.md ${noContainers ?? ''}`, () => {
+describe.skipIf(noContainers)(named('the lines of docs/docker.md', noContainers), () => {
   // As a host begins, and what it asks first.
   const session = [
     {

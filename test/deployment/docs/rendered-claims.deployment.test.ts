@@ -1,4 +1,5 @@
 // What the pages say of the chart, against what the chart renders.
+
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,9 +9,12 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { chartDirectory, helmVersions, render, type Values } from '../chart/helm.ts';
 import { type PodTemplate, podTemplatesOf } from '../chart/kubernetes-objects.ts';
 import { podSecurityViolations } from '../chart/pod-security.ts';
+import { tellMissing } from '../missing.ts';
 import { skipReason, tool } from '../tools/tools.ts';
 import { commandLinesOf } from './commands.ts';
 import { codeBlocksOf, readPage, tablesOf } from './markdown.ts';
+
+tellMissing(...helmVersions.map(skipReason));
 
 const claim = { 'gpu.runtimeClass.enabled': false };
 const operator = { mode: 'operator', 'operator.kill.enabled': false };

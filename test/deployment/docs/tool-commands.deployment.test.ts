@@ -1,6 +1,7 @@
 // The commands of the pages that are helm's and kubectl's, against what these tools say they take.
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
+import { tellMissing } from '../missing.ts';
 import { skipReason, type ToolName, tool } from '../tools/tools.ts';
 import { commandLinesOf } from './commands.ts';
 import { readPage } from './markdown.ts';
@@ -56,7 +57,10 @@ function wrongFlags(name: ToolName, path: string, from: readonly string[]): read
   });
 }
 
-describe.each(['helm-3', 'helm-4', 'kubectl-1.31', 'kubectl-1.35'] as const)('%s', (name) => {
+const tools = ['helm-3', 'helm-4', 'kubectl-1.31', 'kubectl-1.35'] as const;
+tellMissing(...tools.map(skipReason));
+
+describe.each(tools)('%s', (name) => {
   const path = tool(name) ?? '';
   test.skipIf(skipReason(name) !== undefined)('has the flags that the pages give it', () => {
     expect(commandsOf(name.split('-')[0] ?? '', lines).length).toBeGreaterThan(3);

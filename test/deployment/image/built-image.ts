@@ -1,8 +1,9 @@
 // The image, built once for all tests that need it, and the ways to run it.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { Outcome } from '../../programs/run-program.ts';
 
 export const repositoryRoot = resolve(import.meta.dirname, '../../..');
 const script = join(repositoryRoot, 'deployment/container/build-image.mjs');
@@ -17,10 +18,6 @@ export const noContainers: string | undefined = (() => {
   const missing = ['podman', 'buildah', 'runc', 'flock', 'gcc'].filter((command) => !isThere(command));
   return missing.length > 0 ? `not on this machine: ${missing.join(', ')}` : undefined;
 })();
-
-/** The name of a test with the reason why it is skipped, if it is. */
-export const named = (name: string): string =>
-  noContainers === undefined ? name : `${name} (${noContainers})`;
 
 /** Both come from this machine unless a base is named: what runs on a forge tests on the base that is released. */
 function baseArguments(): readonly string[] {
@@ -41,6 +38,7 @@ export function builtImage(): string {
   // One that failed fails again: each test says why, and none waits for another try.
   if (failure !== undefined) throw failure;
   try {
+    if (tag === undefined) removeLeftovers();
     tag ??= finished ?? build();
   } catch (error) {
     failure = error;
@@ -94,31 +92,39 @@ export function baseOf(image: string): string {
 export const podmanCommand = ['podman', '--runtime', 'runc'] as const;
 const [podmanProgram, ...podmanFlags] = podmanCommand;
 
-/** Of `podman run`: default limits are above what a sandbox may ask for, and timed health checks need systemd. */
+const startedBy = 'k8s-gpu-mcp.started-by';
+
+/**
+ * Of `podman run`: default limits are above what a sandbox may ask for, timed health checks need systemd, and the label says which process
+ * of the tests takes the container away again.
+ */
 export const runFlags = [
-  '--no-healthcheck',
-  '--ulimit',
-  'nofile=4096:4096',
-  '--ulimit',
-  'nproc=4096:4096',
-] as const;
+  ...['--no-healthcheck', '--label', `${startedBy}=${process.pid}`],
+  ...['--ulimit', 'nofile=4096:4096', '--ulimit', 'nproc=4096:4096'],
+];
+
+/** Containers of a run of the tests that was killed. */
+function removeLeftovers(): void {
+  const format = `{{.ID}} {{index .Labels "${startedBy}"}}`;
+  const { stdout } = tryPodman(['ps', '--all', '--filter', `label=${startedBy}`, '--format', format]);
+  for (const [id = '', pid = ''] of stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ')))
+    if (id !== '' && !existsSync(`/proc/${pid}`)) tryPodman(['rm', '--force', '--time', '0', id]);
+}
+
+/** What hangs is ended, so that its test fails with what it had said. */
+const timeLimitMilliseconds = 120_000;
 
 /** Runs podman to its end. @returns its standard output; @throws when it fails */
 export function podman(args: readonly string[]): string {
   return execFileSync(podmanProgram, [...podmanFlags, ...args], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: timeLimitMilliseconds,
   });
 }
-
-export interface Outcome {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** What hangs is ended, so that its test fails with what it had said. */
-const timeLimitMilliseconds = 120_000;
 
 /** Runs podman to its end, however that is. */
 export function tryPodman(args: readonly string[], input = ''): Outcome {

@@ -1,13 +1,14 @@
 // What is in the image: exactly what belongs there, within its budget, said by its labels; and the checks see what does not belong.
+
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { named, tellMissing } from '../missing.ts';
 import {
   baseOf,
   builtImage,
   inspectImage,
-  named,
   noContainers,
   podman,
   repositoryRoot,
@@ -16,13 +17,15 @@ import {
 } from './built-image.ts';
 import { contentProblems, entriesOf, payloadBudgetBytes, payloadOf } from './contents.ts';
 
+tellMissing(noContainers);
+
 const manifest = JSON.parse(readFileSync(join(repositoryRoot, 'apps/agent/package.json'), 'utf8')) as {
   version: string;
   mcpName: string;
   license: string;
 };
 
-describe.skipIf(noContainers !== undefined)(named('contents of the image'), () => {
+describe.skipIf(noContainers !== undefined)(named('contents of the image', noContainers), () => {
   let image: string;
   let base: string;
   const planted: string[] = [];

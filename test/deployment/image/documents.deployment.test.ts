@@ -1,17 +1,20 @@
 // The bill of materials and the licences in the image, held against what npm says about the same packages.
+
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { named, tellMissing } from '../missing.ts';
 import {
   builtImage,
   inspectImage,
-  named,
   noContainers,
   podman,
   repositoryRoot,
   temporaryFolder,
 } from './built-image.ts';
+
+tellMissing(noContainers);
 
 interface Component {
   readonly name: string;
@@ -62,7 +65,7 @@ const manifestOf = (folder: string) =>
 /** inversify hands on what its parts do; of itself nothing is left after bundling. */
 const onlyHandsOn = new Set(['inversify']);
 
-describe.skipIf(noContainers !== undefined)(named('documents in the image'), () => {
+describe.skipIf(noContainers !== undefined)(named('documents in the image', noContainers), () => {
   let bill: Bill;
   let licences: string;
   let architecture: string;

@@ -1,25 +1,22 @@
 // MCP over HTTP out of a container: with a token, on a published port, ended by SIGTERM, watched by its health check.
+
 import { execFileSync } from 'node:child_process';
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  builtImage,
-  inspectImage,
-  named,
-  noContainers,
-  podman,
-  temporaryFolder,
-  tryPodman,
-} from './built-image.ts';
+import { freePort } from '../../programs/run-program.ts';
+import { answering, askHealth, statusWithoutToken } from '../ask-agent.ts';
+import { named, tellMissing } from '../missing.ts';
+import { builtImage, inspectImage, noContainers, podman, temporaryFolder, tryPodman } from './built-image.ts';
 import { logOf, processesIn, removeContainersAfterEach, startContainer, stateOf } from './containers.ts';
-import { answersAt, connected, freePort, healthTool } from './http.ts';
+
+tellMissing(noContainers);
 
 const token = 'a-token-for-this-test-only';
 const gateway = ['--entrypoint', '/gateway'];
 const mock = ['--backend', 'mock'];
 
-describe.skipIf(noContainers !== undefined)(named('MCP over HTTP'), () => {
+describe.skipIf(noContainers !== undefined)(named('MCP over HTTP', noContainers), () => {
   removeContainersAfterEach();
   let folder: string;
 
@@ -55,11 +52,9 @@ describe.skipIf(noContainers !== undefined)(named('MCP over HTTP'), () => {
       [...mock, '--port', '8080', '--addr', '0.0.0.0', ...withToken],
     );
     const origin = `http://127.0.0.1:${port}`;
-    await answersAt(`${origin}/healthz`, () => logOf(name));
-    expect((await fetch(`${origin}/mcp`, { method: 'POST', body: '{}' })).status).toBe(401);
-    const client = await connected(`${origin}/mcp`, token);
-    expect((await client.callTool(healthTool)).structuredContent).toMatchObject({ verdict: 'ok' });
-    await client.close();
+    await answering(`${origin}/healthz`, { log: () => logOf(name) });
+    expect(await statusWithoutToken(origin)).toBe(401);
+    expect(await askHealth(origin, token)).toMatchObject({ verdict: 'ok' });
     // Process 1 is the launcher, the program its child.
     expect(processesIn(name)).toEqual([
       expect.stringMatching(/ \/agent /),
@@ -76,7 +71,7 @@ describe.skipIf(noContainers !== undefined)(named('MCP over HTTP'), () => {
       [...gateway, '--network', 'host'],
       ['--port', String(port), '--agents', `node-a=http://127.0.0.1:${await freePort()}`],
     );
-    await answersAt(`http://127.0.0.1:${port}/healthz`, () => logOf(name));
+    await answering(`http://127.0.0.1:${port}/healthz`, { log: () => logOf(name) });
     expect(tryPodman(['exec', name, '/healthcheck'])).toMatchObject({ code: 0 });
     podman(['stop', '--time', '60', name]);
     expect(stateOf(name)).toMatchObject({ Running: false, ExitCode: 0 });
@@ -119,10 +114,10 @@ describe.skipIf(noContainers !== undefined)(named('MCP over HTTP'), () => {
         .toEqual({ code: 0, said: 'healthy: http://127.0.0.1:8080/healthz\n' });
     });
 
-    it('healthy without a port, when process 1 lives', () => {
+    it('healthy without a port, when the program runs', () => {
       expect(check(startContainer(['--entrypoint', '/pause', '--env', 'K8S_GPU_MCP_PORT=8080']))).toEqual({
         code: 0,
-        said: 'healthy: nothing listens here, and process 1 lives\n',
+        said: 'healthy: nothing listens here, and the program runs\n',
       });
     });
 

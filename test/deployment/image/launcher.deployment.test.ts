@@ -1,8 +1,10 @@
 // The launcher on its own, without a container: as PID 1 of a new namespace it must do what an init process does, elsewhere become node.
+
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { named, tellMissing } from '../missing.ts';
 import { repositoryRoot, temporaryFolder } from './built-image.ts';
 import { endAll, type InNamespace, program, startInNamespace } from './namespaced-program.ts';
 
@@ -14,8 +16,9 @@ const missing: string | undefined = (() => {
   const { status } = spawnSync('unshare', ['--pid', '--fork', '--mount-proc', 'true']);
   return status === 0 ? undefined : 'a process namespace of its own needs root and unshare';
 })();
+tellMissing(missing);
 
-describe.skipIf(missing !== undefined)(`launcher${missing === undefined ? '' : ` (${missing})`}`, () => {
+describe.skipIf(missing !== undefined)(named('launcher', missing), () => {
   let folder: string;
   const launcher = (name: string) => join(folder, name);
   const compile = (name: string, definitions: readonly string[]) =>

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { expect } from 'vitest';
+import { bound } from '../bound-process.ts';
 
 /** Tells in one line each how it was started and what signals it gets; does what it is asked in lines. CommonJS. */
 export const program = `
@@ -54,7 +55,8 @@ export function endAll(): void {
 }
 
 export function startInNamespace(command: readonly string[]): InNamespace {
-  const child = spawn('unshare', ['--pid', '--fork', '--kill-child', '--mount-proc', ...command], {
+  const own = ['--pid', '--fork', '--kill-child', '--mount-proc', ...command];
+  const child = spawn(...bound('unshare', own, 'KILL'), {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   started.add(child);

@@ -1,16 +1,20 @@
 // Each program of the image runs and finds what it needs: its version, its helper process, koffi and, where there is one, the library.
+
 import { chmodSync, copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compileFakeLibrary, configText } from '../../../packages/nvml/test/fake/rig.ts';
-import { named, noContainers, runOnce, temporaryFolder } from './built-image.ts';
+import { named, tellMissing } from '../missing.ts';
+import { noContainers, runOnce, temporaryFolder } from './built-image.ts';
+
+tellMissing(noContainers);
 
 interface Inventory {
   readonly gpuCount: number;
   readonly driverVersion: string;
 }
 
-describe.skipIf(noContainers !== undefined)(named('programs of the image'), () => {
+describe.skipIf(noContainers !== undefined)(named('programs of the image', noContainers), () => {
   let library: string;
 
   beforeAll(() => {
@@ -40,7 +44,7 @@ describe.skipIf(noContainers !== undefined)(named('programs of the image'), () =
     expect((JSON.parse(stdout) as Inventory).gpuCount).toBe(8);
   });
 
-  it('without a driver the missing library is named, with what to do', () => {
+  it('without a driver the missing library is with what to do', () => {
     const { code, stdout } = runOnce(['--network', 'none'], ['inventory', '--backend', 'nvml']);
     expect(stdout).toContain('LIBRARY_NOT_FOUND');
     expect(stdout).toContain('NVIDIA_DRIVER_CAPABILITIES=utility');

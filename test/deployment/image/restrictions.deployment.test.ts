@@ -1,13 +1,18 @@
 // The image under what a careful cluster allows it: it works, and says so itself.
+
 import { describe, expect, it } from 'vitest';
-import { named, noContainers, runOnce, tryPodman } from './built-image.ts';
+import { freePort } from '../../programs/run-program.ts';
+import { answering, askHard } from '../ask-agent.ts';
+import { named, tellMissing } from '../missing.ts';
+import { noContainers, runOnce, tryPodman } from './built-image.ts';
 import { logOf, removeContainersAfterEach, startContainer, stateOf } from './containers.ts';
-import { answersAt, askedHard, freePort } from './http.ts';
+
+tellMissing(noContainers);
 
 /** Of the agent: what the chart asks for is far above; this is what it takes at the least while it is asked. */
 const memoryLimit = '128m';
 
-describe.skipIf(noContainers !== undefined)(named('restricted containers'), () => {
+describe.skipIf(noContainers !== undefined)(named('restricted containers', noContainers), () => {
   removeContainersAfterEach();
 
   it.each([
@@ -48,8 +53,9 @@ describe.skipIf(noContainers !== undefined)(named('restricted containers'), () =
       ],
       ['--backend', 'mock', '--port', String(port)],
     );
-    await answersAt(`http://127.0.0.1:${port}/healthz`, () => logOf(name));
-    expect(await askedHard(`http://127.0.0.1:${port}/mcp`)).toBeGreaterThan(0);
+    const origin = `http://127.0.0.1:${port}`;
+    await answering(`${origin}/healthz`, { log: () => logOf(name) });
+    expect(await askHard(origin)).toBe(200);
     expect(stateOf(name)).toMatchObject({ Running: true, OOMKilled: false });
   });
 

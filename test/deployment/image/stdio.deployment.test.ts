@@ -1,9 +1,12 @@
 // MCP over stdio out of a container, both ways that people use: `docker run -i IMAGE` and `exec -i` into a container that sleeps.
+
 import { randomUUID } from 'node:crypto';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { describe, expect, it } from 'vitest';
-import { builtImage, named, noContainers, podman, runFlags, tryPodman } from './built-image.ts';
+import { health } from '../ask-agent.ts';
+import { named, tellMissing } from '../missing.ts';
+import { builtImage, noContainers, podman, runFlags, tryPodman } from './built-image.ts';
 import {
   processesIn,
   removeContainersAfterEach,
@@ -11,7 +14,8 @@ import {
   stateOf,
   stdioCommand,
 } from './containers.ts';
-import { healthTool } from './http.ts';
+
+tellMissing(noContainers);
 
 const mock = ['--backend', 'mock', '--scenario', 'fallen-off-bus'];
 
@@ -21,14 +25,13 @@ async function connected(args: readonly string[]): Promise<Client> {
   return client;
 }
 
-describe.skipIf(noContainers !== undefined)(named('MCP over stdio'), () => {
+describe.skipIf(noContainers !== undefined)(named('MCP over stdio', noContainers), () => {
   removeContainersAfterEach();
 
   it('run -i: a session, and nothing is left when the client goes', async () => {
     const name = `k8s-gpu-mcp-${randomUUID()}`;
     const client = await connected(['run', '--rm', '-i', '--name', name, ...runFlags, builtImage(), ...mock]);
-    const { structuredContent } = await client.callTool(healthTool);
-    expect(structuredContent).toMatchObject({ verdict: 'critical' });
+    expect(await health(client)).toMatchObject({ verdict: 'critical' });
     await client.close();
     await expect.poll(() => tryPodman(['container', 'exists', name]).code).toBe(1);
   });
@@ -50,8 +53,7 @@ describe.skipIf(noContainers !== undefined)(named('MCP over stdio'), () => {
     ]);
     for (const session of ['first', 'second']) {
       const client = await connected(['exec', '-i', name, '/agent', ...mock]);
-      const { structuredContent } = await client.callTool(healthTool);
-      expect(structuredContent, session).toMatchObject({ verdict: 'critical' });
+      expect(await health(client), session).toMatchObject({ verdict: 'critical' });
       expect(processesIn(name).length).toBeGreaterThan(1);
       await client.close();
       await expect.poll(() => processesIn(name)).toEqual([expect.stringMatching(/\/pause/)]);

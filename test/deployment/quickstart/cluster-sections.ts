@@ -1,14 +1,16 @@
 // What the quickstart says of a cluster, for one helm and one kubectl: each pair is a test file, so that they run beside each other.
+
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ask, health } from '../ask-agent.ts';
+import { named, tellMissing } from '../missing.ts';
 import { noCertificates } from '../stand-in-cluster/certificate.ts';
 import { objectsAt, textAt } from '../stand-in-cluster/json.ts';
 import { resources } from '../stand-in-cluster/resources.ts';
 import { type StandInCluster, startStandInCluster } from '../stand-in-cluster/stand-in-cluster.ts';
 import { skipReason, type ToolName, tool } from '../tools/tools.ts';
-import { ask, health } from './ask.ts';
 import { createDriver, type Driver, noCompiler } from './driver.ts';
 import { Reader } from './reader.ts';
 import { createWorkstation, repositoryRoot, type Workstation } from './workstation.ts';
@@ -47,11 +49,10 @@ type Helm = ToolName & `helm-${string}`;
 type Kubectl = ToolName & `kubectl-${string}`;
 const missingFor = (helm: Helm, kubectl: Kubectl) =>
   skipReason(helm) ?? skipReason(kubectl) ?? noCompiler ?? noCertificates;
-const named = (name: string, missing: string | undefined) =>
-  missing === undefined ? name : `${name} (${missing})`;
 
 export function describeQuickstart(helm: Helm, kubectl: Kubectl): void {
   const missing = missingFor(helm, kubectl);
+  tellMissing(missing);
   describe.skipIf(missing !== undefined)(named(`the quickstart with ${helm} and ${kubectl}`, missing), () => {
     let driver: Driver;
     let workstation: Workstation;

@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { health } from '../ask-agent.ts';
 import { builtImage, noContainers, podmanCommand, runFlags } from '../image/built-image.ts';
-import { health } from './ask.ts';
+import { named, tellMissing } from '../missing.ts';
 import { createDriver, type Driver, noCompiler } from './driver.ts';
 import { Reader } from './reader.ts';
 import { createWorkstation, type Docker, repositoryRoot, type Workstation } from './workstation.ts';
 
 const quickstart = readFileSync(join(repositoryRoot, 'docs/quickstart.md'), 'utf8');
-const named = (name: string, reason: string | undefined) =>
-  reason === undefined ? name : `${name} (${reason})`;
+tellMissing(noCompiler, noContainers);
 
 /** The library is there and no kernel module under it: doctor says so. */
 const exitCodes = { 'npx -y k8s-gpu-mcp-server doctor': 2 };

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { cleanEnvironment, type Outcome } from '../../programs/run-program.ts';
+import { bound } from '../bound-process.ts';
 
 export const repositoryRoot = resolve(import.meta.dirname, '../../..');
 
@@ -19,6 +20,9 @@ export interface Docker {
   /** What the container toolkit of a GPU machine makes of `--gpus all`. */
   readonly gpuFlags: readonly string[];
 }
+
+/** What waits for ever is ended; that shows as a code of null. */
+const commandMilliseconds = 120_000;
 
 /** The machine of a reader: a home with a kubeconfig, and a PATH on which published names lead to what is in this checkout. */
 export interface Workstation {
@@ -63,7 +67,7 @@ export function createWorkstation(options: {
   };
   return {
     async run(command) {
-      const child = spawn('bash', ['-c', command], { env: environment, cwd: repositoryRoot });
+      const child = spawn(...bound('bash', ['-c', command]), { env: environment, cwd: repositoryRoot });
       child.stdin.end();
       let [stdout, stderr] = ['', ''];
       child.stdout.on('data', (chunk) => {
@@ -72,7 +76,9 @@ export function createWorkstation(options: {
       child.stderr.on('data', (chunk) => {
         stderr += chunk;
       });
+      const tooLate = setTimeout(() => child.kill(), commandMilliseconds);
       const [code] = (await once(child, 'close')) as [number | null];
+      clearTimeout(tooLate);
       return { code, stdout, stderr };
     },
     async withServer([command = '', ...args], work) {

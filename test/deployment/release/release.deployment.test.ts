@@ -16,6 +16,7 @@ import { unzipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { named, tellMissing } from '../missing.ts';
 import { skipReason, tool } from '../tools/tools.ts';
 import { startTrialRegistries, type TrialRegistries } from './trial-registries.ts';
 
@@ -36,7 +37,8 @@ const release = z.object({
 });
 const readJson = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'));
 const helm = tool('helm-4') ?? tool('helm-3');
-const withoutHelm = skipReason('helm-4');
+const withoutHelm = helm === undefined ? skipReason('helm-4') : undefined;
+tellMissing(withoutHelm);
 
 let work: string;
 let out: string;
@@ -132,7 +134,7 @@ describe('a dry run', () => {
   });
 
   it.skipIf(helm === undefined)(
-    `makes a chart that installs from its archive ${withoutHelm ?? ''}`,
+    named('makes a chart that installs from its archive', withoutHelm),
     async () => {
       const { chart } = release.parse(readJson(join(out, 'release.json')));
       const archive = join(out, z.string().parse(chart));
@@ -198,7 +200,7 @@ describe('a dry run', () => {
   });
 });
 
-describe.skipIf(helm === undefined)(`publishing ${withoutHelm ?? ''}`, () => {
+describe.skipIf(helm === undefined)(named('publishing', withoutHelm), () => {
   const names = ['@k8s-gpu-mcp/core', 'k8s-gpu-mcp-server'];
   let folder: string;
   const publish = (...parts: string[]) =>

@@ -3,21 +3,23 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { flagsIn, unknownOptions, variablesIn } from '../agent-options.ts';
+import { named, tellMissing } from '../missing.ts';
 import { scripts } from './slurm-cluster.ts';
 
 const read = (name: string) => readFileSync(join(scripts, name), 'utf8');
 const files = readdirSync(scripts).filter((name) => name.endsWith('.sh'));
 const shellcheck = (input: string, ...args: readonly string[]) =>
   spawnSync('shellcheck', ['--shell=sh', ...args], { cwd: scripts, input, encoding: 'utf8' });
-const missing = shellcheck('').error && ' (shellcheck not installed: apt-get install shellcheck)';
+const missing = shellcheck('').error && 'shellcheck is not installed: apt-get install shellcheck';
+tellMissing(missing);
 
 describe('the scripts', () => {
-  it.skipIf(missing)(`have nothing for shellcheck to say${missing ?? ''}`, () => {
+  it.skipIf(missing)(named('have nothing for shellcheck to say', missing), () => {
     const { stdout, status } = shellcheck('', '--external-sources', ...files);
     expect([status, stdout]).toEqual([0, '']);
   });
 
-  it.skipIf(missing)(`turn red when a variable is not quoted${missing ?? ''}`, () => {
+  it.skipIf(missing)(named('turn red when a variable is not quoted', missing), () => {
     expect(shellcheck(read('exclude-list.sh').replace('"$list"', '$list'), '-').stdout).toContain('SC2086');
   });
 

@@ -1,12 +1,13 @@
 // A real Slurm of two nodes on this machine: munged, slurmctld and two slurmd in a folder of their own, with the scripts under test.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { expect, vi } from 'vitest';
 import { cleanEnvironment, freePort, programs } from '../../programs/run-program.ts';
+import { bound, end } from '../bound-process.ts';
 
 export const scripts = fileURLToPath(new URL('../../../deployment/slurm/', import.meta.url));
 export const nodes = ['n1', 'n2'] as const;
@@ -22,6 +23,9 @@ export function slurmSkipReason(): string | undefined {
     ? undefined
     : `${missing.join(', ')} not installed: apt-get install slurm-wlm munge`;
 }
+
+/** What waits for a node that never comes is ended. */
+const commandMilliseconds = 60_000;
 
 export interface Result {
   readonly code: number;
@@ -51,13 +55,16 @@ export async function startSlurm(): Promise<SlurmCluster> {
   const environment = cleanEnvironment({ SLURM_CONF: at('slurm.conf') });
   const running: ChildProcess[] = [];
   const start = (program: string, args: readonly string[]) =>
-    running.push(spawn(program, args, { env: environment, stdio: 'ignore' }));
+    running.push(spawn(...bound(program, args), { env: environment, stdio: 'ignore' }));
 
   const run: SlurmCluster['run'] = (command, args, more = {}) =>
     new Promise((resolve) => {
       const env = { ...environment, ...more };
-      const child = execFile(command, [...args], { env }, (_error, stdout, stderr) =>
-        resolve({ code: child.exitCode ?? -1, stdout, stderr }),
+      const child = execFile(
+        command,
+        [...args],
+        { env, timeout: commandMilliseconds },
+        (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }),
       );
     });
 
@@ -115,11 +122,7 @@ export async function startSlurm(): Promise<SlurmCluster> {
     },
     stop: async () => {
       await run('scancel', ['--user=root']);
-      for (const child of running.reverse()) {
-        if (child.exitCode !== null) continue;
-        child.kill();
-        await once(child, 'exit');
-      }
+      for (const child of running.reverse()) await end(child);
       await rm(directory, { recursive: true, force: true });
     },
   };
@@ -128,6 +131,20 @@ export async function startSlurm(): Promise<SlurmCluster> {
   for (const node of nodes) await cluster.show(node, 'healthy-8xh100');
   start('slurmctld', ['-D', '-i']);
   for (const node of nodes) start('slurmd', ['-D', '-N', node]);
+  try {
+    // Here, so that a Slurm that does not come up fails once and not with every test.
+    await vi.waitFor(
+      async () => {
+        const states = await Promise.all(nodes.map((node) => cluster.stateOf(node)));
+        expect(states.map(({ state }) => state)).toEqual(nodes.map(() => 'idle'));
+      },
+      { timeout: commandMilliseconds, interval: 200 },
+    );
+  } catch (error) {
+    const log = await readFile(at('slurmctld.log'), 'utf8').catch(() => 'no log');
+    await cluster.stop();
+    throw new Error(`Slurm does not come up: ${log}`, { cause: error });
+  }
   return cluster;
 }
 

@@ -2,11 +2,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { actions, isDisruptive } from '@k8s-gpu-mcp/core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { named, tellMissing } from '../missing.ts';
 import { type NodeName, nodes, type SlurmCluster, slurmSkipReason, startSlurm } from './slurm-cluster.ts';
 
 const skipped = slurmSkipReason();
+tellMissing(skipped);
 
-describe.skipIf(skipped)(`a real Slurm of two nodes ${skipped ?? ''}`, () => {
+describe.skipIf(skipped)(named('a real Slurm of two nodes', skipped), () => {
   let slurm: SlurmCluster;
   const program = (name: string) => join(slurm.directory, 'gpu-health', name);
   const state = async (node: NodeName) => (await slurm.stateOf(node)).state;

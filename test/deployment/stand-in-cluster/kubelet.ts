@@ -1,7 +1,7 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { end } from '../bound-process.ts';
 import type { ClusterState } from './cluster-state.ts';
 import type { ContainerPlan, ContainerRuntime } from './container-runtime.ts';
 import {
@@ -14,6 +14,7 @@ import {
   textAt,
   textsAt,
 } from './json.ts';
+import { podStatus } from './pod-status.ts';
 import { probeAnswer } from './probes.ts';
 import {
   environmentOf,
@@ -277,38 +278,7 @@ export class Kubelet {
   }
 
   #report(pod: KubernetesObject, running: RunningPod): void {
-    const { containers, address } = running;
-    const policy = textAt(pod, 'spec', 'restartPolicy') ?? 'Always';
-    const isOver =
-      policy !== 'Always' &&
-      containers.every(({ exitCode }) => exitCode !== undefined && (policy === 'Never' || exitCode === 0));
-    const isFailed = containers.some(({ exitCode }) => (exitCode ?? 0) !== 0);
-    const phase = isOver ? (isFailed ? 'Failed' : 'Succeeded') : 'Running';
-    const isReady = !isOver && containers.every((each) => each.isReady);
-    const status = isReady ? 'True' : 'False';
-    this.#options.state.setStatus(pod, {
-      phase,
-      podIP: address,
-      podIPs: [{ ip: address }],
-      hostIP: '127.0.0.1',
-      startTime: pod.metadata.creationTimestamp,
-      conditions: [
-        { type: 'PodScheduled', status: 'True' },
-        { type: 'Initialized', status: 'True' },
-        { type: 'ContainersReady', status },
-        { type: 'Ready', status },
-      ],
-      containerStatuses: containers.map(({ spec, exitCode, isReady: ready, restarts, plan }) => ({
-        name: spec['name'],
-        image: plan.image,
-        imageID: '',
-        containerID: `stand-in://${plan.id}`,
-        ready,
-        started: exitCode === undefined,
-        restartCount: restarts,
-        state: stateOf(exitCode, isOver, pod.metadata.creationTimestamp),
-      })),
-    });
+    this.#options.state.setStatus(pod, podStatus(pod, running));
   }
 
   #stop(running: RunningPod): Promise<unknown> {
@@ -316,20 +286,11 @@ export class Kubelet {
     for (const timer of running.timers) clearTimeout(timer);
     const ended = Promise.all(
       running.containers.map(async ({ child, plan, exitCode }) => {
-        if (exitCode !== undefined) return;
-        const closed = once(child, 'close');
-        this.#options.runtime.stop(plan, child);
-        await closed;
+        if (exitCode === undefined) await end(child, { ask: () => this.#options.runtime.stop(plan, child) });
       }),
     );
     this.#ending.add(ended);
     void ended.then(() => this.#ending.delete(ended));
     return ended;
   }
-}
-
-function stateOf(exitCode: number | undefined, isOver: boolean, startedAt: string | undefined): unknown {
-  if (exitCode === undefined) return { running: { startedAt } };
-  const reason = exitCode === 0 ? 'Completed' : 'Error';
-  return isOver ? { terminated: { exitCode, reason } } : { waiting: { reason: 'CrashLoopBackOff' } };
 }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { bound } from '../bound-process.ts';
 import { podmanCommand, runFlags } from '../image/built-image.ts';
 import type { ContainerPlan, ContainerRuntime, Machine } from './container-runtime.ts';
 import { objectAt, textsAt } from './json.ts';
@@ -17,7 +18,7 @@ export function podmanRuntime(
 ): ContainerRuntime {
   const podman = (args: readonly string[]) => {
     const [command, ...flags] = podmanCommand;
-    return spawn(command, [...flags, ...args]);
+    return spawn(...bound(command, [...flags, ...args]));
   };
   // Names are of all containers of this machine; an exec'd program has those of its pod.
   const prefix = `stand-in-${process.pid}-`;

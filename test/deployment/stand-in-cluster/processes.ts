@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { programs } from '../../programs/run-program.ts';
+import { bound } from '../bound-process.ts';
 import type { ContainerPlan, ContainerRuntime, Machine } from './container-runtime.ts';
 import { kubeconfig } from './kubeconfig.ts';
 
@@ -35,7 +36,7 @@ export function processRuntime(
     const home = join(folder, plan.id);
     mkdirSync(home, { recursive: true });
     const { args, environment } = onThisMachine(plan, command, { home, api: apiServer(), machine });
-    return spawn(process.execPath, args, { env: environment, cwd: home });
+    return spawn(...bound(process.execPath, args), { env: environment, cwd: home });
   }
   return {
     start: (plan) => run(plan, plan.command),

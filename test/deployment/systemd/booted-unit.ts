@@ -1,19 +1,17 @@
 // The unit under a real systemd: booted by systemd-nspawn on a throw-away copy (an overlay) of this machine's files, with the unit in
 // /etc/systemd/system and the agent in the PATH, as docs/bare-metal.md has it. Nothing else is started.
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../programs/run-program.ts';
 import { answering } from '../ask-agent.ts';
+import { bound, end } from '../bound-process.ts';
 
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
 export const units = join(repository, 'deployment/systemd');
 export const unitName = 'k8s-gpu-mcp-server.service';
-/** A unit that systemd starts again and again never answers. */
-const startMilliseconds = 60_000;
 export const tokens = { token: 'for-reading', 'operator-token': 'for-changing' } as const;
 
 /** Why systemd cannot be booted here; nothing when it can. */
@@ -74,29 +72,26 @@ rm -rf root/var/lib/k8s-gpu-mcp-server root/var/lib/private/k8s-gpu-mcp-server
 cp -a files/. root/
 exec systemd-nspawn --quiet --directory=${directory}/root --register=no --keep-unit --capability=CAP_SYSLOG \
   --bind-ro=${repository}:/opt/k8s-gpu-mcp --console=pipe --boot systemd.unit=trial.target systemd.log_target=console systemd.log_color=no`;
-  const machine = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script]);
+  // Killed, it takes the machine with it.
+  const machine = spawn(
+    ...bound('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script], 'KILL'),
+  );
   let output = '';
   const ended = new AbortController();
   for (const stream of [machine.stdout, machine.stderr]) {
     stream.on('data', (chunk) => {
       output += chunk;
-      if (/Failed to start|Failed with result/.test(output)) ended.abort(new Error(output));
+      if (/Failed to start|Failed with result/.test(output)) ended.abort();
     });
   }
-  machine.on('exit', () => ended.abort(new Error(`systemd ended: ${output}`)));
+  machine.on('exit', () => ended.abort());
   const stop = async () => {
-    // The second one does not wait for the machine to halt.
-    while (machine.exitCode === null && machine.signalCode === null) {
-      machine.kill();
-      await Promise.race([once(machine, 'exit'), once(machine.stderr, 'data'), once(machine.stdout, 'data')]);
-    }
+    // Nobody needs the machine to halt in good order.
+    await end(machine, { ask: () => machine.kill('SIGKILL') });
     await rm(directory, { recursive: true, force: true });
   };
   try {
-    await answering(
-      `http://127.0.0.1:${port}`,
-      AbortSignal.any([ended.signal, AbortSignal.timeout(startMilliseconds)]),
-    );
+    await answering(`http://127.0.0.1:${port}/healthz`, { ended: ended.signal, log: () => output });
   } catch (error) {
     await stop();
     throw error;

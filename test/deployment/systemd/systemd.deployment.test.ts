@@ -6,14 +6,16 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { programs } from '../../programs/run-program.ts';
 import { flagsIn, unknownOptions, variablesIn } from '../agent-options.ts';
 import { askHealth, connect, statusWithoutToken } from '../ask-agent.ts';
+import { named, tellMissing } from '../missing.ts';
 import { type Boot, type BootedUnit, boot, bootSkipReason, tokens, unitName, units } from './booted-unit.ts';
 
 const read = (name: string) => readFileSync(join(units, name), 'utf8');
 const operator = ['operator.conf', 'operator-reset.conf'];
 
 const noAnalyze =
-  spawnSync('systemd-analyze', ['--version']).error && ' (systemd is not installed: apt-get install systemd)';
-describe.skipIf(noAnalyze)(`systemd-analyze${noAnalyze ?? ''}`, () => {
+  spawnSync('systemd-analyze', ['--version']).error && 'systemd is not installed: apt-get install systemd';
+tellMissing(noAnalyze);
+describe.skipIf(noAnalyze)(named('systemd-analyze', noAnalyze), () => {
   /** Of the unit with these drop-ins, where the agent is at a place that exists here. */
   function analyze(
     command: readonly string[],
@@ -91,7 +93,8 @@ describe('what the agent is told', () => {
 });
 
 const skipped = bootSkipReason();
-describe.skipIf(skipped)(`the unit under a booted systemd ${skipped ?? ''}`, () => {
+tellMissing(skipped);
+describe.skipIf(skipped)(named('the unit under a booted systemd', skipped), () => {
   let booted: BootedUnit | undefined;
   const start = async (how: Boot) => {
     booted = await boot(how);

@@ -82,6 +82,12 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
+{{/* The image asks for all GPUs, and a node whose default runtime is NVIDIA's gives them to whoever asks. */}}
+{{- define "gpuMcp.noGpus" -}}
+- name: NVIDIA_VISIBLE_DEVICES
+  value: void
+{{- end -}}
+
 {{- define "gpuMcp.probe" -}}
 httpGet:
   path: {{ .path }}

@@ -81,6 +81,22 @@ auth.{{ . }} and auth.{{ $token }} take their token from the same Secret and key
 {{- end }}
 {{- $_ := set $secrets $secret $token }}
 {{- end }}
+{{- /* RBAC knows Secrets, not their keys. */ -}}
+{{- if and $f.hasGateway $v.rbac.create $v.rbac.client.create }}
+{{- $readable := include "gpuMcp.secretName" (dict "root" $ "token" "gateway") }}
+{{- $others := dict "tls.agent" $v.tls.agent.secretName "tls.gateway" $v.tls.gateway.secretName }}
+{{- range $token := without $f.tokens "gateway" }}
+{{- $_ := set $others (printf "auth.%s" $token) (include "gpuMcp.secretName" (dict "root" $ "token" $token)) }}
+{{- end }}
+{{- range $other, $secret := $others }}
+{{- if eq $secret $readable }}
+auth.gateway and {{ $other }} are in one Secret ({{ $secret }}), all of which the Role for clients lets people read: give auth.gateway a Secret of its own, or set rbac.client.create=false.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $f.hasGateway (eq (include "gpuMcp.serviceAccountName" (dict "root" $ "component" "agent")) (include "gpuMcp.serviceAccountName" (dict "root" $ "component" "gateway"))) }}
+agent.serviceAccount.name and gateway.serviceAccount.name are the same: the agents would have the rights of the gateway. Give two.
+{{- end }}
 {{- range $component := list "agent" "gateway" }}
 {{- $account := (get $v $component).serviceAccount }}
 {{- if and (not $account.create) (eq $account.name "") }}

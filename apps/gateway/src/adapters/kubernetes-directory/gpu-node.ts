@@ -27,6 +27,31 @@ export function labelsOf(node: unknown): Readonly<Record<string, string>> {
   return Object.freeze(labels);
 }
 
+/**
+ * Labels by which NVIDIA's own parts and clouds mark nodes with NVIDIA GPUs, and the values that say so; null: any. One is enough. The
+ * chart runs agents on the same nodes.
+ */
+export const gpuNodeLabels: Readonly<Record<string, string | null>> = {
+  // GPU Feature Discovery, the GPU Operator
+  'nvidia.com/gpu.present': 'true',
+  // Node Feature Discovery: PCI vendor, or class (3D, VGA) and vendor
+  'feature.node.kubernetes.io/pci-10de.present': 'true',
+  'feature.node.kubernetes.io/pci-0302_10de.present': 'true',
+  'feature.node.kubernetes.io/pci-0300_10de.present': 'true',
+  // GKE, AKS
+  'cloud.google.com/gke-accelerator': null,
+  'kubernetes.azure.com/accelerator': 'nvidia',
+  // EKS: the cluster autoscaler, Karpenter, Auto Mode
+  'k8s.amazonaws.com/accelerator': null,
+  'karpenter.k8s.aws/instance-gpu-manufacturer': 'nvidia',
+  'eks.amazonaws.com/instance-gpu-manufacturer': 'nvidia',
+};
+
+const isLabelled = (labels: Readonly<Record<string, string>>): boolean =>
+  Object.entries(gpuNodeLabels).some(
+    ([key, value]) => labels[key] !== undefined && (value === null || labels[key] === value),
+  );
+
 /** Names under which NVIDIA's device plugin offers GPUs: whole, time-sliced, and parts (MIG, strategy `mixed`). */
 const isGpuResource = (name: string): boolean =>
   name === 'nvidia.com/gpu' || name === 'nvidia.com/gpu.shared' || name.startsWith('nvidia.com/mig-');
@@ -56,7 +81,7 @@ export function readNode(node: unknown): NodeFacts | null {
     labels,
     // Capacity too: a node whose GPUs are all unhealthy has an allocatable of 0, and is the one that is asked about.
     hasGpu:
-      labels['nvidia.com/gpu.present'] === 'true' ||
+      isLabelled(labels) ||
       offersGpu(fieldAt(node, 'status', 'allocatable')) ||
       offersGpu(fieldAt(node, 'status', 'capacity')),
     isDown: ready === 'False' || ready === 'Unknown',

@@ -2,6 +2,7 @@ import { silentLogger } from '@k8s-gpu-mcp/core';
 import { fixedClock } from '@k8s-gpu-mcp/core/testing';
 import type { KubernetesObject, WatchedCollection } from '@k8s-gpu-mcp/kubernetes';
 import { describe, expect, it } from 'vitest';
+import { gpuNodeLabels } from './gpu-node.ts';
 import { type KubernetesDirectoryOptions, openKubernetesDirectory } from './kubernetes-directory.ts';
 
 const at = '2026-03-01T12:00:00.000Z';
@@ -278,6 +279,16 @@ describe('node objects', () => {
       instance: 'none:node-b',
       mayReceiveToken: false,
     });
+  });
+
+  it.each(Object.entries(gpuNodeLabels))('%s says that there are GPUs', (key, value) => {
+    const labelled = (text: string) => ({ metadata: { name: 'node-a', labels: { [key]: text } } });
+    const namesWith = (text: string) =>
+      open([], [labelled(text)])
+        .directory.snapshot()
+        .nodes.map(({ name }) => name);
+    expect(namesWith(value ?? 'nvidia-h100-80gb')).toEqual(['node-a']);
+    if (value !== null) expect(namesWith('other')).toEqual([]);
   });
 
   it('explain an agent that is not ready on a node that is down', () => {
