@@ -1,7 +1,6 @@
 // The bundled gateway, out of the same bundle as the image's, against a bare node process, in one run: start until it answers, and resident
 // memory at rest. The goals are those that the choice of the Kubernetes client was made by (docs/adr/0010-kubernetes-client.md): under 2
-// times the memory, 4 times the start. The second is not reached yet, so the limit on the start only tells what became worse. Numbers of a
-// bundle of the gateway alone, as it was once, compare: started in turn, the two differ by no more than two runs of one (memory 1.91 and 1.89).
+// times the memory, 4 times the start. The second is not reached yet, so the limit on the start only tells what became worse.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
