@@ -86,6 +86,7 @@ export interface Container {
   readonly ports?: readonly {
     readonly name?: string;
     readonly containerPort: number;
+    readonly protocol?: string;
     readonly hostPort?: number;
   }[];
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];

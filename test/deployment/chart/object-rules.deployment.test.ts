@@ -7,7 +7,7 @@ const labels = { 'app.kubernetes.io/name': 'agent' };
 const container = {
   name: 'agent',
   image: 'example.org/agent:1',
-  ports: [{ name: 'http', containerPort: 8080 }],
+  ports: [{ name: 'http', containerPort: 8080, protocol: 'TCP' }],
   livenessProbe: { httpGet: { path: '/livez', port: 'http' } },
   env: [{ name: 'A', value: '1' }],
   volumeMounts: [{ name: 'token', mountPath: '/run/agent-token' }],
@@ -69,7 +69,7 @@ function release({
       apiVersion: 'v1',
       kind: 'Service',
       metadata: { name: 'agent' },
-      spec: { selector: labels, ports: [{ port: 80, targetPort: 'http' }], ...service },
+      spec: { selector: labels, ports: [{ port: 80, targetPort: 'http', protocol: 'TCP' }], ...service },
     },
     {
       apiVersion: 'networking.k8s.io/v1',
@@ -246,6 +246,21 @@ describe('what a schema cannot say', () => {
       /neither take a pod away/,
     ],
     ['a Service of no port', { service: { ports: [{ port: 80, targetPort: 'https' }] } }, /no port https/],
+    [
+      'a container port without protocol',
+      { container: { ports: [{ name: 'http', containerPort: 8080 }] } },
+      /8080 names no protocol/,
+    ],
+    [
+      'an amount that is a number',
+      { container: { resources: { limits: { 'nvidia.com/gpu': 1 } } } },
+      /nvidia.com\/gpu: server-side apply/,
+    ],
+    [
+      'a Service port without protocol',
+      { service: { ports: [{ port: 80, targetPort: 'http' }] } },
+      /80 names no/,
+    ],
     ['a Service of no pod', { service: { selector: { app: 'other' } } }, /selects no pod/],
     [
       'a label value',
@@ -332,6 +347,6 @@ function serviceWithToken(reference: string): KubernetesObject {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name: 'gateway', annotations: { 'k8s-gpu-mcp/token-secret': reference } },
-    spec: { selector: labels, ports: [{ port: 80, targetPort: 8080 }] },
+    spec: { selector: labels, ports: [{ port: 80, targetPort: 8080, protocol: 'TCP' }] },
   };
 }

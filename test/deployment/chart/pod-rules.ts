@@ -108,6 +108,10 @@ function containerProblems(container: Container, spec: PodSpec): readonly string
     ...portNames.filter((port) => !isPortName(port)).map((port) => `port name ${port} is not valid`),
     ...repeatedIn(portNames).map((port) => `two ports are named ${port}`),
     ...ports.flatMap(({ containerPort }) => (isPort(containerPort) ? [] : [`${containerPort} is no port`])),
+    // A key of the list, without a default there in older API servers.
+    ...ports.flatMap(({ containerPort, protocol }) =>
+      protocol === undefined ? [`port ${containerPort} names no protocol`] : [],
+    ),
     ...environmentProblems(container),
     ...probeProblems(container),
     ...resourceProblems(container),
@@ -175,6 +179,10 @@ function resourceProblems({ resources = {} }: Container): readonly string[] {
         ? [`${name}: request and limit differ`]
         : [];
     }),
+    // Seen with helm 4 on Kubernetes 1.20: "expected string".
+    ...Object.entries({ ...requests, ...limits })
+      .filter(([, amount]) => typeof amount === 'number')
+      .map(([name]) => `${name}: server-side apply of older API servers takes no number`),
     ...Object.entries({ ...requests, ...limits })
       .filter(([name, amount]) => {
         const value = quantityOf(amount);

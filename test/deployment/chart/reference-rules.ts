@@ -20,6 +20,7 @@ interface Service {
     readonly name?: string;
     readonly port: number;
     readonly targetPort?: number | string;
+    readonly protocol?: string;
   }[];
 }
 
@@ -162,6 +163,10 @@ function serviceProblems(object: KubernetesObject, templates: readonly PodTempla
       : []),
     ...(names.length > 1 && names.includes('') ? ['one of several ports has no name'] : []),
     ...repeatedIn(names).map((name) => `two ports are named ${name}`),
+    // Seen with helm 4 on Kubernetes 1.20: "associative list with keys has an element that omits key field".
+    ...ports.flatMap(({ port, protocol }) =>
+      protocol === undefined ? [`port ${port} names no protocol`] : [],
+    ),
     ...ports.flatMap(({ port, targetPort = port }) =>
       hasPort(targetPort) ? [] : [`its pods have no port ${targetPort}`],
     ),

@@ -78,7 +78,7 @@ function hintOf(outcome: Exclude<NodeOutcome, { status: 'ok' }>, tool: string): 
   switch (outcome.failure) {
     case 'unauthorized':
     case 'incompatible':
-      return `Nothing was done. ${tool} needs an agent in operator mode (--mode operator) that knows the token of --agent-operator-token-file.`;
+      return `Nothing was done. ${tool} needs an agent in operator mode (--mode operator; --operator-actions may leave it out) that knows the token of --agent-operator-token-file.`;
     default:
       return outcome.said === undefined ? 'Nothing was done.' : '';
   }
