@@ -15,8 +15,21 @@ const manifestTypes = [
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ');
 
+/**
+ * A connection may have been closed while npm or helm ran, which is noticed by using it only. Nothing but reading is done here, so it is
+ * done again.
+ */
+async function connected(url, headers, triesLeft = 2) {
+  try {
+    return await fetch(url, { headers, signal: AbortSignal.timeout(60_000) });
+  } catch (error) {
+    if (triesLeft === 0) throw new Error(`${url} gives no answer: ${error.cause?.message ?? error.message}`);
+    return connected(url, headers, triesLeft - 1);
+  }
+}
+
 async function get(url, headers = {}) {
-  const response = await fetch(url, { headers, signal: AbortSignal.timeout(60_000) });
+  const response = await connected(url, headers);
   if (response.status === 404) return undefined;
   if (response.ok) return response;
   const error = new Error(`${url} answered HTTP ${response.status}`);
