@@ -7,8 +7,19 @@ import { resolveConfig as resolvePlugin } from '../../../apps/bridge/src/kubectl
 import { program as plugin } from '../../../apps/bridge/src/kubectl/options.ts';
 import { parseCommandLine as parseBridge } from '../../../apps/bridge/src/options.ts';
 import { tellMissing } from '../missing.ts';
+import { noCertificates } from '../stand-in-cluster/certificate.ts';
+import type { KubernetesObject as ClusterObject } from '../stand-in-cluster/json.ts';
 import { skipReason } from '../tools/tools.ts';
-import { type Helm, helmVersions, namespace, render, type Values, withChartCopy } from './helm.ts';
+import { clusterWith } from './cluster-with.ts';
+import {
+  type Helm,
+  helmVersions,
+  namespace,
+  type RenderOptions,
+  render,
+  type Values,
+  withChartCopy,
+} from './helm.ts';
 import type { KubernetesObject } from './kubernetes-objects.ts';
 import { choices, outsideObjects } from './value-choices.ts';
 
@@ -23,11 +34,11 @@ data:
   notes: {{ tpl (.Files.Get "notes-copy.txt") . | toJson }}
 `;
 
-const rendered = (helm: Helm, values: Values) =>
+const rendered = (helm: Helm, values: Values, more: Pick<RenderOptions, 'kubeconfig'> = {}) =>
   withChartCopy(async (chart) => {
     await rename(join(chart, 'templates', 'NOTES.txt'), join(chart, 'notes-copy.txt'));
     await writeFile(join(chart, 'templates', 'notes.yaml'), notesObject);
-    const objects = await render({ helm, chart, values });
+    const objects = await render({ helm, chart, values, ...more });
     const data = objects.find(({ metadata }) => metadata.name === 'notes')?.['data'] as
       | { notes?: string }
       | undefined;
@@ -106,5 +117,33 @@ describe('the check of the notes', () => {
     ].join('\n');
     expect(missingNames(notes, [])).toEqual(['Secret gone', 'DaemonSet gone']);
     expect(commandProblems(notes)).toHaveLength(3);
+  });
+});
+
+describe.skipIf((skipReason('helm-3') ?? noCertificates) !== undefined)('what the cluster lacks', () => {
+  const notesIn = (objects: readonly ClusterObject[]) =>
+    clusterWith(objects, async (kubeconfig) => (await rendered('helm-3', {}, { kubeconfig })).notes);
+  const node = (labels: Readonly<Record<string, string>>): ClusterObject => ({
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name: 'node-1', labels },
+  });
+  const runtimeClass: ClusterObject = {
+    apiVersion: 'node.k8s.io/v1',
+    kind: 'RuntimeClass',
+    metadata: { name: 'nvidia' },
+    handler: 'nvidia',
+  };
+
+  it('is told: the RuntimeClass, and nodes with a label of GPU nodes', async () => {
+    const notes = await notesIn([node({ 'kubernetes.io/os': 'linux' })]);
+    expect(notes).toContain('There is no RuntimeClass nvidia');
+    expect(notes).toContain('No node carries a label of GPU nodes');
+  });
+
+  it('is nothing where both are there', async () => {
+    const notes = await notesIn([node({ 'nvidia.com/gpu.present': 'true' }), runtimeClass]);
+    expect(notes).not.toContain('There is no RuntimeClass');
+    expect(notes).not.toContain('No node carries a label');
   });
 });
