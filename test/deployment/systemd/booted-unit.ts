@@ -37,6 +37,9 @@ export interface Boot {
   readonly change?: (unit: string) => string;
 }
 
+/** In namespaces of its own. systemd-nspawn killed leaves its machine running; the end of a process namespace ends all that is in it. */
+const alone = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'];
+
 export async function boot({
   environment,
   dropIns = [],
@@ -73,9 +76,7 @@ cp -a files/. root/
 exec systemd-nspawn --quiet --directory=${directory}/root --register=no --keep-unit --capability=CAP_SYSLOG \
   --bind-ro=${repository}:/opt/k8s-gpu-mcp --console=pipe --boot systemd.unit=trial.target systemd.log_target=console systemd.log_color=no`;
   // Killed, it takes the machine with it.
-  const machine = spawn(
-    ...bound('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script], 'KILL'),
-  );
+  const machine = spawn(...bound('unshare', [...alone, 'sh', '-c', script], 'KILL'));
   let output = '';
   const ended = new AbortController();
   for (const stream of [machine.stdout, machine.stderr]) {
