@@ -63,15 +63,16 @@ describe('describeGpuTools', () => {
 });
 
 describe('describeOperatorTools', () => {
+  const ports = {
+    gpuProvider: stubProvider(),
+    kernelLog: inMemoryKernelLog([]),
+    hostProcesses: inMemoryHostProcesses([]),
+    gpuControl: inMemoryGpuControl(),
+    processControl: inMemoryProcessControl([]),
+    auditLog: inMemoryAuditLog(),
+  };
+
   test('is what an agent in operator mode lists, without what would act', () => {
-    const ports = {
-      gpuProvider: stubProvider(),
-      kernelLog: inMemoryKernelLog([]),
-      hostProcesses: inMemoryHostProcesses([]),
-      gpuControl: inMemoryGpuControl(),
-      processControl: inMemoryProcessControl([]),
-      auditLog: inMemoryAuditLog(),
-    };
     const tools = createOperatorTools(ports, { nodeName: 'node' });
     const described = describeOperatorTools();
     expect(namesOf(described)).toEqual(['kill_gpu_process', 'reset_gpu']);
@@ -92,14 +93,6 @@ describe('describeOperatorTools', () => {
     ['reset', ['reset_gpu']],
     ['all', ['kill_gpu_process', 'reset_gpu']],
   ] as const)('with actions %s there is no tool for the rest', (actions, expected) => {
-    const ports = {
-      gpuProvider: stubProvider(),
-      kernelLog: inMemoryKernelLog([]),
-      hostProcesses: inMemoryHostProcesses([]),
-      gpuControl: inMemoryGpuControl(),
-      processControl: inMemoryProcessControl([]),
-      auditLog: inMemoryAuditLog(),
-    };
     expect(namesOf(createOperatorTools(ports, { nodeName: 'node', actions }))).toEqual(expected);
   });
 
