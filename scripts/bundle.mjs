@@ -1,48 +1,95 @@
-// Bundles the programs with esbuild into one folder, where they share what they have in common: that of the image, of the desktop bundle, or
+// Bundles the programs with rolldown into one folder, where they share what they have in common: that of the image, of the desktop bundle, or
 // out/bundle, where `node out/bundle/gateway/dist/main.js --help` runs one.
 // koffi stays outside: it loads its native file from its own package. The parts that a program loads when it needs them stay apart.
+//
+// The files are CommonJS: node starts it faster than ES modules, a startup snapshot can hold it, and `import` of node:http in an ES module
+// loads node's fetch on the way.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { build } from 'esbuild';
+import { rolldown } from 'rolldown';
 
 const root = resolve(import.meta.dirname, '..');
 const bundleFolder = join(root, 'out', 'bundle');
 
+const jsonSchemaEntry = 'shared/json-schema-validator';
+
 /** By where they are below the folder. The agent's helper process is a program of its own. */
 const entryPoints = {
   'agent/dist/main': 'apps/agent/src/main.ts',
+  // Part of the image's startup snapshot (scripts/snapshot.mjs).
+  'agent/dist/snapshot': 'apps/agent/src/snapshot.ts',
   'gateway/dist/main': 'apps/gateway/src/main.ts',
   'bridge/dist/main': 'apps/bridge/src/main.ts',
   'kubectl-mcp/dist/main': 'apps/bridge/src/kubectl/main.ts',
   'nvml/helper/helper': 'packages/nvml/src/helper/helper.ts',
+  [jsonSchemaEntry]: '@modelcontextprotocol/server/validators/ajv',
 };
 
-/** zod brings its messages in fifty languages; ours are English. */
-const englishOnly = {
-  name: 'english-only',
-  setup({ onLoad }) {
-    onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
-      contents: "export { default as en } from './en.js';",
-      loader: 'js',
-    }));
-  },
+const resolution = {
+  cwd: root,
+  platform: 'node',
+  resolve: { conditionNames: ['@k8s-gpu-mcp/source', 'node', 'import', 'default'] },
+  external: ['koffi'],
+  transform: { target: 'node20.19' },
 };
+
+/** A module's text, instead of what is in its file. */
+const replaced = (name, id, load) => ({ name, load: { filter: { id }, handler: load } });
+
+/** zod brings its messages in fifty languages; ours are English. */
+const englishOnly = replaced(
+  'english-only',
+  /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/,
+  () => "export { default as en } from './en.js';",
+);
 
 /** The Kubernetes client asks with node-fetch, which brings tables of Unicode; node has a fetch of its own, and we take credentials only. */
 const fetchOfNode = {
   name: 'fetch-of-node',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node-fetch$/ }, () => ({ path: 'node-fetch', namespace: 'fetch-of-node' }));
-    onLoad({ filter: /.*/, namespace: 'fetch-of-node' }, () => ({
-      contents: 'export default globalThis.fetch; export const { Headers, Request, Response } = globalThis;',
-    }));
+  resolveId: { filter: { id: /^node-fetch$/ }, handler: () => '\0fetch-of-node' },
+  load: {
+    filter: { id: /^\0fetch-of-node$/ },
+    handler: () =>
+      'export default globalThis.fetch; export const { Headers, Request, Response } = globalThis;',
   },
 };
 
-/**
- * Files that look for others beside themselves, and the place below the folder of all programs where they believe to be. Whatever piece
- * esbuild puts them into lies two folders deep, and the rewritten address leads from there.
- */
+/** What an agent offers is made here, out of its sources, so that the program need not load its tools to list them. */
+const offerMade = replaced('offer-made', /[\\/]agent[\\/]src[\\/]offer\.ts$/, async () => {
+  const { describeOffer, unknownNode } = await imported('apps/agent/src/describe-offer.ts');
+  const text = JSON.stringify(JSON.stringify(describeOffer(unknownNode)));
+  return `export const unknownNode = ${JSON.stringify(unknownNode)};
+    export const knownOffer = async () => JSON.parse(${text});`;
+});
+
+/** Runs a module of the sources, here. */
+async function imported(input) {
+  const made = await rolldown({ ...resolution, input });
+  const { output } = await made.generate({ format: 'esm', codeSplitting: false });
+  return import(`data:text/javascript;base64,${Buffer.from(output[0].code).toString('base64')}`);
+}
+
+/** The SDK brings a compiler of JSON Schemas, of which a server needs one for the answers of a person only: it is loaded then. */
+const validatorWhenNeeded = replaced(
+  'validator-when-needed',
+  /[\\/]@modelcontextprotocol[\\/]server[\\/]dist[\\/]shimsNode\.mjs$/,
+  () => `
+    import process from 'node:process';
+    import { createRequire } from 'node:module';
+    export { process };
+    export class DefaultJsonSchemaValidator {
+      #made;
+      getValidator(schema) {
+        this.#made ??= new (createRequire(${twoFoldersUp}).call(undefined, './${jsonSchemaEntry}.js').AjvJsonSchemaValidator)();
+        return this.#made.getValidator(schema);
+      }
+    }`,
+);
+
+/** Whatever piece a module is put into lies two folders below that of all programs. */
+const twoFoldersUp = `new URL('../../package.json', require('node:url').pathToFileURL(__filename))`;
+
+/** Files that look for others beside themselves, and the place below the folder of all programs where they believe to be. */
 const places = {
   'apps/agent/src/version.ts': 'agent/dist/version.js',
   'apps/gateway/src/version.ts': 'gateway/dist/version.js',
@@ -51,18 +98,13 @@ const places = {
 };
 const placesKept = {
   name: 'places-kept',
-  setup({ onLoad }) {
-    onLoad({ filter: /[\\/](?:apps|packages)[\\/][^\\/]+[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
-      const source = readFileSync(path, 'utf8');
-      if (!source.includes('import.meta.url')) return undefined;
+  transform: {
+    filter: { id: /[\\/](?:apps|packages)[\\/][^\\/]+[\\/]src[\\/].*\.ts$/, code: 'import.meta.url' },
+    handler(source, path) {
       const place = places[relative(root, path)];
-      if (place === undefined)
-        return { errors: [{ text: `${path} asks where it is: give it a place here` }] };
-      return {
-        contents: source.replaceAll('import.meta.url', `new URL('../../${place}', import.meta.url)`),
-        loader: 'ts',
-      };
-    });
+      if (place === undefined) this.error(`${path} asks where it is: give it a place here`);
+      return source.replaceAll('import.meta.url', `new URL('${place}', ${twoFoldersUp})`);
+    },
   },
 };
 
@@ -71,38 +113,33 @@ const placesKept = {
  * @returns the files of which something is inside, by their path from the root of the repository
  */
 export async function bundle(folder) {
-  const { metafile } = await build({
-    absWorkingDir: root,
-    entryPoints,
-    outdir: folder,
-    bundle: true,
-    splitting: true,
-    chunkNames: 'shared/parts/[hash]',
-    minify: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    conditions: ['@k8s-gpu-mcp/source'],
-    external: ['koffi'],
-    plugins: [englishOnly, fetchOfNode, placesKept],
-    // Packages that are still CommonJS ask for node's own modules with require.
-    banner: {
-      js: "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);",
-    },
-    // The licences of all that is inside are gathered in a file of their own.
-    legalComments: 'none',
-    logLevel: 'warning',
-    metafile: true,
+  const made = await rolldown({
+    ...resolution,
+    input: entryPoints,
+    plugins: [offerMade, validatorWhenNeeded, englishOnly, fetchOfNode, placesKept],
+    // Of modules that one program needs at once and another later; both get what they ask for.
+    checks: { ineffectiveDynamicImport: false },
   });
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}\n');
+  const { output } = await made.write({
+    dir: folder,
+    format: 'cjs',
+    entryFileNames: '[name].js',
+    chunkFileNames: 'shared/parts/[hash].js',
+    minify: true,
+    // The licences of all that is inside are gathered in a file of their own.
+    comments: { legal: false },
+  });
+  await made.close();
+  writeFileSync(join(folder, 'package.json'), '{"type":"commonjs"}\n');
   // The versions are read from here.
   for (const app of ['agent', 'gateway', 'bridge']) {
-    const { name, version, type } = JSON.parse(readFileSync(join(root, 'apps', app, 'package.json'), 'utf8'));
-    writeFileSync(join(folder, app, 'package.json'), `${JSON.stringify({ name, version, type })}\n`);
+    const { name, version } = JSON.parse(readFileSync(join(root, 'apps', app, 'package.json'), 'utf8'));
+    writeFileSync(join(folder, app, 'package.json'), `${JSON.stringify({ name, version })}\n`);
   }
-  return Object.values(metafile.outputs).flatMap(({ inputs }) =>
-    Object.entries(inputs).flatMap(([file, { bytesInOutput }]) => (bytesInOutput > 0 ? [file] : [])),
+  const inside = output.flatMap(({ modules = {} }) =>
+    Object.entries(modules).flatMap(([path, { renderedLength }]) => (renderedLength > 0 ? [path] : [])),
   );
+  return inside.filter((path) => !path.startsWith('\0')).map((path) => relative(root, path));
 }
 
 if (process.argv[1] === import.meta.filename) {

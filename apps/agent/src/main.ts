@@ -2,4 +2,4 @@
 import { run } from './cli/run.ts';
 
 // Not process.exitCode alone: a hung driver's helper must not keep a finished program alive.
-process.exit(await run(process.argv.slice(2), process));
+void run(process.argv.slice(2), process).then((code) => process.exit(code));

@@ -14,8 +14,8 @@ function slowTool() {
         calls.push({ input, context, end: () => resolve(done) });
       }),
   } as unknown as GpuTool;
-  const operations = trackOperations([tool]);
-  const [tracked = tool] = operations.tools;
+  const operations = trackOperations();
+  const [tracked = tool] = operations.watched([tool]);
   return { calls, operations, tracked };
 }
 

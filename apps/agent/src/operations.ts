@@ -6,18 +6,18 @@ import type { GpuTool, ToolContext } from '@k8s-gpu-mcp/core';
  */
 export const operationLimitMilliseconds = 180_000;
 
-/** The operator tools of a process, and what of them is going on. */
+/** What the operator tools of a process are doing. */
 export interface Operations {
-  /** The tools given, counted. */
-  readonly tools: readonly GpuTool[];
+  /** The tools given, watched. */
+  watched(tools: readonly GpuTool[]): readonly GpuTool[];
   /** Shutdown has begun: questions to people are withdrawn, nothing new acts, and what acts already is left to finish. */
   stop(): void;
   /** Resolves when nothing is going on any more. Call `stop` first. */
   readonly finished: () => Promise<void>;
 }
 
-/** Wraps the tools so that the program can wait for what must not be left half done. */
-export function trackOperations(tools: readonly GpuTool[]): Operations {
+/** So that the program can wait for what must not be left half done. */
+export function trackOperations(): Operations {
   const stopping = new AbortController();
   const running = new Set<Promise<unknown>>();
   const tracked = (tool: GpuTool): GpuTool => ({
@@ -31,7 +31,7 @@ export function trackOperations(tools: readonly GpuTool[]): Operations {
     },
   });
   return {
-    tools: tools.map(tracked),
+    watched: (tools) => tools.map(tracked),
     stop: () => stopping.abort(),
     async finished() {
       while (running.size > 0) await Promise.allSettled(running);

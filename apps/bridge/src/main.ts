@@ -2,4 +2,4 @@
 import { run } from './run.ts';
 
 // Not process.exitCode alone: a connection to a dead gateway must not keep a finished program alive.
-process.exit(await run(process.argv.slice(2)));
+void run(process.argv.slice(2)).then((code) => process.exit(code));

@@ -1,4 +1,4 @@
 /** The entry of the program. */
 import { run } from './cli/run.ts';
 
-process.exit(await run(process.argv.slice(2), process));
+void run(process.argv.slice(2), process).then((code) => process.exit(code));

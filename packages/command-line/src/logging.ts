@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { Logger } from '@k8s-gpu-mcp/core';
 import { destination, pino, stdSerializers, stdTimeFunctions } from 'pino';
 import type { LogLevel } from './log-levels.ts';
@@ -12,6 +13,8 @@ export function createLogger(level: LogLevel, sink: LogSink = standardError()): 
   const log = pino(
     {
       level,
+      // Of the process that logs: pino's own are those of the process that loaded it, which may have been that of a startup snapshot.
+      base: { pid: process.pid, hostname: hostname() },
       messageKey: 'message',
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },

@@ -24,6 +24,7 @@ import {
 import type { MockScenarioName } from '@k8s-gpu-mcp/nvml-mock';
 import type { Recordings } from '@k8s-gpu-mcp/replay';
 import type { AgentConfig } from '../config.ts';
+import { podResourcesSocket } from '../pod-resources-socket.ts';
 
 const defaultScenario: MockScenarioName = 'healthy-8xh100';
 
@@ -195,16 +196,12 @@ export async function openProcessControl(): Promise<ProcessControl> {
   return createProcessControl();
 }
 
-/**
- * The kubelet's pod-resources socket: the one named, else the usual one where it is there. Simulated and recorded GPUs are not in its
- * books, so for them it is only asked when it is named. Null when there is none to ask.
- */
-export async function openPodResources({ backend, podResources }: AgentConfig): Promise<PodResources | null> {
-  if (podResources === 'none') return null;
-  const isOfThisMachine = backend !== 'mock' && backend !== 'replay';
-  const { createPodResources, defaultPodResourcesSocket } = await import('@k8s-gpu-mcp/kubelet');
-  if (podResources !== undefined) return createPodResources({ socket: podResources });
-  return isOfThisMachine && existsSync(defaultPodResourcesSocket) ? createPodResources() : null;
+/** Null when there is no kubelet to ask. */
+export async function openPodResources(config: AgentConfig): Promise<PodResources | null> {
+  const socket = podResourcesSocket(config);
+  if (socket === undefined) return null;
+  const { createPodResources } = await import('@k8s-gpu-mcp/kubelet');
+  return createPodResources({ socket });
 }
 
 async function scenarioOf({ scenario = defaultScenario }: AgentConfig): Promise<MockScenarioName> {

@@ -1,14 +1,16 @@
 import 'reflect-metadata/lite';
-import type {
-  FlightRecorder,
-  GpuEventSource,
-  GpuPrompt,
-  GpuProvider,
-  GpuResource,
-  GpuTool,
-  KernelLogFollower,
-  Logger,
-  ResourceChanges,
+import {
+  type FlightRecorder,
+  type GpuEventSource,
+  type GpuPrompt,
+  type GpuProvider,
+  type GpuResource,
+  type GpuTool,
+  type KernelLogFollower,
+  type Logger,
+  listingOf,
+  type ResourceChanges,
+  type ServerListing,
 } from '@k8s-gpu-mcp/core';
 import { Container } from 'inversify';
 import type { AgentConfig } from '../config.ts';
@@ -28,6 +30,8 @@ export interface Agent {
   readonly prompts: readonly GpuPrompt[];
   /** Asleep until it is started. */
   readonly recorder: FlightRecorder;
+  /** Made of all of these. */
+  listing(): ServerListing;
   /** Gives back what was opened. Bounded in time, also when the driver hangs. */
   close(): Promise<void>;
 }
@@ -73,14 +77,12 @@ export async function composeAgent(config: AgentConfig, logger: Logger): Promise
       container.getAsync(tokens.recorder),
       isOperator ? container.getAsync(operatorTokens.tools) : [],
     ]);
+  const parts = { tools, operatorTools, resources, resourceChanges, prompts };
   return {
     gpuProvider,
-    tools,
-    operatorTools,
-    resources,
-    resourceChanges,
-    prompts,
+    ...parts,
     recorder,
+    listing: () => listingOf(parts),
     close: () => container.unbindAllAsync(),
   };
 }

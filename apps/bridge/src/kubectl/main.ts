@@ -14,11 +14,10 @@ for (const [signal, exitCode] of [
     interruption.abort();
   });
 
-const result = await run(process.argv.slice(2), {
+void run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,
   interruption: interruption.signal,
-});
-// Not process.exitCode alone: a connection to a dead gateway must not keep a finished program alive.
-process.exit(code ?? result);
+  // Not process.exitCode alone: a connection to a dead gateway must not keep a finished program alive.
+}).then((result) => process.exit(code ?? result));

@@ -6,9 +6,9 @@ import {
   UsageError,
   watchForShutdown,
 } from '@k8s-gpu-mcp/command-line';
-import type { GpuTool, Logger } from '@k8s-gpu-mcp/core';
+import type { GpuServerParts, GpuTool, Logger, ServerListing } from '@k8s-gpu-mcp/core';
 import type { McpServerFactory } from '@modelcontextprotocol/server';
-import { type Agent, composeAgent } from '../../composition/compose-agent.ts';
+import { type AgentOnDemand, agentOnDemand } from '../../agent-on-demand.ts';
 import type { AgentConfig } from '../../config.ts';
 import { operationLimitMilliseconds, trackOperations } from '../../operations.ts';
 import { createReadiness, createServerFactory, principals } from '../../server.ts';
@@ -18,17 +18,26 @@ import type { CommandContext } from '../command.ts';
 /** Serves MCP until the client, a signal or `--oneshot` ends it. The driver is not touched before the first call needs it. */
 export async function serve({ config, createLogger }: CommandContext): Promise<number> {
   const logger = await createLogger();
-  const agent = await composeAgent(config, logger);
-  const { backend, simulated } = agent.gpuProvider.manifest;
+  const agent = await agentOnDemand(config, logger);
+  const { backend } = config;
   logger.info('starting', { version: agentVersion(), backend, node: config.nodeName, pid: process.pid });
-  if (simulated) logger.warn('the GPUs are simulated', { backend });
-  agent.recorder.start(config.record);
-  const operations = trackOperations(agent.operatorTools);
-  const metrics = config.port === 0 ? null : await openMetrics([...agent.tools, ...operations.tools]);
+  if (backend === 'mock') logger.warn('the GPUs are simulated', { backend });
+  const operations = trackOperations();
+  const { listing } = agent;
+  const metrics = config.port === 0 ? null : await openMetrics(listing);
+  const parts = async (): Promise<GpuServerParts> => {
+    const whole = await agent.get();
+    const operatorTools = operations.watched(whole.operatorTools);
+    if (metrics === null) return { ...whole, operatorTools };
+    return { ...whole, tools: metrics.counted(whole.tools), operatorTools: metrics.counted(operatorTools) };
+  };
+  let made: Promise<GpuServerParts> | undefined;
   const factory = createServerFactory({
-    ...agent,
-    tools: metrics ? metrics.counted(agent.tools) : agent.tools,
-    operatorTools: metrics ? metrics.counted(operations.tools) : operations.tools,
+    listing,
+    parts: () => {
+      made ??= parts();
+      return made;
+    },
     version: agentVersion(),
   });
   const shutdown = watchForShutdown(operations, config.port === 0 ? process.stdin : undefined);
@@ -51,9 +60,9 @@ const operatorDrain = ({ mode }: AgentConfig) =>
   mode === 'operator' ? { drainMilliseconds: operationLimitMilliseconds } : {};
 
 /** The metrics client is loaded only where something can read them. */
-async function openMetrics(tools: readonly GpuTool[]) {
+async function openMetrics({ tools, operatorTools }: ServerListing) {
   const { countCalls, createToolMetrics } = await import('@k8s-gpu-mcp/transport-http/tool-metrics');
-  const metrics = createToolMetrics(tools.map(({ name }) => name));
+  const metrics = createToolMetrics([...tools, ...operatorTools].map(({ name }) => name));
   return {
     counted: (some: readonly GpuTool[]) => countCalls(some, metrics),
     render: () => metrics.render(),
@@ -62,7 +71,7 @@ async function openMetrics(tools: readonly GpuTool[]) {
 
 async function overStdio(
   factory: McpServerFactory,
-  { resourceChanges }: Agent,
+  { resourceChanges }: AgentOnDemand,
   config: AgentConfig,
   logger: Logger,
 ): Promise<void> {
@@ -79,18 +88,21 @@ async function overStdio(
 
 async function overHttp(
   factory: McpServerFactory,
-  { gpuProvider, resourceChanges }: Agent,
+  agent: AgentOnDemand,
   config: AgentConfig,
   logger: Logger,
   shutdown: Shutdown,
   collectMetrics: () => Promise<string>,
 ): Promise<void> {
-  const { HttpConfigurationError, serveHttp } = await import('@k8s-gpu-mcp/transport-http');
+  const [{ HttpConfigurationError, serveHttp }, { gpuProvider }] = await Promise.all([
+    import('@k8s-gpu-mcp/transport-http'),
+    agent.get(),
+  ]);
   const { tlsCertificateFile: cert, tlsKeyFile: key } = config;
   const tokenFiles = tokenFilesOf(config);
   const serving = await serveHttp(factory, {
     logger,
-    resourceChanges,
+    resourceChanges: agent.resourceChanges,
     port: config.port,
     address: config.address,
     allowedHosts: config.allowedHosts,

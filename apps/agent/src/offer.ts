@@ -1,0 +1,19 @@
+import type { ServerListing } from '@k8s-gpu-mcp/core';
+
+/** What an agent offers, as data. */
+export interface AgentOffer extends ServerListing {
+  /** Listed where a kubelet can be asked. */
+  readonly allocationTool: ServerListing['tools'][number];
+}
+
+/** Stands for the name of the node in an offer that was made before it was known. A DNS name that nobody can have (RFC 2606). */
+export const unknownNode = 'node.invalid';
+
+/**
+ * The offer of any agent. scripts/bundle.mjs replaces this file by its result, so that a program that is bundled lists its tools before
+ * it loads them.
+ */
+export async function knownOffer(): Promise<AgentOffer> {
+  const { describeOffer } = await import('./describe-offer.ts');
+  return describeOffer(unknownNode);
+}

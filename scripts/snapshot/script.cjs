@@ -1,0 +1,62 @@
+// Runs inside `node --build-snapshot`, where node's own loader cannot be part of what is kept: `node --build-snapshot script.cjs FOLDER AT`.
+// FOLDER is where the bundle lies now, AT where it will lie when it runs. Loads agent/dist/snapshot.js of it, lets it warm itself up, and
+// keeps what that has loaded. Whatever is needed later is loaded from AT by node's loader, which is told of what is there already.
+const { readFileSync } = require('node:fs');
+const { dirname, join, posix } = require('node:path');
+const { startupSnapshot } = require('node:v8');
+
+const [folder, at] = process.argv.slice(-2);
+/** By their path below the folder. */
+const kept = new Map();
+/** Node's loader, once the program runs. */
+let loader;
+
+function load(path) {
+  const module = { exports: {} };
+  kept.set(path, module);
+  const source = readFileSync(join(folder, path), 'utf8');
+  const file = join(at, path);
+  // Not vm: what it compiles cannot be kept.
+  const evaluate = (0, eval)(
+    `(function (exports, require, module, __filename, __dirname) {${source}\n})\n//# sourceURL=${file}`,
+  );
+  evaluate(module.exports, (id) => resolve(path, id), module, file, dirname(file));
+  return module;
+}
+
+function resolve(from, id) {
+  if (id.startsWith('node:')) return loader === undefined ? require(id) : process.getBuiltinModule(id);
+  const path = id.startsWith('.') ? posix.join(posix.dirname(from), id) : undefined;
+  if (path === undefined || !kept.has(path)) {
+    if (loader !== undefined) return loader(from)(id);
+    if (path === undefined) return require(id);
+    return load(path).exports;
+  }
+  return kept.get(path).exports;
+}
+
+/** Node's loader as a file of the bundle sees it, with all that is kept already loaded. */
+function nodesLoader() {
+  const Module = process.getBuiltinModule('node:module');
+  const { cache } = Module.createRequire(join(at, 'package.json'));
+  for (const [path, { exports }] of kept) {
+    const file = join(at, path);
+    cache[file] = Object.assign(new Module(file), { filename: file, exports, loaded: true });
+  }
+  return (from) => Module.createRequire(join(at, from));
+}
+
+const { main, warmUp } = load('agent/dist/snapshot.js').exports;
+// What is not awaited here is finished before the snapshot is taken.
+warmUp().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
+startupSnapshot.setDeserializeMainFunction(() => {
+  let made;
+  loader = (from) => {
+    made ??= nodesLoader();
+    return made(from);
+  };
+  main();
+});
