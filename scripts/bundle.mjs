@@ -75,16 +75,26 @@ const validatorWhenNeeded = replaced(
   /[\\/]@modelcontextprotocol[\\/]server[\\/]dist[\\/]shimsNode\.mjs$/,
   () => `
     import process from 'node:process';
-    import { createRequire } from 'node:module';
     export { process };
     export class DefaultJsonSchemaValidator {
       #made;
       getValidator(schema) {
-        this.#made ??= new (createRequire(${twoFoldersUp}).call(undefined, './${jsonSchemaEntry}.js').AjvJsonSchemaValidator)();
+        const { createRequire } = process.getBuiltinModule('node:module');
+        const load = createRequire(${twoFoldersUp});
+        this.#made ??= new (load('./${jsonSchemaEntry}.js').AjvJsonSchemaValidator)();
         return this.#made.getValidator(schema);
       }
     }`,
 );
+
+/** commander can start a subcommand as a program of its own; ours are none, and node's part for it need not be loaded. */
+const noSubcommandPrograms = {
+  name: 'no-subcommand-programs',
+  transform: {
+    filter: { id: /[\\/]commander[\\/]lib[\\/]command\.js$/ },
+    handler: (source) => source.replace("require('node:child_process')", 'undefined'),
+  },
+};
 
 /** Whatever piece a module is put into lies two folders below that of all programs. */
 const twoFoldersUp = `new URL('../../package.json', require('node:url').pathToFileURL(__filename))`;
@@ -116,7 +126,7 @@ export async function bundle(folder) {
   const made = await rolldown({
     ...resolution,
     input: entryPoints,
-    plugins: [offerMade, validatorWhenNeeded, englishOnly, fetchOfNode, placesKept],
+    plugins: [offerMade, validatorWhenNeeded, noSubcommandPrograms, englishOnly, fetchOfNode, placesKept],
     // Of modules that one program needs at once and another later; both get what they ask for.
     checks: { ineffectiveDynamicImport: false },
   });

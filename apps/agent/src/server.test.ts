@@ -1,4 +1,4 @@
-import { GpuError, type GpuTool, type ResourceChanges, silentLogger } from '@k8s-gpu-mcp/core';
+import { GpuError, type GpuTool, listingOf, type ResourceChanges, silentLogger } from '@k8s-gpu-mcp/core';
 import { stubProvider } from '@k8s-gpu-mcp/core/testing';
 import { Client } from '@modelcontextprotocol/client';
 import { type AuthInfo, InMemoryTransport } from '@modelcontextprotocol/server';
@@ -32,7 +32,7 @@ describe('the tools by principal', () => {
 
   /** A client of the server object that this caller gets. */
   async function clientOf(clientId: string | undefined, parts: Agent = agent) {
-    const factory = createServerFactory({ ...parts, version: '0' });
+    const factory = createServerFactory({ listing: listingOf(parts), parts: () => parts, version: '0' });
     const server = await factory({
       era: 'legacy',
       ...(clientId === undefined ? {} : { authInfo: authOf(clientId) }),
@@ -97,7 +97,8 @@ describe('changes of resources', () => {
         return () => void listened.splice(0);
       },
     };
-    const server = await createServerFactory({ ...parts, resourceChanges, version: '0' })({ era: 'legacy' });
+    const served = { listing: listingOf(parts), parts: () => ({ ...parts, resourceChanges }), version: '0' };
+    const server = await createServerFactory(served)({ era: 'legacy' });
     const [near, far] = InMemoryTransport.createLinkedPair();
     await server.connect(far);
     const client = new Client({ name: 'test', version: '0' });

@@ -1,10 +1,5 @@
-import { type GpuProvider, type GpuServerParts, isGpuError, registerGpuServer } from '@k8s-gpu-mcp/core';
-import {
-  McpServer,
-  type McpServerFactory,
-  ResourceNotFoundError,
-  ResourceTemplate,
-} from '@modelcontextprotocol/server';
+import { type GpuProvider, isGpuError, type ServedParts, serveGpuParts } from '@k8s-gpu-mcp/core';
+import { type McpServerFactory, ResourceNotFoundError, Server } from '@modelcontextprotocol/server';
 import { programName } from './version.ts';
 
 /** How the tools work together; each tool describes itself. */
@@ -20,22 +15,20 @@ const instructions = [
 /** Who can call. The names are those of the audit record. */
 export const principals = { local: 'local', reader: 'reader', operator: 'operator' } as const;
 
-export interface ServerParts extends GpuServerParts {
+export interface ServerParts extends ServedParts {
   readonly version: string;
 }
 
-/** Makes a server object per connection or request. What is costly is made once per process. */
-export function createServerFactory({ version, ...parts }: ServerParts): McpServerFactory {
-  const host = {
-    ResourceTemplate,
-    notFound: (uri: string, message: string) => new ResourceNotFoundError(uri, message),
-  };
+/** Makes a server object per connection or request. What is costly is made once per process, or with the first call. */
+export function createServerFactory({ version, ...served }: ServerParts): McpServerFactory {
+  const identity = { name: programName, title: 'GPU diagnostics', version };
+  const host = { notFound: (uri: string, message: string) => new ResourceNotFoundError(uri, message) };
   return ({ authInfo }) => {
     // Over stdio the caller is whoever started the process. Over HTTP it is whose token it was.
     const caller = authInfo?.clientId ?? principals.local;
     const mayOperate = caller === principals.local || caller === principals.operator;
-    const server = new McpServer({ name: programName, title: 'GPU diagnostics', version }, { instructions });
-    registerGpuServer(server, parts, host, { caller, mayOperate });
+    const server = new Server(identity, { instructions });
+    serveGpuParts(server, served, host, { caller, mayOperate });
     return server;
   };
 }

@@ -4,7 +4,6 @@
  */
 import { EventEmitter, once } from 'node:events';
 import { PassThrough } from 'node:stream';
-import { createLogger } from '@k8s-gpu-mcp/command-line/logging';
 import { serveStdio } from '@k8s-gpu-mcp/transport-stdio';
 import { listingFor } from './agent-on-demand.ts';
 import { parseCommandLine } from './cli/command-line.ts';
@@ -52,8 +51,6 @@ export async function warmUp(): Promise<void> {
     if (commandLine.kind === 'help') throw new Error('the warm-up asks for help');
     const config = resolveConfig(commandLine.command, commandLine.flags, {});
     const sink = new PassThrough();
-    const logger = createLogger(config.logLevel, { write: () => {} });
-    logger.info('starting', { version: '0' });
     const factory = createServerFactory({
       listing: listingFor(config, await knownOffer()),
       parts: () => Promise.reject(new Error(`a list needs no tool (${typeof serve})`)),
@@ -61,7 +58,7 @@ export async function warmUp(): Promise<void> {
     });
     const stdin = new PassThrough();
     const stdout = new PassThrough();
-    const serving = serveStdio(factory, { stdin, stdout, stderr: sink, signals: new EventEmitter(), logger });
+    const serving = serveStdio(factory, { stdin, stdout, stderr: sink, signals: new EventEmitter() });
     for (const message of opening) {
       stdin.write(`${JSON.stringify(message)}\n`);
       if ('id' in message) await once(stdout, 'data');

@@ -1,6 +1,7 @@
 /** What every program of this project needs of a command line. Logging, which loads more, is the subpath `./logging`. */
 export { exitCodeOf, exitCodeOfError, exitCodes } from './exit-codes.ts';
 export { checkedTokenFiles, httpOptions, listenError, portNumber, type TokenFlag } from './http-options.ts';
+export { type LateLogger, lateLogger } from './late-logger.ts';
 export { type LogLevel, logLevels } from './log-levels.ts';
 export {
   commaList,

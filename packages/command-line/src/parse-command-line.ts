@@ -32,8 +32,10 @@ export function parseCommandLine<Name extends string, Table extends OptionTable>
   const asked = argv.includes('-V') || argv[0] === '--version' ? ['version'] : withLongFlags(spec, argv);
   let help = '';
   let parsed: CommandLine<Name, keyof Table> | undefined;
+  const words = commandFirst(spec, asked);
   const program = createProgram(
     spec,
+    commandsFor(spec, words),
     (text) => {
       help += text;
     },
@@ -42,7 +44,7 @@ export function parseCommandLine<Name extends string, Table extends OptionTable>
     },
   );
   try {
-    program.parse(commandFirst(spec, asked), { from: 'user' });
+    program.parse(words, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode !== 0) throw new UsageError(onOneLine(error.message));
@@ -50,8 +52,17 @@ export function parseCommandLine<Name extends string, Table extends OptionTable>
   return parsed ?? { kind: 'help', text: help };
 }
 
+/** The one that is named. Making them all, with every option of each, takes longer than everything else before the first answer. */
+function commandsFor<Name extends string>({ commands }: ProgramSpec<Name>, [first = '']: readonly string[]) {
+  const all = Object.entries(commands) as [Name, ProgramSpec['commands'][string]][];
+  const named = all.filter(([name]) => name === first);
+  // Help lists them, and what is misspelt is told what is like it.
+  return named.length > 0 ? named : all;
+}
+
 function createProgram<Name extends string, Table extends OptionTable>(
   spec: ProgramSpec<Name, Table>,
+  commands: ReturnType<typeof commandsFor<Name>>,
   onHelp: (text: string) => void,
   onParsed: (result: CommandLine<Name, keyof Table>) => void,
 ): Command {
@@ -60,10 +71,7 @@ function createProgram<Name extends string, Table extends OptionTable>(
     .addHelpText('after', spec.footer)
     .exitOverride()
     .configureOutput({ writeOut: onHelp, writeErr: () => {}, outputError: () => {} });
-  for (const [name, { description, operands }] of Object.entries(spec.commands) as [
-    Name,
-    ProgramSpec['commands'][string],
-  ][]) {
+  for (const [name, { description, operands }] of commands) {
     const command = program
       .command(operands ? `${name} ${operands}` : name)
       .description(description)

@@ -1,1 +1,2 @@
-export { createPodResources, defaultPodResourcesSocket, type PodResourcesOptions } from './pod-resources.ts';
+export { defaultPodResourcesSocket } from './default-socket.ts';
+export { createPodResources, type PodResourcesOptions } from './pod-resources.ts';

@@ -8,10 +8,8 @@ import {
   type PodResources,
   type PodResourcesReading,
 } from '@k8s-gpu-mcp/core';
+import { defaultPodResourcesSocket } from './default-socket.ts';
 import type { WireDevices, WirePodResources } from './messages.ts';
-
-/** Where the kubelet listens unless its root directory was moved. Source: Kubernetes, "Device plugins", monitoring device plugin resources. */
-export const defaultPodResourcesSocket = '/var/lib/kubelet/pod-resources/kubelet.sock';
 
 export interface PodResourcesOptions {
   /** Default: `defaultPodResourcesSocket`. */

@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { UsageError } from '@k8s-gpu-mcp/command-line';
-import { readText } from '@k8s-gpu-mcp/host-linux';
+import { countNewlines, readText } from '@k8s-gpu-mcp/host-linux';
 
 export const standardInput = '-';
 
@@ -53,7 +53,7 @@ export async function countLines(input: Input | undefined): Promise<number | und
   let last = newline;
   try {
     for await (const chunk of readText({ path: input.name }, {})) {
-      for (let at = chunk.indexOf(newline); at !== -1; at = chunk.indexOf(newline, at + 1)) count += 1;
+      count += countNewlines(chunk, 0, chunk.length);
       last = chunk.at(-1) ?? last;
     }
   } catch {

@@ -26,13 +26,14 @@ const actions: Readonly<Record<CommandName, () => Promise<CommandAction>>> = {
 /** Runs one command line to its exit code. Never rejects: what goes wrong is one line on stderr. */
 export async function run(argv: readonly string[], host: Host): Promise<number> {
   let config: AgentConfig | undefined;
-  // A log that nobody reads any more must not end the program; without a listener it would be an uncaught exception.
-  host.stderr.on('error', () => {});
   const createLogger = async () =>
     (await import('@k8s-gpu-mcp/command-line/logging')).createLogger(config?.logLevel ?? 'error');
   // What the person typed, or a driver said, can hold escape sequences.
-  const note = (line: string) =>
+  const note = (line: string) => {
+    // What nobody reads any more must not end the program; without a listener it would be an uncaught exception.
+    if (host.stderr.listenerCount('error') === 0) host.stderr.on('error', () => {});
     host.stderr.write(`${programName}: ${line.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')}\n`);
+  };
   try {
     const commandLine = parseCommandLine(argv);
     if (commandLine.kind === 'help') {

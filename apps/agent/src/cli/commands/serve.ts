@@ -1,6 +1,6 @@
-import { setTimeout as after } from 'node:timers/promises';
 import {
   checkedTokenFiles,
+  lateLogger,
   listenError,
   type Shutdown,
   UsageError,
@@ -17,7 +17,7 @@ import type { CommandContext } from '../command.ts';
 
 /** Serves MCP until the client, a signal or `--oneshot` ends it. The driver is not touched before the first call needs it. */
 export async function serve({ config, createLogger }: CommandContext): Promise<number> {
-  const logger = await createLogger();
+  const logger = lateLogger(createLogger);
   const agent = await agentOnDemand(config, logger);
   const { backend } = config;
   logger.info('starting', { version: agentVersion(), backend, node: config.nodeName, pid: process.pid });
@@ -47,13 +47,16 @@ export async function serve({ config, createLogger }: CommandContext): Promise<n
       : overStdio(factory, agent, config, logger));
     // Whatever ended the serving, a client that went away among it.
     operations.stop();
-    await Promise.race([operations.finished(), shutdown.isUrgent, after(operationLimitMilliseconds)]);
+    await Promise.race([operations.finished(), shutdown.isUrgent, over(operationLimitMilliseconds)]);
     return 0;
   } finally {
     shutdown.unwatch();
     await agent.close();
+    await logger.flush();
   }
 }
+
+const over = (milliseconds: number) => new Promise<void>((resolve) => void setTimeout(resolve, milliseconds));
 
 /** In operator mode the answer of what acts at shutdown is waited for; what only reads has a deadline of seconds. */
 const operatorDrain = ({ mode }: AgentConfig) =>

@@ -1,4 +1,5 @@
 import { table } from '@k8s-gpu-mcp/command-line/layout';
+import { listingOf } from '@k8s-gpu-mcp/core';
 import { InMemoryTransport, type JSONRPCMessage, type McpServerFactory } from '@modelcontextprotocol/server';
 import { composeAgent } from '../../composition/compose-agent.ts';
 import { createServerFactory } from '../../server.ts';
@@ -11,7 +12,8 @@ export async function tools({ config, terminal, createLogger }: CommandContext):
   const agent = await composeAgent(config, await createLogger());
   try {
     if (config.json) {
-      const list = await askToolsList(createServerFactory({ ...agent, version: agentVersion() }));
+      const served = { listing: listingOf(agent), parts: () => agent, version: agentVersion() };
+      const list = await askToolsList(createServerFactory(served));
       await terminal.write(`${JSON.stringify(list)}\n`);
       return 0;
     }
