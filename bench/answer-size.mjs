@@ -1,59 +1,90 @@
-// Size of what a model is given, in tokens (four bytes of compact JSON each), against the budgets: the tool list, and the answers of a
-// healthy 8-GPU node. The ratio is the worst of them.
-import {
-  createGpuTools,
-  FlightRecorder,
-  GpuReader,
-  recorderOptions,
-  registerGpuTools,
-  silentLogger,
-  systemClock,
-} from '@k8s-gpu-mcp/core';
-import {
-  createMockKernelLog,
-  createMockProvider,
-  mockHostDevices,
-  mockHostProcesses,
-} from '@k8s-gpu-mcp/nvml-mock';
-import { Client } from '@modelcontextprotocol/client';
-import { InMemoryTransport, McpServer } from '@modelcontextprotocol/server';
+// What a model is given to read, in tokens (four bytes of compact JSON each) and bytes: the tool list of the whole agent, with the tools that
+// change things and the pods', and the answers of every tool in every scenario of the mock backend. The budgets are of a healthy node of 8
+// GPUs; trouble may be told at greater length. Sizes do not vary, so there is one run of each.
+import { printAlone } from './harness/alone.mjs';
+import { isShort } from './harness/environment.mjs';
+import { exactFigure } from './harness/figure.mjs';
+import { bundleForm } from './harness/forms.mjs';
+import { openSession } from './harness/processes.mjs';
 
-const tokens = (value) => Buffer.byteLength(JSON.stringify(value)) / 4;
+const bytesOf = (value) => Buffer.byteLength(JSON.stringify(value));
+const tokensOf = (bytes) => Math.round(bytes / 4);
+
+const healthy = 'healthy-8xh100';
+/** By tool, and by what it is asked for, in tokens. */
+const budgets = {
+  get_gpu_health: 800,
+  get_gpu_inventory: 1_500,
+  get_gpu_telemetry: 1_500,
+  'get_gpu_telemetry, a window': 1_500,
+  get_gpu_topology: 1_500,
+  get_gpu_processes: 1_500,
+  analyze_xid_errors: 1_500,
+  explain_failure: 1_500,
+  get_gpu_timeline: 1_500,
+  get_incident_report: 2_500,
+  compare_gpus: 1_500,
+};
+const argumentsOf = { 'get_gpu_telemetry, a window': { window: 1 } };
+/** What is read beside a driver that hangs, or of GPUs that are gone, takes its deadlines; the short run leaves it out. */
+const scenariosOf = async () => {
+  if (isShort) return [healthy, 'mixed-faults'];
+  const { mockScenarios } = await import('@k8s-gpu-mcp/nvml-mock');
+  return mockScenarios.map(({ name }) => name);
+};
+
+async function inSession(args, work) {
+  const session = openSession([...bundleForm(), '--log-level', 'silent', ...args]);
+  try {
+    const { tools } = await session.start();
+    return await work(session, tools);
+  } finally {
+    await session.kill();
+  }
+}
+
+/** Bytes of each answer, by tool. What the client gives a model is the structured content. */
+const answersIn = (scenario) =>
+  inSession(['--backend', 'mock', '--scenario', scenario], async (session, tools) => {
+    const forgotten = tools.filter(({ name }) => budgets[name] === undefined);
+    if (forgotten.length > 0)
+      throw new Error(`no budget for ${forgotten.map(({ name }) => name).join(', ')}`);
+    const sizes = {};
+    for (const what of Object.keys(budgets)) {
+      const [tool] = what.split(',');
+      sizes[what] = bytesOf((await session.call(tool, argumentsOf[what])).structuredContent);
+    }
+    return sizes;
+  });
 
 export async function run() {
-  const scenario = 'healthy-8xh100';
-  const gpuProvider = createMockProvider({ scenario, clock: systemClock });
-  const reader = new GpuReader(gpuProvider, systemClock, silentLogger);
-  const recorder = new FlightRecorder(reader, systemClock, silentLogger, recorderOptions());
-  const ports = {
-    gpuProvider,
-    recorder,
-    kernelLog: createMockKernelLog({ scenario, clock: systemClock }),
-    hostDevices: mockHostDevices({ scenario, clock: systemClock }),
-    hostProcesses: mockHostProcesses({ scenario, clock: systemClock }),
-  };
-  const server = new McpServer({ name: 'bench', version: '0' });
-  registerGpuTools(server, createGpuTools(ports, { nodeName: 'gpu-node-1' }));
-  const client = new Client({ name: 'bench', version: '0' });
-  const [near, far] = InMemoryTransport.createLinkedPair();
-  await Promise.all([server.connect(far), client.connect(near)]);
-  const answer = async (name, input = {}) =>
-    tokens((await client.callTool({ name, arguments: input })).structuredContent);
-  const sizes = [
-    { what: 'tools/list', size: tokens((await client.listTools()).tools), budget: 8_000 },
-    { what: 'get_gpu_health', size: await answer('get_gpu_health'), budget: 800 },
-    { what: 'get_gpu_inventory', size: await answer('get_gpu_inventory'), budget: 1_500 },
-    { what: 'get_gpu_telemetry', size: await answer('get_gpu_telemetry'), budget: 1_500 },
-    { what: 'its window', size: await answer('get_gpu_telemetry', { window: 1 }), budget: 1_500 },
-    { what: 'get_gpu_topology', size: await answer('get_gpu_topology'), budget: 1_500 },
-    { what: 'get_gpu_processes', size: await answer('get_gpu_processes'), budget: 1_500 },
-    { what: 'explain_failure', size: await answer('explain_failure'), budget: 1_500 },
-    { what: 'get_gpu_timeline', size: await answer('get_gpu_timeline'), budget: 1_500 },
-    { what: 'get_incident_report', size: await answer('get_incident_report'), budget: 2_500 },
-    { what: 'compare_gpus', size: await answer('compare_gpus'), budget: 1_500 },
+  const every = ['--backend', 'nvml', '--mode', 'operator', '--pod-resources', '/nowhere/kubelet.sock'];
+  const [list, listed] = await inSession(every, async (_, tools) => [bytesOf(tools), tools.length]);
+  const sizes = {};
+  for (const scenario of await scenariosOf()) sizes[scenario] = await answersIn(scenario);
+  const figures = [
+    exactFigure({
+      name: 'tools/list of the whole agent, tokens',
+      ...{ ours: list / 4, theirs: 1, must: 8_000, stretch: 5_000 },
+      detail: `${list.toLocaleString('en-US')} bytes for ${listed} tools`,
+    }),
+    ...Object.entries(budgets).map(([what, budget]) =>
+      exactFigure({
+        name: `answer of ${what}: tokens for a healthy node of 8 GPUs / budget`,
+        ...{ ours: sizes[healthy][what] / 4, theirs: budget, must: 1 },
+        detail: `${tokensOf(sizes[healthy][what])} of ${budget} tokens`,
+      }),
+    ),
   ];
-  await client.close();
-  const ratio = Math.max(...sizes.map(({ size, budget }) => size / budget));
-  const details = sizes.map(({ what, size, budget }) => `${what} ${Math.round(size)}/${budget}`).join(', ');
-  return { name: 'answer size / budget (tokens)', ratio, limit: 1, pass: ratio <= 1, details };
+  const table = {
+    title: 'Answers: tokens (bytes) by tool and scenario',
+    columns: ['scenario', ...Object.keys(budgets)],
+    rows: Object.entries(sizes).map(([scenario, bytes]) => [
+      scenario,
+      ...Object.keys(budgets).map((what) => `${tokensOf(bytes[what])} (${bytes[what]})`),
+    ]),
+  };
+  return { figures, tables: [table] };
 }
+
+await printAlone(import.meta.filename, run);

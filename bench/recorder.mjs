@@ -1,10 +1,9 @@
 // The flight recorder: bytes for 8 GPUs x 30 series x 24 h against the stated limit, and the time to take up one sample against a plain
 // recorder in the same run, which keeps an array of objects for each GPU (the last ten minutes, and one in ten seconds of the day). Ours
 // also keeps the least, mean and greatest of each step, which the plain one does not: it loses what lasts for a second. Both are fed the
-// same samples, in turns over several rounds; the ratio is of the medians. HOURS sets the length (default 24; BENCH_SHORT=1: 2).
+// same samples, in turns over several rounds. HOURS sets the length (default 24; BENCH_SHORT=1: 2).
 //
 // Run alone: node bench/recorder.mjs (after npm run build).
-import { fileURLToPath } from 'node:url';
 import {
   FlightRecorder,
   GpuReader,
@@ -14,11 +13,13 @@ import {
   silentLogger,
 } from '@k8s-gpu-mcp/core';
 import { stubProvider } from '@k8s-gpu-mcp/core/testing';
+import { printAlone } from './harness/alone.mjs';
+import { isShort } from './harness/environment.mjs';
+import { exactFigure, fewestRounds, figure, median } from './harness/figure.mjs';
 
 const byteLimit = 28_000_000;
-const pushLimit = 1;
+const rounds = fewestRounds;
 const gpuCount = 8;
-const here = fileURLToPath(import.meta.url);
 const start = Date.parse('2026-03-01T00:00:00.000Z');
 
 /** A second of a busy GPU; the same buffer again and again, so that neither side pays for making it. */
@@ -85,16 +86,16 @@ async function timeOf(work) {
   const result = await work();
   return { milliseconds: performance.now() - before, result };
 }
-const median = (list) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)];
 
 export async function run() {
-  const { BENCH_SHORT, HOURS } = process.env;
-  const hours = Number(HOURS ?? (BENCH_SHORT === '1' ? 2 : 24));
+  const { HOURS } = process.env;
+  const hours = Number(HOURS ?? (isShort ? 2 : 24));
   const seconds = hours * 3_600;
-  const times = { ours: [], plain: [], samples: [] };
+  const pairs = [];
   let bytes = 0;
-  for (let round = 0; round < 3; round += 1) {
-    const made = await timeOf(() => {
+  for (let round = 0; round < rounds; round += 1) {
+    // What making the samples costs is neither side's.
+    const { milliseconds: cost } = await timeOf(() => {
       let count = 0;
       for (const sample of samples(seconds)) count += sample.gpuIndex;
       return count;
@@ -102,32 +103,26 @@ export async function run() {
     const mine = await timeOf(() => ours(seconds));
     const theirs = await timeOf(() => plain(seconds));
     bytes = mine.result.memoryBytes;
-    times.samples.push(made.milliseconds);
-    times.ours.push(mine.milliseconds);
-    times.plain.push(theirs.milliseconds);
+    pairs.push([mine.milliseconds - cost, theirs.milliseconds - cost]);
   }
   const reckoned = recorderBytes(recorderOptions(), gpuCount);
-  // What making the samples costs is neither side's.
-  const cost = median(times.samples);
-  const push = (median(times.ours) - cost) / Math.max(1, median(times.plain) - cost);
-  const each = ((median(times.ours) - cost) * 1_000) / (seconds * gpuCount);
-  const ratio = Math.max(bytes / byteLimit, push / pushLimit);
-  const details = [
-    `${(bytes / 1e6).toFixed(1)} of ${byteLimit / 1e6} MB for ${gpuCount} GPUs x ${ids.length} series x 24 h (reckoned ${(reckoned / 1e6).toFixed(1)})`,
-    `a sample ${push.toFixed(2)} times the plain recorder's (at most ${pushLimit}), ${each.toFixed(1)} us`,
-    `${hours} h recorded`,
-  ].join('; ');
+  if (bytes !== reckoned) throw new Error(`the recorder takes ${bytes} bytes, and says ${reckoned}`);
+  const microseconds = (at) => (median(pairs.map((pair) => pair[at])) * 1_000) / (seconds * gpuCount);
   return {
-    name: 'flight recorder, memory and cost of a sample / limit',
-    ratio,
-    limit: 1,
-    pass: ratio <= 1 && bytes === reckoned,
-    details,
+    figures: [
+      exactFigure({
+        name: `flight recorder: memory for ${gpuCount} GPUs x ${ids.length} series x 24 h / its limit`,
+        ...{ ours: bytes, theirs: byteLimit, must: 1 },
+        detail: `${(bytes / 1e6).toFixed(1)} of ${byteLimit / 1e6} MB`,
+      }),
+      figure({
+        name: 'flight recorder: a sample / a plain recorder',
+        pairs,
+        ...{ must: 1, guard: 2 },
+        detail: `${microseconds(0).toFixed(1)} / ${microseconds(1).toFixed(1)} us; ${hours} h recorded`,
+      }),
+    ],
   };
 }
 
-if (process.argv[1] === here) {
-  const { pass, details } = await run();
-  console.log(`${pass ? 'ok  ' : 'FAIL'} ${details}`);
-  process.exitCode = pass ? 0 : 1;
-}
+await printAlone(import.meta.filename, run);

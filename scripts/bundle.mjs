@@ -25,6 +25,13 @@ const entryPoints = {
   [jsonSchemaEntry]: '@modelcontextprotocol/server/validators/ajv',
 };
 
+/** What the npm package of each app needs of them; the snapshot is the image's. */
+export const appPrograms = {
+  agent: ['agent/dist/main', 'nvml/helper/helper', jsonSchemaEntry],
+  gateway: ['gateway/dist/main', jsonSchemaEntry],
+  bridge: ['bridge/dist/main', 'kubectl-mcp/dist/main'],
+};
+
 const resolution = {
   cwd: root,
   platform: 'node',
@@ -56,8 +63,8 @@ const fetchOfNode = {
 
 /** What an agent offers is made here, out of its sources, so that the program need not load its tools to list them. */
 const offerMade = replaced('offer-made', /[\\/]agent[\\/]src[\\/]offer\.ts$/, async () => {
-  const { describeOffer, unknownNode } = await imported('apps/agent/src/describe-offer.ts');
-  const text = JSON.stringify(JSON.stringify(describeOffer(unknownNode)));
+  const { knownOffer, unknownNode } = await imported('apps/agent/src/offer.ts');
+  const text = JSON.stringify(JSON.stringify(await knownOffer()));
   return `export const unknownNode = ${JSON.stringify(unknownNode)};
     export const knownOffer = async () => JSON.parse(${text});`;
 });
@@ -119,13 +126,14 @@ const placesKept = {
 };
 
 /**
- * All programs below `folder`: PROGRAM/dist/main.js, what they share beside them.
+ * The programs below `folder`: PROGRAM/dist/main.js, what they share beside them.
+ * @param programs names of entry points, for fewer than all of them
  * @returns the files of which something is inside, by their path from the root of the repository
  */
-export async function bundle(folder) {
+export async function bundle(folder, programs = Object.keys(entryPoints)) {
   const made = await rolldown({
     ...resolution,
-    input: entryPoints,
+    input: Object.fromEntries(programs.map((name) => [name, entryPoints[name]])),
     plugins: [offerMade, validatorWhenNeeded, noSubcommandPrograms, englishOnly, fetchOfNode, placesKept],
     // Of modules that one program needs at once and another later; both get what they ask for.
     checks: { ineffectiveDynamicImport: false },
@@ -143,6 +151,7 @@ export async function bundle(folder) {
   writeFileSync(join(folder, 'package.json'), '{"type":"commonjs"}\n');
   // The versions are read from here.
   for (const app of ['agent', 'gateway', 'bridge']) {
+    if (!programs.includes(`${app}/dist/main`)) continue;
     const { name, version } = JSON.parse(readFileSync(join(root, 'apps', app, 'package.json'), 'utf8'));
     writeFileSync(join(folder, app, 'package.json'), `${JSON.stringify({ name, version })}\n`);
   }

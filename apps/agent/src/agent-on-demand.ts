@@ -23,7 +23,11 @@ export interface AgentOnDemand {
 export async function agentOnDemand(config: AgentConfig, logger: Logger): Promise<AgentOnDemand> {
   let composed: Promise<Agent> | undefined;
   const get = () => {
-    composed ??= compose(config, logger);
+    composed ??= compose(config, logger).catch((error: unknown) => {
+      // A disk that failed may be there again for the next question.
+      composed = undefined;
+      throw error;
+    });
     return composed;
   };
   return {

@@ -1,17 +1,13 @@
-import type { ServerListing } from '@k8s-gpu-mcp/core';
+import type { AgentOffer } from './describe-offer.ts';
 
-/** What an agent offers, as data. */
-export interface AgentOffer extends ServerListing {
-  /** Listed where a kubelet can be asked. */
-  readonly allocationTool: ServerListing['tools'][number];
-}
+export type { AgentOffer };
 
 /** Stands for the name of the node in an offer that was made before it was known. A DNS name that nobody can have (RFC 2606). */
 export const unknownNode = 'node.invalid';
 
 /**
- * The offer of any agent. scripts/bundle.mjs replaces this file by its result, so that a program that is bundled lists its tools before
- * it loads them.
+ * The offer of any agent. scripts/bundle.mjs replaces this file by what is in it once it has run, so that a program that is bundled lists
+ * its tools before it loads them.
  */
 export async function knownOffer(): Promise<AgentOffer> {
   const { describeOffer } = await import('./describe-offer.ts');

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { mockScenarios } from '@k8s-gpu-mcp/nvml-mock';
 import { describe, expect, it } from 'vitest';
-import { agentBin, cleanEnvironment, runAgent } from './run-agent.ts';
+import { programNodeVersion } from '../../../test/programs/program-form.ts';
+import { agentCommand, cleanEnvironment, runAgent } from './run-agent.ts';
 
 const codeByVerdict: Record<string, number> = { ok: 0, warning: 1, critical: 2, unknown: 3 };
 
@@ -148,7 +149,7 @@ describe('commands', () => {
 
   it('version and doctor have a JSON form', async () => {
     const version = JSON.parse((await runAgent(['version', '--json'])).stdout);
-    expect(version).toMatchObject({ name: 'k8s-gpu-mcp-server', node: process.versions.node });
+    expect(version).toMatchObject({ name: 'k8s-gpu-mcp-server', node: programNodeVersion() });
     const { stdout } = await runAgent(['doctor', '--backend', 'mock', '--json']);
     expect(JSON.parse(stdout).checks).toContainEqual(
       expect.objectContaining({ name: 'simulated', status: 'warn' }),
@@ -171,7 +172,8 @@ describe('output', () => {
   });
 
   it('a reader that goes away ends it quietly', async () => {
-    const child = spawn(process.execPath, [agentBin, ...health], { env: cleanEnvironment() });
+    const { command, args } = agentCommand(health);
+    const child = spawn(command, args, { env: cleanEnvironment() });
     let stderr = '';
     child.stderr.on('data', (chunk) => {
       stderr += chunk;

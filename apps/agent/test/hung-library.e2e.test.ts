@@ -7,7 +7,7 @@ import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { expect, test } from 'vitest';
 import { compileFakeLibrary, configText, noCompiler } from '../../../packages/nvml/test/fake/rig.ts';
-import { agentBin, cleanEnvironment, startAgent } from './run-agent.ts';
+import { agentCommand, cleanEnvironment, startAgent } from './run-agent.ts';
 
 const hungGpu = 3;
 const gpuCount = 8;
@@ -49,8 +49,7 @@ test.skipIf(noCompiler)(
     const client = new Client({ name: 'test', version: '0' });
     await client.connect(
       new StdioClientTransport({
-        command: process.execPath,
-        args: [agentBin, ...agentArguments(library)],
+        ...agentCommand(agentArguments(library)),
         env: cleanEnvironment(env),
       }),
     );

@@ -4,7 +4,7 @@ import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.j
 import { StdioClientTransport as LegacyStdioTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
-  agentBin,
+  agentCommand,
   cleanEnvironment,
   initialize,
   type RunningAgent,
@@ -14,8 +14,7 @@ import {
 
 const mock = ['--backend', 'mock', '--scenario', 'fallen-off-bus', '--node-name', 'node-a'];
 const command = {
-  command: process.execPath,
-  args: [agentBin, ...mock],
+  ...agentCommand(mock),
   env: cleanEnvironment(),
   stderr: 'ignore' as const,
 };

@@ -2,7 +2,7 @@ import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { expect } from 'vitest';
 import { type FakeNode, heldBy, startVictim, type Victim } from './fake-node.ts';
-import { agentBin, cleanEnvironment, initialize, startAgent, toolCall } from './run-agent.ts';
+import { agentCommand, cleanEnvironment, initialize, startAgent, toolCall } from './run-agent.ts';
 
 export const kill = 'kill_gpu_process';
 const operator = ['--mode', 'operator', '--kernel-log', 'none', '--node-name', 'node-a'];
@@ -53,8 +53,7 @@ export async function connectPerson(node: FakeNode, versionNegotiation: object) 
     return person(params.message);
   });
   const transport = new StdioClientTransport({
-    command: process.execPath,
-    args: [agentBin, ...operatorArgs(node)],
+    ...agentCommand(operatorArgs(node)),
     env: cleanEnvironment(node.env),
     stderr: 'ignore',
   });

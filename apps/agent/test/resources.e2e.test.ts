@@ -7,7 +7,7 @@ import { StreamableHTTPClientTransport as LegacyHttpTransport } from '@modelcont
 import { ResourceUpdatedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createFakeNode, helperPids, noCompiler, until } from './fake-node.ts';
-import { agentBin, cleanEnvironment, freePort, startAgent } from './run-agent.ts';
+import { agentCommand, cleanEnvironment, freePort, startAgent } from './run-agent.ts';
 
 // Its links go down one after the other from two seconds after somebody listens: Xid 74 of GPU 4.
 const args = ['--backend', 'mock', '--scenario', 'nvlink-down', '--node-name', 'node-a'];
@@ -42,8 +42,7 @@ async function connect(era: (typeof eras)[number], url?: URL) {
     url
       ? new StreamableHTTPClientTransport(url)
       : new StdioClientTransport({
-          command: process.execPath,
-          args: [agentBin, ...args],
+          ...agentCommand(args),
           env: cleanEnvironment(),
           stderr: 'ignore',
         }),
@@ -156,8 +155,7 @@ it.skipIf(noCompiler !== undefined)(
       heard.push(params.uri);
     });
     const transport = new StdioClientTransport({
-      command: process.execPath,
-      args: [agentBin, ...node.args, '--kernel-log', 'none', '--node-name', 'node-a'],
+      ...agentCommand([...node.args, '--kernel-log', 'none', '--node-name', 'node-a']),
       env: cleanEnvironment(node.env),
       stderr: 'ignore',
     });

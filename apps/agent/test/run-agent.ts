@@ -1,16 +1,16 @@
+import { programCommand } from '../../../test/programs/program-form.ts';
 import {
   cleanEnvironment,
   freePort,
   type Outcome,
-  programs,
   type RunningProcess,
   startProcess,
 } from '../../../test/programs/run-program.ts';
 
 export { cleanEnvironment, freePort };
 
-/** The program as users run it. */
-export const agentBin = programs.agent;
+/** The program as users run it, for clients that start it themselves. */
+export const agentCommand = (args: readonly string[]) => programCommand('agent', args);
 
 export interface RunningAgent extends RunningProcess {
   /** Resolves with the answer to a request id on stdout. */

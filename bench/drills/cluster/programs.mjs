@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { constants } from 'node:os';
 import { join, resolve } from 'node:path';
+import { measuredEnvironment } from '../../harness/environment.mjs';
 
 export const root = resolve(import.meta.dirname, '../../..');
 export const agentProgram = join(root, 'apps/agent/bin/k8s-gpu-mcp-server.js');
@@ -17,10 +18,6 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.on(signal, () => process.exit(128 + constants.signals[signal]));
 
-/** Nothing of the caller's own installation may leak into a program. */
-const environment = () =>
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('K8S_GPU_MCP_')));
-
 /**
  * Resolves when the program says on stderr that it listens. `place` turns the command into one that runs somewhere else.
  * @throws Error with its last words when it ends before that.
@@ -28,7 +25,8 @@ const environment = () =>
 export async function startProgram(words, { place = (command) => command, ipc = false, onOutput } = {}) {
   const [command, ...args] = place([process.execPath, ...words]);
   const child = spawn(command, args, {
-    env: environment(),
+    // Nothing of the caller's own installation may leak into a program.
+    env: measuredEnvironment,
     stdio: ['ignore', onOutput ? 'pipe' : 'ignore', 'pipe', ...(ipc ? ['ipc'] : [])],
   });
   running.add(child);

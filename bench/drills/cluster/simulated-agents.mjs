@@ -1,12 +1,12 @@
 // Many agents in one process, for measuring a gateway: each has an address of its own, answers as recorded, and takes its own time.
-// Arguments: the recording, the port, how many.
+// Arguments: the recording, the port, how many, and the median of that time in milliseconds (0: each answers at once).
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as after } from 'node:timers';
 
-const [recordingFile, port, count] = process.argv.slice(2);
+const [recordingFile, port, count, median] = process.argv.slice(2);
 const { handshakes, answers } = JSON.parse(readFileSync(recordingFile, 'utf8'));
-const medianMilliseconds = 50;
+const medianMilliseconds = Number(median);
 /** Of the logarithm: one in twenty takes twice the median, one in a thousand four times. */
 const sigma = 0.45;
 
@@ -72,7 +72,7 @@ createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
     const body = answerOf(agent, recorded, id);
     const headers = { 'content-type': recorded.type, 'content-length': Buffer.byteLength(body) };
     const send = () => response.writeHead(200, headers).end(body);
-    if (isCall) after(send, agent.latencyMilliseconds);
+    if (isCall && agent.latencyMilliseconds > 0) after(send, agent.latencyMilliseconds);
     else send();
   });
 }).listen(Number(port), '0.0.0.0', 4_096, () => {

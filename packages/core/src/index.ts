@@ -127,7 +127,12 @@ export {
 } from './register-gpu-server.ts';
 export { ChangeThrottle, type ChangeThrottleOptions } from './resources/change-throttle.ts';
 export { asked as resourceAnswer, gpuIds, readGpu } from './resources/gpu-resource.ts';
-export { createGpuResources, type GpuResource, type GpuResourceOptions } from './resources/gpu-resources.ts';
+export {
+  type CompletionContext,
+  createGpuResources,
+  type GpuResource,
+  type GpuResourceOptions,
+} from './resources/gpu-resources.ts';
 export { type McpResourceServer, type ResourceHost, registerGpuResources } from './resources/register.ts';
 export {
   createResourceChanges,
@@ -143,6 +148,16 @@ export {
 // Writing an adapter
 export { gpuSectionLeaves, makeSample, type PartialReadings } from './sample.ts';
 export { type GpuSelector, parseGpuSelector, resolveGpu } from './selector.ts';
+// Serving
+export {
+  type ListedPrompt,
+  type ListedResource,
+  type ListedResourceTemplate,
+  type ListedTool,
+  listingOf,
+  type ServerListing,
+} from './serving/listing.ts';
+export { type McpLowLevelServer, type ServedParts, serveGpuParts } from './serving/serve-gpu-parts.ts';
 export type { AgentSaid, AskAgent } from './tools/cluster/cluster-toolkit.ts';
 export {
   type ClusterToolOptions,

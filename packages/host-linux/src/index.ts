@@ -24,5 +24,6 @@ export {
   type RecorderStoreOptions,
 } from './recorder-store/recorder-store.ts';
 export type { ByteSource } from './scan/byte-source.ts';
+export { countNewlines } from './scan/newlines.ts';
 export { type ReadTextOptions, readText } from './scan/read-text.ts';
 export { type ScanKernelLogOptions, scanKernelLog } from './scan/scan-kernel-log.ts';

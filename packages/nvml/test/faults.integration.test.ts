@@ -1,6 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,6 +50,15 @@ const temperature = 'nvmlDeviceGetTemperatureV';
 
 async function gpusOf(provider: Rig['provider']): Promise<readonly GpuRef[]> {
   return (await provider.describeNode(deadline())).gpus;
+}
+
+/** Empty for the one that was open only to list them. */
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return '';
+  }
 }
 
 /** How a promise ended, and after how many milliseconds. */
@@ -387,6 +404,40 @@ describe.skipIf(noCompiler !== undefined)('life of the helper', () => {
     expect([rig.calls('nvmlInit_v2'), rig.calls('nvmlShutdown')]).toEqual([1, 1]);
     await gpusOf(provider);
     expect(rig.calls('nvmlInit_v2')).toBe(2);
+  });
+
+  it('leaves nothing behind in its parent when it goes: no pipe, no shared file', async () => {
+    const descriptors = () => readdirSync('/proc/self/fd').map(linkOf);
+    const notes = () => descriptors().filter((link) => link.includes('nvml-helper-'));
+    const sockets = () => descriptors().filter((link) => link.startsWith('socket:'));
+    const provider = open({ gpus: four }, { idleExitMilliseconds: 200 });
+    const before = sockets().length;
+    for (let time = 0; time < 2; time += 1) {
+      const gpus = await gpusOf(provider);
+      await Promise.all(gpus.map((gpu) => provider.readGpu(gpu, ['memory'], deadline())));
+      // While it is there, both are seen.
+      expect(notes()).toHaveLength(1);
+      expect(sockets()).toHaveLength(before + 2);
+      await until(() => helperPids().length === 0);
+      await until(() => notes().length === 0 && sockets().length === before);
+    }
+  });
+
+  it('keeps what it has read for its parent when it hangs in the middle of quick reads', async () => {
+    const provider = open({ gpus: Array.from({ length: 8 }, () => ({})) }, { identityMilliseconds: 60_000 });
+    const gpus = await gpusOf(provider);
+    const readAll = () =>
+      gpus.map((gpu) => outcome(provider.readGpu(gpu, ['thermal'], AbortSignal.timeout(2_000))));
+    await Promise.all(readAll());
+    rig.configure({ gpus: Array.from({ length: 8 }, () => ({})), faults: [`mode ${temperature} 5 hang`] });
+    const before = rig.calls(temperature);
+    const outcomes = await Promise.all(readAll());
+    expect(outcomes.map(({ code }) => code)).toEqual(
+      gpus.map(({ index }) => (index === 5 ? 'GPU_HUNG' : 'answered')),
+    );
+    expect(outcomes[5]?.gpuId).toBe(gpus[5]?.uuid);
+    // Each GPU was read once: the first five are not read again by the second process.
+    expect(rig.calls(temperature) - before).toBe(8);
   });
 
   it('initialises once for many calls, and shuts down on close, twice or before use', async () => {

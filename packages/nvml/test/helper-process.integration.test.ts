@@ -61,6 +61,24 @@ describe.skipIf(noCompiler !== undefined)('how far a helper process is', () => {
     expect(exits).toEqual([{ code: null, signal: 'SIGKILL' }]);
     expect(helperPids()).toEqual([]);
   });
+
+  it('and what it had answered is not lost when it crashes before it was sent', async () => {
+    const configPath = join(folder, 'crash');
+    const faults = ['mode nvmlDeviceGetTemperatureV 1 segfault'];
+    writeFileSync(configPath, configText({ faults }, join(folder, 'calls')));
+    const replies: Reply[] = [];
+    const exits: HelperExit[] = [];
+    const helper = helperStarter(defaultHelperPath(), { FAKE_NVML_CONFIG: configPath })({
+      onReply: (reply) => replies.push(reply),
+      onExit: (exit) => exits.push(exit),
+    });
+    helper.send(1, { kind: 'open', library: compileFakeLibrary() });
+    for (const id of [2, 3, 4]) helper.send(id, read(0));
+    helper.send(5, read(1));
+    await until(() => exits.length > 0);
+    expect(replies.filter((reply) => 'result' in reply).map(({ id }) => id)).toEqual([1, 2, 3, 4]);
+    expect(replies.at(-1)).toMatchObject({ id: 5, stage: 'read thermal' });
+  });
 });
 
 it('that cannot be started for want of file descriptors says so', () => {

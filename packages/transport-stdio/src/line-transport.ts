@@ -1,8 +1,4 @@
 import {
-  isJSONRPCErrorResponse,
-  isJSONRPCNotification,
-  isJSONRPCRequest,
-  isJSONRPCResultResponse,
   type JSONRPCMessage,
   parseJSONRPCMessage,
   type RequestId,
@@ -10,6 +6,7 @@ import {
   type Transport,
 } from '@modelcontextprotocol/server';
 import { ListenedResources, listensToTooMuch, MAX_LISTENED_RESOURCES } from './listened-resources.ts';
+import { isNotification, isRequest, isResponse } from './message-kinds.ts';
 import { type Line, MessageLines } from './message-lines.ts';
 import type { GuardedOutput } from './stdout-guard.ts';
 
@@ -95,8 +92,7 @@ export class LineTransport implements Transport {
   send(message: JSONRPCMessage): Promise<void> {
     if (this.#closed) return Promise.reject(new Error('The stdio transport is closed'));
     if (this.#listens.began(message)) this.onlistening?.(this.#listens.uris);
-    const isResponse = isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message);
-    const settles = isResponse && message.id !== undefined && this.#unanswered.delete(message.id);
+    const settles = isResponse(message) && message.id !== undefined && this.#unanswered.delete(message.id);
     this.#writing += 1;
     return new Promise((resolve, reject) => {
       this.#output.write(serializeMessage(message), (error) => {
@@ -146,7 +142,7 @@ export class LineTransport implements Transport {
   }
 
   #deliver(message: JSONRPCMessage): void {
-    if (isJSONRPCRequest(message)) {
+    if (isRequest(message)) {
       if (!this.#accepting || this.#taken >= this.#maxRequests) return;
       if (listensToTooMuch(message)) {
         const most = `at most ${MAX_LISTENED_RESOURCES} resources may be listened to by one request`;
@@ -158,7 +154,7 @@ export class LineTransport implements Transport {
       if (message.method !== 'subscriptions/listen') this.#unanswered.add(message.id);
     }
     this.onmessage?.(message);
-    if (isJSONRPCNotification(message) && message.method === 'notifications/cancelled') {
+    if (isNotification(message) && message.method === 'notifications/cancelled') {
       const requestId = message.params?.['requestId'];
       if (this.#listens.ended(requestId)) this.onlistening?.(this.#listens.uris);
       // A cancelled request is not answered, so nobody must wait for it.

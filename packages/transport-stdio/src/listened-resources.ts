@@ -1,9 +1,9 @@
 import {
-  isJSONRPCNotification,
   type JSONRPCMessage,
   type JSONRPCRequest,
   SUBSCRIPTION_ID_META_KEY,
 } from '@modelcontextprotocol/server';
+import { isNotification } from './message-kinds.ts';
 
 /** Resources that one `subscriptions/listen` may name. */
 export const MAX_LISTENED_RESOURCES = 64;
@@ -19,7 +19,7 @@ export class ListenedResources {
 
   /** Takes a message that is sent; true when it says that one more is listened to, and to what. */
   began(message: JSONRPCMessage): boolean {
-    if (!isJSONRPCNotification(message) || message.method !== 'notifications/subscriptions/acknowledged')
+    if (!isNotification(message) || message.method !== 'notifications/subscriptions/acknowledged')
       return false;
     const uris = resourcesIn(message.params);
     if (uris.length === 0) return false;

@@ -7,6 +7,7 @@ import {
   watchForShutdown,
 } from '@k8s-gpu-mcp/command-line';
 import { createLogger } from '@k8s-gpu-mcp/command-line/logging';
+import { listingOf } from '@k8s-gpu-mcp/core';
 import { HttpConfigurationError, serveHttp } from '@k8s-gpu-mcp/transport-http';
 import { composeGateway } from '../composition/compose-gateway.ts';
 import type { GatewayConfig } from '../config.ts';
@@ -38,7 +39,8 @@ export async function serve(config: GatewayConfig, environment: Environment): Pr
   const shutdown = watchForShutdown(gateway, undefined);
   try {
     const { tlsCertificateFile: certFile, tlsKeyFile: keyFile } = config;
-    const serving = await serveHttp(createServerFactory({ ...gateway, version }), {
+    const served = { listing: listingOf(gateway), parts: () => gateway, version };
+    const serving = await serveHttp(createServerFactory(served), {
       logger,
       resourceChanges: gateway.resourceChanges,
       port: config.port,

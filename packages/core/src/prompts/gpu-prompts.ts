@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { call, type GpuPrompt, gpuArgument, script, sinceArgument, symptomArgument } from './prompt.ts';
+import {
+  call,
+  type GpuPrompt,
+  gpuArgument,
+  promptResult,
+  script,
+  sinceArgument,
+  symptomArgument,
+} from './prompt.ts';
 
 const gpuTriage: GpuPrompt = {
   name: 'gpu-triage',
@@ -138,9 +146,7 @@ export function registerGpuPrompts(
 ): void {
   for (const prompt of prompts) {
     const { title, description, argsSchema } = prompt;
-    const build = (args: Record<string, string | undefined> | undefined) => ({
-      messages: [{ role: 'user', content: { type: 'text', text: prompt.build(args ?? {}) } }],
-    });
+    const build = (args: Record<string, string | undefined> | undefined) => promptResult(prompt, args ?? {});
     // The raw shape is what both SDK lines accept.
     server.registerPrompt(
       prompt.name,

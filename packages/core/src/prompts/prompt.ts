@@ -10,6 +10,11 @@ export interface GpuPrompt {
   build(args: Readonly<Record<string, string | undefined>>): string;
 }
 
+/** A prompt filled in: the result as MCP has it. */
+export const promptResult = (prompt: GpuPrompt, args: Readonly<Record<string, string | undefined>>) => ({
+  messages: [{ role: 'user', content: { type: 'text', text: prompt.build(args) } }],
+});
+
 // Arguments that several prompts share. Described last: the v1 SDK reads the description off the outermost schema.
 export const symptomArgument = z
   .string()

@@ -1,7 +1,7 @@
 import { labelCount, OpenStep, storable } from './open-step.ts';
 import { coarseRowCount, fineRowCount, type RecorderOptions } from './options.ts';
 import { type RecordedSeries, type RecordedSeriesId, recordedSeries, seriesIndex } from './series.ts';
-import { Slots, type Values } from './slots.ts';
+import { copySlots, type SlotRuns, Slots, type Values } from './slots.ts';
 
 /**
  * The rows of one GPU, oldest first. A row is one reading, or for older times a step of the coarse tier, which holds several. Every list
@@ -184,27 +184,22 @@ export class GpuRing {
       fine.firstAfter(this.#fineAt, covered),
     );
     const fineEnd = Math.max(fineStart, fine.firstAfter(this.#fineAt, toMilliseconds));
-    const coarseSlots = coarse.between(coarseStart, coarseEnd);
-    const fineSlots = fine.between(fineStart, fineEnd);
-    const fromBoth = (ofCoarse: (slot: number) => number, ofFine: (slot: number) => number) => {
-      const list = new Float64Array(coarseSlots.length + fineSlots.length);
-      for (const [row, slot] of coarseSlots.entries()) list[row] = ofCoarse(slot);
-      for (const [row, slot] of fineSlots.entries()) list[coarseSlots.length + row] = ofFine(slot);
-      return list;
+    const rows: RowSlots = {
+      coarse: coarse.between(coarseStart, coarseEnd),
+      fine: fine.between(fineStart, fineEnd),
     };
     const series: Partial<Record<RecordedSeriesId, SeriesRows>> = {};
-    for (const id of ids) series[id] = this.#seriesRows(id, fromBoth);
-    const firstAt = (slot: number) => this.#coarseFirstAt[slot] ?? Number.NaN;
-    const fineAt = (slot: number) => this.#fineAt[slot] ?? Number.NaN;
-    return {
-      firstAtMilliseconds: fromBoth(firstAt, fineAt),
-      lastAtMilliseconds: fromBoth((slot) => firstAt(slot) + (this.#coarseSpan[slot] ?? 0), fineAt),
-      sampleCounts: fromBoth(
-        (slot) => this.#coarseCount[slot] ?? 0,
-        () => 1,
-      ),
-      series,
-    };
+    for (const id of ids) series[id] = this.#seriesRows(id, rows);
+    const firstAtMilliseconds = fromBoth(rows, this.#coarseFirstAt, this.#fineAt);
+    const lastAtMilliseconds = Float64Array.from(firstAtMilliseconds);
+    const spans = new Float64Array(rows.coarse.length);
+    copySlots(spans, 0, this.#coarseSpan, rows.coarse);
+    for (let row = 0; row < spans.length; row += 1) {
+      lastAtMilliseconds[row] = (lastAtMilliseconds[row] ?? Number.NaN) + (spans[row] ?? 0);
+    }
+    const sampleCounts = new Float64Array(lastAtMilliseconds.length).fill(1);
+    copySlots(sampleCounts, 0, this.#coarseCount, rows.coarse);
+    return { firstAtMilliseconds, lastAtMilliseconds, sampleCounts, series };
   }
 
   #stepEnd(position: number): number {
@@ -212,61 +207,73 @@ export class GpuRing {
     return (this.#coarseFirstAt[slot] ?? 0) + (this.#coarseSpan[slot] ?? 0);
   }
 
-  #seriesRows(
-    id: RecordedSeriesId,
-    fromBoth: (ofCoarse: (slot: number) => number, ofFine: (slot: number) => number) => Float64Array,
-  ): SeriesRows {
+  #seriesRows(id: RecordedSeriesId, rows: RowSlots): SeriesRows {
     const index = seriesIndex(id);
     const [series, fine, coarse] = [table[index], this.#fineColumns[index], this.#coarseColumns[index]];
     if (!series || !fine || !coarse) throw new RangeError(`no series ${id}`);
-    const nothing = missing(series);
-    const fineValue = (slot: number) => {
-      const value = fine[slot] ?? Number.NaN;
-      return value === nothing ? Number.NaN : value;
-    };
     if (series.kind === 'gauge') {
-      const [min, mean, max] = [0, 1, 2].map((part) =>
-        fromBoth((slot) => coarse[3 * slot + part] ?? Number.NaN, fineValue),
-      );
-      if (min && mean && max) return { min, mean, max };
+      const part = (part: number) => fromBoth(rows, coarse, fine, { width: 3, part });
+      return { min: part(0), mean: part(1), max: part(2) };
     }
     if (series.kind === 'counter') {
-      const min = fromBoth((slot) => coarse[2 * slot] ?? Number.NaN, fineValue);
-      const last = fromBoth((slot) => coarse[2 * slot + 1] ?? Number.NaN, fineValue);
-      return { min, mean: last, max: last };
+      const part = (part: number) => fromBoth(rows, coarse, fine, { width: 2, part });
+      const last = part(1);
+      return { min: part(0), mean: last, max: last };
     }
     if (series.kind === 'state') {
-      const values = fromBoth((slot) => {
-        const value = coarse[slot] ?? Number.NaN;
-        return value === nothing ? Number.NaN : value;
-      }, fineValue);
+      const values = fromBoth(rows, coarse, fine);
+      replace(values, noByte, Number.NaN);
       return { min: values, mean: values, max: values };
     }
-    const labels = labelCount(series);
-    const share = (slot: number, bit: number) => {
-      const percent = coarse[slot * labels + bit] ?? noByte;
-      return percent === noByte ? Number.NaN : percent / 100;
-    };
-    const shares = Array.from({ length: labels }, (_, bit) =>
-      fromBoth(
-        (slot) => share(slot, bit),
-        (slot) => {
-          const mask = fineValue(slot);
-          return Number.isNaN(mask) ? mask : (mask >> bit) & 1;
-        },
-      ),
-    );
-    const masks = fromBoth((slot) => {
-      let mask = 0;
-      for (let bit = 0; bit < labels; bit += 1) {
-        const part = share(slot, bit);
-        if (Number.isNaN(part)) return part;
-        if (part > 0) mask |= 1 << bit;
-      }
-      return mask;
-    }, fineValue);
-    return { min: masks, mean: masks, max: masks, shares };
+    return flagRows(rows, coarse, fine, labelCount(series));
   }
+}
+
+/** The slots of the rows that are asked for, in both tiers. */
+interface RowSlots {
+  readonly coarse: SlotRuns;
+  readonly fine: SlotRuns;
+}
+
+/** One value for each row, the steps of the coarse tier first, which may have several values a row. */
+function fromBoth(
+  rows: RowSlots,
+  coarse: Values,
+  fine: Values,
+  ofCoarse: { readonly width?: number; readonly part?: number } = {},
+): Float64Array {
+  const list = new Float64Array(rows.coarse.length + rows.fine.length);
+  copySlots(list, 0, coarse, rows.coarse, ofCoarse);
+  copySlots(list, rows.coarse.length, fine, rows.fine);
+  return list;
+}
+
+function replace(list: Float64Array, from: number, to: number): void {
+  for (let row = 0; row < list.length; row += 1) if (list[row] === from) list[row] = to;
+}
+
+/** A step keeps the share of each flag in percent, a reading a bit for each. */
+function flagRows(rows: RowSlots, coarse: Values, fine: Values, labels: number): SeriesRows {
+  const steps = rows.coarse.length;
+  const masks = new Float64Array(steps + rows.fine.length);
+  copySlots(masks, steps, fine, rows.fine);
+  replace(masks, noFlags, Number.NaN);
+  const shares = Array.from({ length: labels }, (_, bit) => {
+    const share = new Float64Array(masks.length);
+    copySlots(share, 0, coarse, rows.coarse, { width: labels, part: bit });
+    for (let row = 0; row < steps; row += 1) {
+      const percent = share[row] ?? noByte;
+      share[row] = percent === noByte ? Number.NaN : percent / 100;
+      if (percent === noByte) masks[row] = Number.NaN;
+      else if (percent > 0) masks[row] = (masks[row] ?? 0) | (1 << bit);
+    }
+    for (let row = steps; row < masks.length; row += 1) {
+      const mask = masks[row] ?? Number.NaN;
+      share[row] = Number.isNaN(mask) ? mask : (mask >> bit) & 1;
+    }
+    return share;
+  });
+  return { min: masks, mean: masks, max: masks, shares };
 }
 
 /** What stands for "not read" in a column of integers; NaN where the column holds it. */

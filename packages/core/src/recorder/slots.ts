@@ -35,8 +35,40 @@ export class Slots {
     return low;
   }
 
-  /** The slots of the rows from one position to before another. */
-  between(from: number, to: number): Uint32Array {
-    return Uint32Array.from({ length: Math.max(0, to - from) }, (_, row) => this.at(from + row));
+  /** The slots of the rows from one position to before another, as runs of neighbours: two where they go round the end. */
+  between(from: number, to: number): SlotRuns {
+    const length = Math.max(0, to - from);
+    const start = this.at(from);
+    const untilEnd = Math.min(length, this.capacity - start);
+    const runs = [{ start, end: start + untilEnd }];
+    return { length, runs: untilEnd < length ? [...runs, { start: 0, end: length - untilEnd }] : runs };
+  }
+}
+
+export interface SlotRuns {
+  /** Of all runs together. */
+  readonly length: number;
+  /** `end` is the first slot that is not in the run. */
+  readonly runs: readonly { readonly start: number; readonly end: number }[];
+}
+
+/** Copies what `values` has in these slots to `list`, from `offset` on. In a column with several values a row, it is the value at `part`. */
+export function copySlots(
+  list: Float64Array,
+  offset: number,
+  values: Values,
+  { runs }: SlotRuns,
+  { width = 1, part = 0 }: { readonly width?: number; readonly part?: number } = {},
+): void {
+  let row = offset;
+  for (const { start, end } of runs) {
+    if (width === 1) {
+      list.set(values.subarray(start, end), row);
+      row += end - start;
+      continue;
+    }
+    for (let at = start * width + part; at < end * width; at += width, row += 1) {
+      list[row] = values[at] ?? Number.NaN;
+    }
   }
 }

@@ -7,6 +7,12 @@ import { asked, gpuIds, readGpu } from './gpu-resource.ts';
 import { presentFeed } from './present-feed.ts';
 import { decoded, nodeResourceUris } from './uris.ts';
 
+/** What the client chose already while it completes a variable. */
+export interface CompletionContext {
+  /** Values of the template's other variables. */
+  readonly arguments?: Readonly<Record<string, string>>;
+}
+
 /** A resource as data, free of any SDK. */
 export interface GpuResource {
   readonly name: string;
@@ -18,7 +24,10 @@ export interface GpuResource {
   readonly isTemplate: boolean;
   /** Values to offer for a variable that begins with what was typed. */
   readonly complete?: Readonly<
-    Record<string, (typed: string) => readonly string[] | Promise<readonly string[]>>
+    Record<
+      string,
+      (typed: string, context?: CompletionContext) => readonly string[] | Promise<readonly string[]>
+    >
   >;
   /**
    * The JSON text at a URI.

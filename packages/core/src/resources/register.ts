@@ -24,33 +24,48 @@ export function registerGpuResources(
   host: ResourceHost,
 ): void {
   for (const resource of resources) {
-    const { name, title, description, mimeType, uri } = resource;
-    const config = { title, description, mimeType };
-    const answer = async (url: URL, variables: Record<string, string | string[]>, context: unknown) => {
-      const signal = signalOf(context);
-      try {
-        const flat = Object.fromEntries(
-          Object.entries(variables).map(([key, value]) => [key, String(value)]),
-        );
-        return { contents: [{ uri: url.href, mimeType, text: await resource.read(flat, signal) }] };
-      } catch (error) {
-        if (!isGpuError(error)) throw error;
-        const message = `${error.message} ${error.hint}`.trim();
-        throw namesNothing(error.code) && host.notFound
-          ? host.notFound(url.href, message)
-          : new Error(message);
-      }
-    };
+    const { name, uri } = resource;
+    const config = resourceConfig(resource);
     if (resource.isTemplate) {
       const template = new host.ResourceTemplate(uri, {
         list: undefined,
         complete: resource.complete,
       } as never);
-      server.registerResource(name, template as never, config as never, answer as never);
+      const read = (url: URL, variables: UriVariables, context: unknown) =>
+        readResource(resource, url, variables, context, host);
+      server.registerResource(name, template as never, config as never, read as never);
     } else {
-      const read = (url: URL, context: unknown) => answer(url, {}, context);
+      const read = (url: URL, context: unknown) => readResource(resource, url, {}, context, host);
       server.registerResource(name, uri as never, config as never, read as never);
     }
+  }
+}
+
+/** What a host is told of a resource beside its name and URI. */
+export const resourceConfig = ({ title, description, mimeType }: Omit<GpuResource, 'read'>) => ({
+  title,
+  description,
+  mimeType,
+});
+
+export type UriVariables = Readonly<Record<string, string | string[]>>;
+
+/** Reads a resource for a host: the result as MCP has it. */
+export async function readResource(
+  resource: GpuResource,
+  url: URL,
+  variables: UriVariables,
+  context: unknown,
+  { notFound }: Pick<ResourceHost, 'notFound'>,
+) {
+  try {
+    const flat = Object.fromEntries(Object.entries(variables).map(([key, value]) => [key, String(value)]));
+    const text = await resource.read(flat, signalOf(context));
+    return { contents: [{ uri: url.href, mimeType: resource.mimeType, text }] };
+  } catch (error) {
+    if (!isGpuError(error)) throw error;
+    const message = `${error.message} ${error.hint}`.trim();
+    throw namesNothing(error.code) && notFound ? notFound(url.href, message) : new Error(message);
   }
 }
 

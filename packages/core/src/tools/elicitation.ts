@@ -81,24 +81,21 @@ function byResult(
   };
 }
 
-function form(message: string) {
-  return {
-    mode: 'form',
-    message,
-    requestedSchema: {
-      type: 'object',
-      properties: {
-        confirm: {
-          type: 'boolean',
-          title: 'Do it',
-          description: 'Tick to go ahead. Left as it is, nothing is done.',
-          default: false,
-        },
-      },
-      required: ['confirm'],
+/** One object for all questions: the SDK's validator compiles a schema once, and knows it again by its identity. */
+const requestedSchema = {
+  type: 'object',
+  properties: {
+    confirm: {
+      type: 'boolean',
+      title: 'Do it',
+      description: 'Tick to go ahead. Left as it is, nothing is done.',
+      default: false,
     },
-  };
-}
+  },
+  required: ['confirm'],
+};
+
+const form = (message: string) => ({ mode: 'form', message, requestedSchema });
 
 /** Anything but an acceptance with `confirm: true` is a refusal. */
 function answerOf(result: unknown): Exclude<Confirmation, 'pending'> {

@@ -13,7 +13,7 @@ export interface McpToolServer {
 }
 
 /** The parts of a v1 `extra` and a current `ctx` that a tool can use. */
-interface HostContext extends ElicitationHost {
+export interface HostContext extends ElicitationHost {
   readonly authInfo?: AuthInfo;
   readonly http?: { readonly authInfo?: AuthInfo } | undefined;
   readonly signal?: AbortSignal;
@@ -45,25 +45,45 @@ export function registerGpuTools(
   options: RegisterOptions = {},
 ): void {
   for (const tool of tools) {
-    const config = {
-      title: tool.title,
-      description: tool.description,
-      inputSchema: advertised(tool.inputSchema),
-      outputSchema: tool.outputSchema,
-      annotations: { title: tool.title, ...tool.annotations },
-    };
-    const callback = async (input: unknown, host: HostContext) => {
-      const { result: question, ...elicitation } = bindElicitation(server.server, host);
-      const result = await tool.call(input, { ...options, ...toolContext(host), ...elicitation });
-      const asked = question();
-      if (asked && !result.isError) return asked;
-      const content = [{ type: 'text', text: result.text }];
-      return result.isError
-        ? { content, isError: true }
-        : { content, structuredContent: result.structuredContent };
-    };
-    server.registerTool(tool.name, config as never, callback as never);
+    const callback = (input: unknown, host: HostContext) =>
+      callTool(tool, input, host, server.server, options);
+    server.registerTool(tool.name, toolConfig(tool) as never, callback as never);
   }
+}
+
+/** What a host is told of a tool beside its name. */
+export function toolConfig({
+  title,
+  description,
+  inputSchema,
+  outputSchema,
+  annotations,
+}: Omit<GpuTool, 'call'>) {
+  return {
+    title,
+    description,
+    inputSchema: advertised(inputSchema),
+    outputSchema,
+    annotations: { title, ...annotations },
+  };
+}
+
+/** Calls a tool for a host: its result as MCP has it, or the question that has to be answered first. */
+export async function callTool(
+  tool: GpuTool,
+  input: unknown,
+  host: HostContext,
+  asking: ElicitingServer | undefined,
+  options: RegisterOptions,
+): Promise<Readonly<Record<string, unknown>>> {
+  const { result: question, ...elicitation } = bindElicitation(asking, host);
+  const result = await tool.call(input, { ...options, ...toolContext(host), ...elicitation });
+  const asked = question();
+  if (asked && !result.isError) return asked;
+  const content = [{ type: 'text', text: result.text }];
+  return result.isError
+    ? { content, isError: true }
+    : { content, structuredContent: result.structuredContent };
 }
 
 const advertisedSchemas = new WeakMap<z.ZodObject, z.ZodObject>();

@@ -21,7 +21,7 @@ function readInto(descriptor: number, buffer: Buffer): Promise<number> {
 }
 
 /**
- * The bytes of a source in order. A chunk is valid only until the next one is asked for: files are read into two buffers in turn, so
+ * The bytes of a source in order. A chunk is valid only until the next one is asked for, or the reading ends: files are read into two buffers in turn, so
  * that the disk works while the caller does, and a file of any size needs the memory of two chunks.
  */
 export async function* readBytes(source: ByteSource, chunkBytes: number): AsyncGenerator<Buffer, void, void> {
@@ -38,6 +38,19 @@ export async function* readBytes(source: ByteSource, chunkBytes: number): AsyncG
   }
 }
 
+/**
+ * The buffers of the last reading that ended. A log that is read again and again would otherwise have V8 collect all its garbage each
+ * time, for two objects that it counts as a megabyte. Nothing keeps them when that memory is wanted.
+ */
+let spare: WeakRef<readonly [Buffer, Buffer]> | undefined;
+
+function takeBuffers(chunkBytes: number): readonly [Buffer, Buffer] {
+  const kept = spare?.deref();
+  spare = undefined;
+  if (kept?.[0].length === chunkBytes) return kept;
+  return [Buffer.allocUnsafeSlow(chunkBytes), Buffer.allocUnsafeSlow(chunkBytes)];
+}
+
 async function* readFileBytes(path: string, chunkBytes: number): AsyncGenerator<Buffer, void, void> {
   let descriptor: number;
   try {
@@ -46,10 +59,10 @@ async function* readFileBytes(path: string, chunkBytes: number): AsyncGenerator<
     throw readError(path, error);
   }
   let pending: Promise<number> | undefined;
+  const buffers = takeBuffers(chunkBytes);
   try {
     refuseWhatIsNoFile(path, await statDescriptor(descriptor));
-    let current = Buffer.allocUnsafeSlow(chunkBytes);
-    let other = Buffer.allocUnsafeSlow(chunkBytes);
+    let [current, other] = buffers;
     pending = readInto(descriptor, current);
     for (;;) {
       const length = await pending.catch((error: unknown) => {
@@ -64,6 +77,8 @@ async function* readFileBytes(path: string, chunkBytes: number): AsyncGenerator<
     }
   } finally {
     await pending?.catch(() => undefined);
+    // Nothing writes into them any more.
+    spare = new WeakRef(buffers);
     await closeFile(descriptor);
   }
 }

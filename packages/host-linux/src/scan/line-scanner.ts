@@ -1,6 +1,7 @@
 import type { KernelLogParsers } from '../kernel-log/parsers.ts';
+import { createByteSearch } from './byte-search.ts';
 import { createNeedleSearch } from './needles.ts';
-import { countNewlines } from './newlines.ts';
+import { maximumSearchBytes } from './simd-search.ts';
 
 export type EmitLine = (text: string, lineNumber: number) => void;
 
@@ -27,11 +28,12 @@ const contextBytes = 512;
 const linesAfter = 3;
 
 /**
- * Finds the lines worth parsing in a byte stream, with their 1-based numbers. A chunk without a needle costs a few searches by memchr
- * and one count of its line feeds; only the lines around a needle become strings.
+ * Finds the lines worth parsing in a byte stream, with their 1-based numbers. A piece without a needle costs one pass over it,
+ * in which its line feeds are counted; only the lines around a needle become strings.
  */
 export function createLineScanner(options: LineScannerOptions): LineScanner {
   const { everyLine, parsers } = options;
+  const search = everyLine ? undefined : createByteSearch(parsers.kernelLogNeedles);
   const maximumLineBytes = Math.max(4 * contextBytes, options.maximumLineBytes ?? 64 * 1024);
   const needles = parsers.kernelLogNeedles.map((needle) => Buffer.from(needle));
   /** The beginning of a line that the chunk's end cut; grows to `maximumLineBytes`. */
@@ -114,17 +116,14 @@ export function createLineScanner(options: LineScannerOptions): LineScanner {
 
   /** `lines` ends with a line feed. */
   const scanLines = (lines: Buffer, start: number, emit: EmitLine): void => {
-    const nextNeedle = createNeedleSearch(needles, lines, everyLine ? lines.length : start);
+    search?.take(lines);
     let position = start;
     while (position < lines.length) {
-      if (!everyLine && owed === 0) {
-        const found = nextNeedle(position);
-        const skipTo = found < lines.length ? lines.lastIndexOf(newline, found) + 1 : lines.length;
-        if (skipTo > position) {
-          lineNumber += countNewlines(lines, position, skipTo);
-          position = skipTo;
-          continue;
-        }
+      if (search && owed === 0) {
+        const found = search.next(position);
+        lineNumber += search.lineFeedCount;
+        if (found === lines.length) return;
+        position = lines.lastIndexOf(newline, found) + 1;
       }
       const lineEnd = lines.indexOf(newline, position);
       scanLine(lines, position, lineEnd, emit);
@@ -132,22 +131,28 @@ export function createLineScanner(options: LineScannerOptions): LineScanner {
     }
   };
 
+  const pushPiece = (chunk: Buffer, emit: EmitLine): void => {
+    let start = 0;
+    if (carryLength > 0 || pieces > 0) {
+      const lineEnd = chunk.indexOf(newline);
+      append(chunk, 0, lineEnd < 0 ? chunk.length : lineEnd, emit);
+      if (lineEnd < 0) return;
+      endLine(emit);
+      start = lineEnd + 1;
+    }
+    const end = chunk.lastIndexOf(newline) + 1;
+    if (end > start) {
+      scanLines(chunk.subarray(0, end), start, emit);
+      start = end;
+    }
+    append(chunk, start, chunk.length, emit);
+  };
+
   return {
     push(chunk, emit) {
-      let start = 0;
-      if (carryLength > 0 || pieces > 0) {
-        const lineEnd = chunk.indexOf(newline);
-        append(chunk, 0, lineEnd < 0 ? chunk.length : lineEnd, emit);
-        if (lineEnd < 0) return;
-        endLine(emit);
-        start = lineEnd + 1;
+      for (let start = 0; start < chunk.length; start += maximumSearchBytes) {
+        pushPiece(chunk.subarray(start, start + maximumSearchBytes), emit);
       }
-      const end = chunk.lastIndexOf(newline) + 1;
-      if (end > start) {
-        scanLines(chunk.subarray(0, end), start, emit);
-        start = end;
-      }
-      append(chunk, start, chunk.length, emit);
     },
     end(emit) {
       if (carryLength > 0) endLine(emit);

@@ -71,7 +71,7 @@ async function* withoutFirst(
 }
 
 export interface Peeked {
-  /** A copy of the first bytes: fewer than asked for only when the source has no more. */
+  /** The first bytes: fewer than asked for only when the source has no more. Valid until `all` is asked for what follows them. */
   readonly head: Buffer;
   /** Everything, `head` included. Can be read once. */
   readonly all: AsyncIterable<Buffer>;
@@ -85,14 +85,16 @@ export async function peek(source: AsyncIterable<Buffer>, minimumBytes: number):
   const close = async (): Promise<void> => {
     await iterator.return?.();
   };
-  let head = Buffer.alloc(0);
+  let head: Buffer = Buffer.alloc(0);
   let failure: { readonly error: unknown } | undefined;
   let done = false;
   while (head.length < minimumBytes && !done) {
     try {
       const next = await iterator.next();
       if (next.done) done = true;
-      else head = Buffer.concat([head, next.value]);
+      // A chunk is overwritten when the next one is asked for.
+      else if (head.length > 0 || next.value.length < minimumBytes) head = Buffer.concat([head, next.value]);
+      else head = next.value;
     } catch (error) {
       failure = { error };
       done = true;

@@ -80,8 +80,13 @@ export async function* scanKernelLog(
 
 /** The first lines as text; the last of them only when it is complete, or alone. */
 export function firstLines(head: Buffer): readonly string[] {
-  const lines = head.toString('utf8').split('\n', sniffLines + 1);
-  if (lines.length > 1) lines.pop();
+  let end = -1;
+  for (let count = 0; count < sniffLines; count += 1) {
+    const lineEnd = head.indexOf('\n', end + 1);
+    if (lineEnd < 0) break;
+    end = lineEnd;
+  }
+  const lines = head.toString('utf8', 0, end < 0 ? head.length : end).split('\n');
   return lines.map((line) => line.replace(/\r$/, ''));
 }
 

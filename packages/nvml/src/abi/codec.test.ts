@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { allocate, allocateStruct, readField, readText, writeU32 } from './codec.ts';
+import { allocate, allocateStruct, outValue, readField, readText, writeU32 } from './codec.ts';
 import { fieldIds } from './constants.ts';
 import { nvlinkFieldIds, nvlinkSpeedIdsByLink } from './link-constants.ts';
 import { structs } from './structs.ts';
@@ -72,6 +72,28 @@ describe('members of other kinds', () => {
     expect(readField(platform, 'nvmlPlatformInfo_v2_t', 'slotNumber')).toBe(200);
     expect(readField(platform, 'nvmlPlatformInfo_v2_t', 'chassisSerialNumber')).toHaveLength(16);
     expect(readField(platform, 'nvmlPlatformInfo_v2_t', 'chassisSerialNumber')[1]).toBe(0x42);
+  });
+});
+
+describe('memory for what a call writes', () => {
+  it('is zeroed, on a word of its own, and shared with nothing else, however much of it is made', () => {
+    const made = Array.from({ length: 2_000 }, (_, position) => allocate(1 + (position % 300)));
+    for (const buffer of made) {
+      expect(buffer.every((byte) => byte === 0)).toBe(true);
+      expect(buffer.byteOffset % 8).toBe(0);
+      buffer.fill(0xff);
+    }
+    expect(allocate(100_000)).toHaveLength(100_064);
+  });
+
+  it('of one value is zeroed each time, and there are two of it', () => {
+    outValue(0).fill(0xff, 0, 8);
+    outValue(1).writeUInt32LE(7);
+    expect(outValue(0).readBigUInt64LE()).toBe(0n);
+    expect(outValue(1).readBigUInt64LE()).toBe(0n);
+    expect(
+      outValue(0).buffer === outValue(1).buffer && outValue(0).byteOffset === outValue(1).byteOffset,
+    ).toBe(false);
   });
 });
 

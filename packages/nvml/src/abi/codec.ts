@@ -11,9 +11,29 @@ export function allocateStruct(name: StructName, count = 1): Buffer {
   return buffer;
 }
 
-/** Zeroed. Small ones are cut from a shared block: a snapshot makes a hundred of them. */
+/** Zeroed. Small ones are cut from a block: a snapshot makes hundreds of them. */
 export function allocate(size: number): Buffer {
-  return Buffer.allocUnsafe(size + slackBytes).fill(0);
+  const bytes = size + slackBytes;
+  if (bytes > blockBytes / 8) return Buffer.alloc(bytes);
+  if (usedBytes + bytes > blockBytes) {
+    block = Buffer.alloc(blockBytes);
+    usedBytes = 0;
+  }
+  const start = usedBytes;
+  // The next one begins on a word of its own.
+  usedBytes += Math.ceil(bytes / 8) * 8;
+  return block.subarray(start, start + bytes);
+}
+const blockBytes = 16 * 1024;
+let block = Buffer.alloc(0);
+let usedBytes = blockBytes;
+
+/** Out values that are read before the next call is made: always the same memory, zeroed. */
+const outValues = [Buffer.alloc(8 + slackBytes), Buffer.alloc(8 + slackBytes)] as const;
+export function outValue(position: 0 | 1 = 0): Buffer {
+  const out = outValues[position];
+  out.writeDoubleLE(0);
+  return out;
 }
 
 type FieldTypeOf<

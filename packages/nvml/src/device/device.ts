@@ -1,5 +1,5 @@
 import type { Gap, GpuSection, GpuSectionReadings } from '@k8s-gpu-mcp/core';
-import { allocate, allocateStruct, type MemberValue, readField, readText } from '../abi/codec.ts';
+import { allocate, allocateStruct, type MemberValue, outValue, readField, readText } from '../abi/codec.ts';
 import { rc } from '../abi/constants.ts';
 import type { Arguments, FunctionName } from '../abi/functions.ts';
 import type { FieldName, StructName } from '../abi/structs.ts';
@@ -59,21 +59,21 @@ export class Device {
   }
 
   u32(name: FunctionsWith<[Buffer]>): Reading<number> {
-    const out = allocate(4);
+    const out = outValue();
     const code = this.call(name, out);
     return code === rc.success ? decodeU32(name, out.readUInt32LE(0)) : missingFrom(name, code);
   }
 
   /** For functions that take a selector (a threshold, a clock) before the out value. */
   u32At(name: FunctionsWith<[number, Buffer]>, selector: number): Reading<number> {
-    const out = allocate(4);
+    const out = outValue();
     const code = this.call(name, selector, out);
     const call = `${name}(${selector})`;
     return code === rc.success ? decodeU32(call, out.readUInt32LE(0)) : missingFrom(call, code);
   }
 
   u32AtPair(name: FunctionsWith<[number, number, Buffer]>, first: number, second: number): Reading<number> {
-    const out = allocate(4);
+    const out = outValue();
     const code = this.call(name, first, second, out);
     const call = `${name}(${first}, ${second})`;
     return code === rc.success ? decodeU32(call, out.readUInt32LE(0)) : missingFrom(call, code);
@@ -99,15 +99,15 @@ export class Device {
   }
 
   u64(name: FunctionsWith<[Buffer]>): Reading<number> {
-    const out = allocate(8);
+    const out = outValue();
     const code = this.call(name, out);
     return code === rc.success ? decodeU64(name, out.readBigUInt64LE(0)) : missingFrom(name, code);
   }
 
   /** Two out values of one call. */
   u32Pair(name: FunctionsWith<[Buffer, Buffer]>): readonly [Reading<number>, Reading<number>] {
-    const first = allocate(4);
-    const second = allocate(4);
+    const first = outValue(0);
+    const second = outValue(1);
     const code = this.call(name, first, second);
     if (code !== rc.success) return [missingFrom(name, code), missingFrom(name, code)];
     return [decodeU32(name, first.readUInt32LE(0)), decodeU32(name, second.readUInt32LE(0))];

@@ -48,8 +48,11 @@ class ScriptedHelper {
   }
 
   /** A result that has something for every kind of operation. */
-  answer(id: number, more: { hasLostDriver?: boolean } = {}): void {
-    const result = { gpuCount: 4, id, gaps: [], pid: this.pid, file: libraryFile };
+  answer(
+    id: number,
+    { probeMilliseconds, ...more }: { hasLostDriver?: boolean; probeMilliseconds?: number } = {},
+  ): void {
+    const result = { gpuCount: 4, id, gaps: [], pid: this.pid, file: libraryFile, probeMilliseconds };
     queueMicrotask(() => this.#events.onReply({ id, result, ...more }));
   }
 
@@ -59,8 +62,8 @@ class ScriptedHelper {
   }
 
   /** Answers what it was sent last, late. */
-  answerLast(): void {
-    this.answer(this.sent.at(-1)?.id ?? -1);
+  answerLast(more: { probeMilliseconds?: number } = {}): void {
+    this.answer(this.sent.at(-1)?.id ?? -1, more);
   }
 
   exit(code: number | null, signal: string | null): void {
@@ -746,6 +749,42 @@ describe('sending ahead', () => {
     helpers[0]?.answer(helpers[0]?.sent.at(-2)?.id ?? -1);
     await settled();
     expect(sentReads()).toEqual([0, 1, 2]);
+  });
+
+  it.each([
+    [50, 2],
+    [10, 7],
+    [1, 7],
+  ])(
+    'where a read takes %i ms, %i more are with the helper: 0.1 s of work',
+    async (probeMilliseconds, count) => {
+      const { readPlain, sentReads, helpers } = await setUpPlain((operation) =>
+        operation.kind === 'read' ? 'hangs' : 'answers',
+      );
+      const first = readPlain(0);
+      await settled();
+      helpers[0]?.answerLast({ probeMilliseconds });
+      await first;
+      for (let index = 0; index < 8; index += 1) void readPlain(index);
+      await settled();
+      expect(sentReads()?.slice(1)).toEqual(Array.from({ length: 1 + count }, (_, index) => index));
+    },
+  );
+
+  it('all that was sent behind a hang is read by the other helper, in its order', async () => {
+    const { readPlain, sentReads, helpers, rules, advance } = await setUpPlain(() => 'answers');
+    rules.behave = (operation) => (operation.kind === 'read' ? 'hangs' : 'answers');
+    const quick = readPlain(3);
+    await settled();
+    helpers[0]?.answerLast({ probeMilliseconds: 1 });
+    await quick;
+    rules.behave = hangsOn(0);
+    void readPlain(0);
+    const behind = [1, 2, 3].map((index) => readPlain(index));
+    await advance(2_000);
+    for (const read of behind) await expect(read).resolves.toMatchObject({ pid: 101 });
+    expect(sentReads(0)).toEqual([3, 0, 1, 2, 3]);
+    expect(sentReads(1)).toEqual([1, 2, 3]);
   });
 
   it('what was sent behind a hang is read by the other helper, and the first one goes when it answers late', async () => {

@@ -1,4 +1,4 @@
-import { type Clock, GpuError, type GpuRef, type Logger } from '@k8s-gpu-mcp/core';
+import { type Clock, GpuError, type GpuRef, type GpuSample, type Logger } from '@k8s-gpu-mcp/core';
 import type { LibraryFile } from '../helper/library-file.ts';
 import type { Failure, OpenResult, Operation, OperationResults, Reply } from '../protocol/protocol.ts';
 import { crashed, driverUnresponsive, gpuHung, suspectError, timedOut } from './errors.ts';
@@ -106,7 +106,7 @@ export class NvmlExecutor {
     const error = new GpuError('CANCELLED', reason);
     this.#rejectQueue(error);
     for (const slot of [...this.#slots]) {
-      for (const job of [slot.job, slot.ahead]) {
+      for (const job of [slot.job, ...slot.ahead]) {
         job?.task?.settle({ error });
         if (job) job.task = undefined;
       }
@@ -155,16 +155,17 @@ export class NvmlExecutor {
     }
   }
 
-  /** One read is sent before the one before it is answered, so that the helper never waits for us. Suspects go alone. */
+  /** Reads are sent before the one before them is answered, so that the helper never waits for us. Suspects go alone. */
   #sendAhead(slot: HelperSlot): void {
-    if (!slot.canSendAhead || this.#isSuspect(slot.job?.operation)) return;
-    const task = this.#nextTask();
-    // Which GPUs may be asked about depends on how the read before it ends.
-    if (task?.operation.kind !== 'read' || task.operation.sections.includes('topology')) return;
-    if (this.#isSuspect(task.operation)) return;
-    this.#queue = this.#queue.filter((other) => other !== task);
-    this.#awaitPatiently(task);
-    slot.sendAhead(task.operation, task);
+    while (slot.canSendAhead && !this.#isSuspect(slot.job?.operation)) {
+      const task = this.#nextTask();
+      // Which GPUs may be asked about depends on how the read before it ends.
+      if (task?.operation.kind !== 'read' || task.operation.sections.includes('topology')) return;
+      if (this.#isSuspect(task.operation)) return;
+      this.#queue = this.#queue.filter((other) => other !== task);
+      this.#awaitPatiently(task);
+      slot.sendAhead(task.operation, task);
+    }
   }
 
   #isSuspect(operation: Operation | undefined): boolean {
@@ -191,7 +192,7 @@ export class NvmlExecutor {
 
   /** First come, first served, but a suspect goes last and alone, and nobody goes to a GPU that another helper hangs on. */
   #nextTask(): Task | undefined {
-    const jobs = this.#slots.flatMap(({ job, ahead }) => [job, ahead].filter((each) => each !== undefined));
+    const jobs = this.#slots.flatMap(({ job, ahead }) => (job === undefined ? ahead : [job, ...ahead]));
     const inFlight = new Set(jobs.map(({ suspect }) => suspect));
     const open = this.#queue.filter((task) => !inFlight.has(suspectOf(task.operation)));
     const trusted = open.find((task) => this.#suspicions.get(suspectOf(task.operation)) === undefined);
@@ -276,6 +277,9 @@ export class NvmlExecutor {
       slot.isOpen = true;
       slot.libraryFile = (result as Partial<OpenResult>).file ?? null;
     } else slot.hasServed = true;
+    if (job.operation.kind === 'read') {
+      slot.readMilliseconds = (result as GpuSample).probeMilliseconds ?? Number.POSITIVE_INFINITY;
+    }
     if (job.operation.kind === 'describe') {
       this.#gpuCount = Math.max(1, (result as OperationResults['describe']).gpuCount);
     }
@@ -366,8 +370,8 @@ export class NvmlExecutor {
     const own = this.#slots.find(({ job }) => job?.task === task);
     const busy = own ?? this.#slots.find(({ job }) => job !== undefined && job.suspect === gpu?.index);
     if (own?.job) own.job.task = undefined;
-    const sent = this.#slots.find(({ ahead }) => ahead?.task === task);
-    if (sent?.ahead) sent.ahead.task = undefined;
+    const sent = this.#slots.flatMap(({ ahead }) => ahead).find((job) => job.task === task);
+    if (sent) sent.task = undefined;
     this.#queue = this.#queue.filter((other) => other !== task);
     const suspicion = gpu && this.#suspicions.get(gpu.index);
     const hung = busy?.job && this.#isHung(busy.job) ? busy.incident : undefined;

@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { createProgressFile, type ProgressFile, type ProgressNote } from '../protocol/progress-file.ts';
-import { lineSplitter, type Operation, parseReply, type Reply } from '../protocol/protocol.ts';
+import { createProgressFile, type ProgressFile } from '../protocol/progress-file.ts';
+import { type Operation, type Reply, replySplitter } from '../protocol/protocol.ts';
+import { ReplyTracker } from './reply-tracker.ts';
 
 export interface HelperExit {
   readonly code: number | null;
@@ -39,6 +40,9 @@ export function defaultHelperPath(): string {
 
 /** Small heaps: the helper moves a few kilobytes. */
 const nodeOptions = ['--max-old-space-size=32', '--max-semi-space-size=1', '--v8-pool-size=1'];
+/** A thread that waits for a debugger, which newer versions of node can do without. */
+const withoutDebugger = '--disable-sigusr1';
+if (process.allowedNodeEnvironmentFlags.has(withoutDebugger)) nodeOptions.push(withoutDebugger);
 
 /** Node settings of the parent that would slow the helper down, change what it loads, or open a debugger port twice. */
 const withheldVariables = ['NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS', 'NODE_V8_COVERAGE', 'NODE_CHANNEL_FD'];
@@ -56,12 +60,12 @@ export function helperStarter(
       env,
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe', progress?.fd ?? 'ignore'],
     });
-    const watcher = watchProgress(progress, events);
+    const tracker = new ReplyTracker(progress, events.onReply);
     let isOver = false;
     const finish = (exit: HelperExit) => {
       if (isOver) return;
       isOver = true;
-      watcher.end();
+      tracker.end();
       events.onExit(exit);
     };
     child.on('error', (error) => finish({ code: null, signal: null, error }));
@@ -76,12 +80,7 @@ export function helperStarter(
       pipe?.on('error', () => {});
       if (pipe && 'unref' in pipe && typeof pipe.unref === 'function') pipe.unref();
     }
-    const split = lineSplitter((line) => {
-      const reply = parseReply(line);
-      if (reply === undefined) return;
-      if (!('stage' in reply)) watcher.answered(reply.id);
-      events.onReply(reply);
-    });
+    const split = replySplitter((reply) => tracker.receive(reply));
     replies?.on('data', (chunk: Buffer) => {
       try {
         split(chunk);
@@ -92,7 +91,12 @@ export function helperStarter(
     return {
       pid: child.pid,
       send: (id, operation) => {
-        watcher.sent(id);
+        const isFirst = tracker.sent(id);
+        // Waking it takes longer than what else is sent now: that goes together, behind the first.
+        if (!isFirst && requests?.writableCorked === 0) {
+          requests.cork();
+          process.nextTick(() => requests.uncork());
+        }
         requests?.write(`${JSON.stringify({ id, operation })}\n`);
       },
       retire: () => {
@@ -103,44 +107,6 @@ export function helperStarter(
       },
       waitChannel: () => readWaitChannel(child.pid),
     };
-  };
-}
-
-/** How often the parent looks how far a request is that has no answer yet. */
-const progressMilliseconds = 100;
-
-const nothing: ProgressNote = { stage: '', at: 0 };
-
-/** Turns the helper's notes into replies, as if it had sent them: those that are seen, and the last one of a process that died. */
-function watchProgress(file: ProgressFile | undefined, { onReply }: HelperEvents) {
-  let timer: NodeJS.Timeout | undefined;
-  let unanswered: number[] = [];
-  let seen = nothing;
-  const look = () => {
-    // The first is the one it is at.
-    const [id] = unanswered;
-    const note = id === undefined ? undefined : file?.read(id);
-    if (id === undefined || note === undefined || (note.at === seen.at && note.stage === seen.stage)) return;
-    seen = note;
-    onReply({ id, ...note });
-  };
-  return {
-    sent: (id: number) => {
-      unanswered.push(id);
-      timer ??= setInterval(look, progressMilliseconds).unref();
-    },
-    answered: (id: number) => {
-      unanswered = unanswered.filter((other) => other !== id);
-      seen = nothing;
-      if (unanswered.length > 0) return;
-      clearInterval(timer);
-      timer = undefined;
-    },
-    end: () => {
-      look();
-      clearInterval(timer);
-      file?.close();
-    },
   };
 }
 

@@ -55,6 +55,10 @@ export interface JobLimits {
 /** How long a killed or retired process may take to go. */
 export const exitGraceMilliseconds = 2_000;
 
+/** How much work may be with a process beyond what it does, by what its last read took, and how many reads at most: those of a large node. */
+const aheadMilliseconds = 100;
+const mostAhead = 16;
+
 /** A file system that does not say in this time whether the library was replaced is not waited for. */
 const libraryCheckMilliseconds = 250;
 
@@ -71,8 +75,10 @@ export class HelperSlot {
   /** Whether somebody has looked, since it was idle, that this is still what is installed. */
   libraryCheck: 'due' | 'running' | 'done' = 'done';
   job: Job | undefined;
-  /** Sent already, and begun by the process the moment it is done with `job`: it need not wait for us to ask. */
-  ahead: Job | undefined;
+  /** Sent already, and begun by the process, in this order, the moment it is done with `job`: it need not wait for us to ask. */
+  ahead: readonly Job[] = [];
+  /** What its last read took, on which depends how much may be sent ahead. */
+  readMilliseconds = Number.POSITIVE_INFINITY;
   readonly #options: SlotOptions;
   #helper = notStarted;
   #timers: (() => void)[] = [];
@@ -143,14 +149,21 @@ export class HelperSlot {
     this.#helper.send(job.id, operation);
   }
 
-  /** Only while it works, and only one: what hangs must be the one thing that is in the process. */
+  /** Only while it works: behind what hangs nothing is begun. */
   sendAhead(operation: Operation, task: Task): void {
-    this.ahead = this.#jobOf(operation, task);
-    this.#helper.send(this.ahead.id, operation);
+    const job = this.#jobOf(operation, task);
+    this.ahead = [...this.ahead, job];
+    this.#helper.send(job.id, operation);
   }
 
+  /**
+   * One read always, and more where reads are so quick that the process would otherwise wait for us after each. What was sent cannot be
+   * taken back when its caller goes, so it must not be work for long.
+   */
   get canSendAhead(): boolean {
-    return this.isWorking && this.isOpen && this.ahead === undefined && this.job?.operation.kind === 'read';
+    const room = Math.min(mostAhead, Math.max(1, Math.floor(aheadMilliseconds / this.readMilliseconds)));
+    const isReading = this.isWorking && this.isOpen && this.job?.operation.kind === 'read';
+    return isReading && this.ahead.length < room;
   }
 
   #jobOf(operation: Operation, task: Task | undefined): Job {
@@ -273,8 +286,8 @@ export class HelperSlot {
       return;
     }
     this.#cancelTimers();
-    const next = this.ahead;
-    this.ahead = undefined;
+    const [next, ...ahead] = this.ahead;
+    this.ahead = ahead;
     this.job = undefined;
     if (next) {
       next.startedAt = next.progressAt = this.#options.clock.now();
@@ -287,10 +300,10 @@ export class HelperSlot {
 
   #returnAhead(): void {
     const { ahead } = this;
-    this.ahead = undefined;
-    if (ahead === undefined) return;
-    this.#isBehind = true;
-    if (ahead.task) this.#options.onReturned(ahead.task);
+    this.ahead = [];
+    if (ahead.length > 0) this.#isBehind = true;
+    // The last one first: each is put in front of those that wait.
+    for (const { task } of ahead.toReversed()) if (task) this.#options.onReturned(task);
   }
 
   /** What had been sent ahead may have been begun already. It may come to no answer before the process is killed. */

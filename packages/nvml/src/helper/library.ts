@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { rc } from '../abi/constants.ts';
 import {
   type Arguments,
@@ -32,16 +33,21 @@ interface NativeLibrary {
   func(name: string, result: string, parameters: string[]): (...values: unknown[]) => unknown;
   /** Where a buffer of ours lies, for structs that hold a pointer to one. */
   address?(buffer: Buffer): bigint;
+  /** The memory at an address. */
+  view?(address: unknown, length: number): ArrayBuffer;
 }
 export type LoadNative = (path: string | null) => NativeLibrary;
 
-export async function loadKoffi(): Promise<LoadNative> {
-  const koffi = await import('koffi');
+/** Required rather than imported: where this is bundled as CommonJS, node then need not load what ES modules take, a megabyte. */
+export function loadKoffi(): LoadNative {
+  const require = createRequire(process.argv[1] ?? process.execPath);
+  const koffi: typeof import('koffi') = require('koffi');
   return (path) => {
     const library = koffi.load(path);
     return {
       func: (name, result, parameters) => library.func(name, result, parameters),
       address: (buffer) => koffi.address(buffer),
+      view: (address, length) => koffi.view(address, length),
     };
   };
 }
@@ -57,7 +63,13 @@ export class LibraryError extends Error {
 }
 
 const nativeTypes = { handle: 'uint64', u32: 'uint32', u64: 'uint64', pointer: 'void *' } as const;
-const jsTypes = { handle: 'bigint', u32: 'number', u64: 'bigint' } as const;
+const jsTypes = { handle: 'bigint', u32: 'number', u64: 'bigint', pointer: 'object' } as const;
+
+interface BoundFunction {
+  readonly invoke: (...values: unknown[]) => unknown;
+  /** What `typeof` says of each argument. */
+  readonly types: readonly string[];
+}
 
 const uninitialized = 1; // NVML_ERROR_UNINITIALIZED
 const driverLostCodes: ReadonlySet<number> = new Set([
@@ -71,7 +83,7 @@ export class NvmlLibrary {
   /** Some call said that the driver is not, or no longer, the one that this process initialised. */
   hasLostDriver = false;
   readonly #native: NativeLibrary;
-  readonly #bound = new Map<FunctionName, ((...values: unknown[]) => unknown) | null>();
+  readonly #bound = new Map<FunctionName, BoundFunction | null>();
 
   constructor(path: string, native: NativeLibrary) {
     this.path = path;
@@ -79,23 +91,23 @@ export class NvmlLibrary {
   }
 
   has(name: FunctionName): boolean {
-    return this.#bind(name) !== null;
+    return this.#boundOf(name) !== null;
   }
 
   /** The return code. A symbol this driver does not export answers like one it exports empty: FUNCTION_NOT_FOUND. */
   call<Name extends FunctionName>(name: Name, ...values: Arguments<Name>): number {
-    const bound = this.#bind(name);
+    const bound = this.#boundOf(name);
     if (bound === null) return rc.functionNotFound;
-    const kinds: readonly ParameterKind[] = functions[name].parameters;
+    const { invoke, types } = bound;
     // The FFI turns a value of the wrong type into a wild address, so nothing unchecked reaches it.
     const given: readonly unknown[] = values;
-    for (let position = 0; position < kinds.length; position += 1) {
-      const kind = kinds[position] as ParameterKind;
+    for (let position = 0; position < types.length; position += 1) {
       const value = given[position];
-      if (kind === 'pointer' ? value instanceof Uint8Array : typeof value === jsTypes[kind]) continue;
-      throw new TypeError(`${name}: argument ${position} is not a ${kind}`);
+      if (typeof value !== types[position] || (typeof value === 'object' && !(value instanceof Uint8Array))) {
+        throw new TypeError(`${name}: argument ${position} is not a ${functions[name].parameters[position]}`);
+      }
     }
-    const code = bound(...given);
+    const code = invoke(...given);
     if (typeof code !== 'number') throw new TypeError(`${name} returned no number`);
     if (driverLostCodes.has(code)) this.hasLostDriver = true;
     return code;
@@ -114,21 +126,26 @@ export class NvmlLibrary {
     return fallback.code === rc.functionNotFound ? newest : fallback;
   }
 
-  #bind(name: FunctionName) {
+  #boundOf(name: FunctionName): BoundFunction | null {
     const known = this.#bound.get(name);
     if (known !== undefined) return known;
-    let bound: ((...values: unknown[]) => unknown) | null;
-    try {
-      bound = this.#native.func(
-        name,
-        'int',
-        functions[name].parameters.map((kind) => nativeTypes[kind]),
-      );
-    } catch {
-      bound = null;
-    }
+    const bound = this.#bind(name);
     this.#bound.set(name, bound);
     return bound;
+  }
+
+  #bind(name: FunctionName): BoundFunction | null {
+    const kinds: readonly ParameterKind[] = functions[name].parameters;
+    try {
+      const invoke = this.#native.func(
+        name,
+        'int',
+        kinds.map((kind) => nativeTypes[kind]),
+      );
+      return { invoke, types: kinds.map((kind) => jsTypes[kind]) };
+    } catch {
+      return null;
+    }
   }
 }
 

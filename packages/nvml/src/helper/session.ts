@@ -179,14 +179,16 @@ export class NvmlSession {
       const read = sectionReaders[section];
       this.#onStage(`read ${section}`);
       const { leaves, gaps: inner = [] } = read(device, context);
-      const values: Record<string, unknown> = {};
-      for (const [leaf, reading] of Object.entries<Reading<unknown>>(leaves)) {
+      // A copy has all members from the start: filling in values is then cheap.
+      const values: Record<string, unknown> = { ...leaves };
+      for (const leaf of Object.keys(leaves)) {
+        const reading = values[leaf] as Reading<unknown>;
         values[leaf] = reading.value;
         if (!('reason' in reading)) continue;
         const { reason, detail } = reading;
         gaps.push({ gpu: index, field: `${section}.${leaf}`, reason, detail });
       }
-      gaps.push(...inner.map((gap) => ({ gpu: index, ...gap })));
+      for (const gap of inner) gaps.push({ gpu: index, ...gap });
       sample[section] = values;
     }
     return { ...sample, gaps, probeMilliseconds: performance.now() - startedAt };

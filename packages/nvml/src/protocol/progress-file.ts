@@ -3,27 +3,47 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * Where a helper process notes what it is about to do, for its parent to look at when no answer comes: a nameless file that both hold
- * open. Writing it costs a microsecond and wakes nobody, which a message for every step would, and unlike a message that was not read
- * in time it tells of a process that has crashed.
+ * Where a helper process notes what it is about to do, and keeps the replies that it has not sent yet, for its parent to look at when no
+ * answer comes: a nameless file that both hold open. Writing it costs a microsecond and wakes nobody, which a message for every step would,
+ * and unlike a message that was not read in time it tells of a process that has crashed.
  */
 export interface ProgressFile {
   readonly fd: number;
-  /** The last note of this request; undefined when there is none. */
-  read(id: number): ProgressNote | undefined;
+  /** The last note; undefined when there is none. */
+  read(): ProgressNote | undefined;
   close(): void;
 }
 
 export interface ProgressNote {
+  /** The request that it is about. */
+  readonly id: number;
   readonly stage: string;
   /** When it was begun, in milliseconds since 1970. */
   readonly at: number;
+  /** Replies to earlier requests that had not been sent when it was begun, as they would have been. */
+  readonly held: Buffer;
 }
 
-/** One record: the request's number, the time, and what is being done, padded with NUL. */
+/** The helper's side. */
+export interface ProgressWriter {
+  /** Says whether it could: no reading may fail for the want of a note. */
+  note(id: number, stage: string): boolean;
+  /** Keeps a reply until `release`. False when that cannot be done. */
+  hold(reply: string): boolean;
+  /** What was held has been sent. */
+  release(): void;
+  /** Notes go into this memory from now on: the first `progressRecordBytes` of the file, shared, which needs no system call. */
+  share(memory: ArrayBuffer): void;
+}
+
+/** One record: the request's number, how many bytes are held, the time, and what is being done, padded with NUL. What is held follows it. */
+const heldOffset = 4;
 const timeOffset = 8;
 const stageOffset = 16;
-const recordBytes = 128;
+export const progressRecordBytes = 128;
+const recordBytes = progressRecordBytes;
+/** What is held is sent at once: it must fit into the buffer of a pipe. */
+const mostHeldBytes = 32 * 1024;
 
 /** In memory where that can be had, else on disk; undefined where neither can be written (a read-only container). */
 export function createProgressFile(
@@ -50,17 +70,20 @@ export function createProgressFile(
 }
 
 function openedProgressFile(fd: number): ProgressFile {
-  const record = Buffer.alloc(recordBytes);
   let isOpen = true;
   return {
     fd,
-    read: (id) => {
-      if (!isOpen) return undefined;
-      const length = bytesRead(fd, record);
-      if (length < recordBytes || record.readUInt32LE(0) !== id) return undefined;
+    read: () => {
+      const record = isOpen ? bytesAt(fd, 0, recordBytes) : undefined;
+      const id = record?.readUInt32LE(0) ?? 0;
+      if (record === undefined || id === 0) return undefined;
+      const heldBytes = record.readUInt32LE(heldOffset);
+      const held = heldBytes > mostHeldBytes ? undefined : bytesAt(fd, recordBytes, heldBytes);
+      // A note that changes while it is looked at is none, and what is held is written over only after another note.
+      if (held === undefined || !bytesAt(fd, 0, recordBytes)?.equals(record)) return undefined;
       const end = record.indexOf(0, stageOffset);
       const stage = record.toString('utf8', stageOffset, end < 0 ? recordBytes : end);
-      return { stage, at: record.readDoubleLE(timeOffset) };
+      return { id, stage, at: record.readDoubleLE(timeOffset), held };
     },
     close: () => {
       if (isOpen) closeSync(fd);
@@ -70,31 +93,67 @@ function openedProgressFile(fd: number): ProgressFile {
 }
 
 /** What cannot be read tells nothing; it is looked at from a timer, where an error would end the server. */
-function bytesRead(fd: number, record: Buffer): number {
+function bytesAt(fd: number, position: number, length: number): Buffer | undefined {
+  const bytes = Buffer.alloc(length);
   try {
-    return readSync(fd, record, 0, recordBytes, 0);
+    return readSync(fd, bytes, 0, length, position) === length ? bytes : undefined;
   } catch {
-    return 0;
+    return undefined;
   }
 }
 
-/** The helper's side; undefined when it was given no such file. Notes, and says whether it could: no reading may fail for the want of a note. */
-export function progressWriter(fd: number): ((id: number, stage: string) => boolean) | undefined {
+/** Undefined when the helper was given no such file. */
+export function progressWriter(fd: number): ProgressWriter | undefined {
   try {
     if (!fstatSync(fd).isFile()) return undefined;
   } catch {
     return undefined;
   }
-  const record = Buffer.alloc(recordBytes);
-  return (id, stage) => {
-    record.fill(0, stageOffset);
-    record.writeUInt32LE(id, 0);
-    record.writeDoubleLE(Date.now(), timeOffset);
-    record.write(stage, stageOffset, recordBytes - stageOffset - 1);
+  let record = Buffer.alloc(recordBytes);
+  let sharedWords: Int32Array | undefined;
+  let heldBytes = 0;
+  let isNoted = false;
+  const encoded = new Map<string, Buffer>();
+  const encode = (stage: string): Buffer => {
+    const known = encoded.get(stage);
+    if (known !== undefined) return known;
+    const bytes = Buffer.alloc(recordBytes - stageOffset);
+    bytes.write(stage, 0, bytes.length - 1);
+    encoded.set(stage, bytes);
+    return bytes;
+  };
+  const write = (bytes: Buffer, position: number): boolean => {
     try {
-      return writeSync(fd, record, 0, recordBytes, 0) === recordBytes;
+      return writeSync(fd, bytes, 0, bytes.length, position) === bytes.length;
     } catch {
       return false;
     }
+  };
+  return {
+    note: (id, stage) => {
+      // No request has the number 0: who looks in the middle sees no note.
+      if (sharedWords) Atomics.store(sharedWords, 0, 0);
+      record.writeUInt32LE(heldBytes, heldOffset);
+      record.writeDoubleLE(Date.now(), timeOffset);
+      record.set(encode(stage), stageOffset);
+      if (sharedWords) Atomics.store(sharedWords, 0, id);
+      else record.writeUInt32LE(id, 0);
+      isNoted = sharedWords !== undefined || write(record, 0);
+      return isNoted;
+    },
+    share: (memory) => {
+      sharedWords = new Int32Array(memory);
+      record = Buffer.from(memory);
+    },
+    hold: (reply) => {
+      const bytes = Buffer.from(reply);
+      if (!isNoted || heldBytes + bytes.length > mostHeldBytes) return false;
+      if (!write(bytes, recordBytes + heldBytes)) return false;
+      heldBytes += bytes.length;
+      return true;
+    },
+    release: () => {
+      heldBytes = 0;
+    },
   };
 }

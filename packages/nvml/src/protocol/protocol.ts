@@ -130,3 +130,11 @@ export function parseReply(line: string): Reply | undefined {
   if ('stage' in value || 'result' in value || 'failure' in value) return value as Reply;
   return undefined;
 }
+
+/** The replies in a byte stream. */
+export function replySplitter(onReply: (reply: Reply) => void) {
+  return lineSplitter((line) => {
+    const reply = parseReply(line);
+    if (reply !== undefined) onReply(reply);
+  });
+}

@@ -48,6 +48,13 @@ interface LocationReadings {
   readonly uncorrectableAggregateCount: Reading<number>;
 }
 
+const counters: readonly (keyof LocationReadings)[] = [
+  'correctableVolatileCount',
+  'uncorrectableVolatileCount',
+  'correctableAggregateCount',
+  'uncorrectableAggregateCount',
+];
+
 /** A location without volatile counters has no aggregate ones either, which saves half of the calls. */
 function readLocation(device: Device, location: number): LocationReadings {
   const name = 'nvmlDeviceGetMemoryErrorCounter';
@@ -73,15 +80,15 @@ function isUnsupported(reading: Reading<number>): boolean {
 }
 
 function listLocations(byLocation: readonly LocationReadings[], gaps: ListGaps): Leaves<'ecc'>['locations'] {
-  const all = byLocation.flatMap((counts) => Object.values(counts) as Reading<number>[]);
-  if (all.every((reading) => 'reason' in reading)) {
+  if (byLocation.every((counts) => counters.every((counter) => 'reason' in counts[counter]))) {
+    const all = byLocation.flatMap((counts) => counters.map((counter) => counts[counter]));
     // Where some failed otherwise than by not being there, that is what to know.
     const [first] = [...all.filter((reading) => !isUnsupported(reading)), ...all];
     return first !== undefined && 'reason' in first ? first : missing('error', 'no location was asked');
   }
   const value = byLocation.flatMap((counts, position): EccLocationCounts[] => {
     const location = eccLocationByValue[position];
-    const isAbsent = Object.values(counts).every(isUnsupported);
+    const isAbsent = counters.every((counter) => isUnsupported(counts[counter]));
     if (location === undefined || isAbsent) return [];
     const taker = gaps.taker(position);
     const take = (member: keyof LocationReadings) => taker(member, counts[member]);

@@ -178,7 +178,8 @@ export function helperPids(parent = process.pid): number[] {
     .filter((pid) => {
       try {
         const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-        const isHelper = command.some((part) => part.endsWith('/nvml/dist/helper/helper.js'));
+        // Of the workspace, or of a bundle.
+        const isHelper = command.some((part) => /\/nvml\/(?:dist\/)?helper\/helper\.js$/.test(part));
         if (!isHelper || command.at(-2) !== String(parent)) return false;
         return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
       } catch {

@@ -9,6 +9,7 @@ import {
 import type { GpuServerParts, GpuTool, Logger, ServerListing } from '@k8s-gpu-mcp/core';
 import type { McpServerFactory } from '@modelcontextprotocol/server';
 import { type AgentOnDemand, agentOnDemand } from '../../agent-on-demand.ts';
+import type { Agent } from '../../composition/compose-agent.ts';
 import type { AgentConfig } from '../../config.ts';
 import { operationLimitMilliseconds, trackOperations } from '../../operations.ts';
 import { createReadiness, createServerFactory, principals } from '../../server.ts';
@@ -25,21 +26,18 @@ export async function serve({ config, createLogger }: CommandContext): Promise<n
   const operations = trackOperations();
   const { listing } = agent;
   const metrics = config.port === 0 ? null : await openMetrics(listing);
-  const parts = async (): Promise<GpuServerParts> => {
-    const whole = await agent.get();
+  const servedParts = (whole: Agent): GpuServerParts => {
     const operatorTools = operations.watched(whole.operatorTools);
     if (metrics === null) return { ...whole, operatorTools };
     return { ...whole, tools: metrics.counted(whole.tools), operatorTools: metrics.counted(operatorTools) };
   };
-  let made: Promise<GpuServerParts> | undefined;
-  const factory = createServerFactory({
-    listing,
-    parts: () => {
-      made ??= parts();
-      return made;
-    },
-    version: agentVersion(),
-  });
+  let served: GpuServerParts | undefined;
+  const parts = async () => {
+    const whole = await agent.get();
+    served ??= servedParts(whole);
+    return served;
+  };
+  const factory = createServerFactory({ listing, parts: () => served ?? parts(), version: agentVersion() });
   const shutdown = watchForShutdown(operations, config.port === 0 ? process.stdin : undefined);
   try {
     await (metrics
