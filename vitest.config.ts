@@ -27,7 +27,7 @@ export default defineConfig({
     // No core is left over for the runner, which has little to do.
     maxWorkers: '100%',
     projects: [
-      layer('unit', ['{packages,apps}/*/src/**/*.test.ts', 'scripts/**/*.test.ts'], {
+      layer('unit', ['{packages,apps}/*/src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/harness/*.test.ts'], {
         ...shared,
         // The limit only ends a test that hangs: many run beside each other on few cores.
         testTimeout: 60_000,

@@ -35,7 +35,8 @@ export const appPrograms = {
 const resolution = {
   cwd: root,
   platform: 'node',
-  resolve: { conditionNames: ['@k8s-gpu-mcp/source', 'node', 'import', 'default'] },
+  // rolldown adds `import` or `require` by how a module is asked for.
+  resolve: { conditionNames: ['@k8s-gpu-mcp/source', 'node', 'default'] },
   external: ['koffi'],
   transform: { target: 'node20.19' },
 };
@@ -134,6 +135,8 @@ export async function bundle(folder, programs = Object.keys(entryPoints)) {
   const made = await rolldown({
     ...resolution,
     input: Object.fromEntries(programs.map((name) => [name, entryPoints[name]])),
+    // Else modules that programs share may come into that of one of them, and the others would run it.
+    preserveEntrySignatures: 'strict',
     plugins: [offerMade, validatorWhenNeeded, noSubcommandPrograms, englishOnly, fetchOfNode, placesKept],
     // Of modules that one program needs at once and another later; both get what they ask for.
     checks: { ineffectiveDynamicImport: false },

@@ -50,12 +50,16 @@ const questions = [
 ];
 
 function answersOf(node, args) {
-  const { status, stdout, stderr } = spawnSync(node, [...args, '--backend', 'mock', '--log-level', 'silent'], {
-    input: questions.map((question) => `${JSON.stringify({ jsonrpc: '2.0', ...question })}\n`).join(''),
-    encoding: 'utf8',
-    env: environment,
-    timeout: 60_000,
-  });
+  const { status, stdout, stderr } = spawnSync(
+    node,
+    [...args, '--backend', 'mock', '--log-level', 'silent'],
+    {
+      input: questions.map((question) => `${JSON.stringify({ jsonrpc: '2.0', ...question })}\n`).join(''),
+      encoding: 'utf8',
+      env: environment,
+      timeout: 60_000,
+    },
+  );
   const answers = stdout.split('\n').filter((line) => line !== '');
   if (status !== 0 || answers.length !== 4) throw new Error(`exit code ${status}: ${stdout}${stderr}`);
   // The time of the reading is the one thing that differs.
@@ -90,7 +94,8 @@ if (process.argv[1] === import.meta.filename) {
       at: { type: 'string' },
     },
   });
-  if (values.node === undefined) throw new Error('usage: snapshot.mjs --node NODE [--folder FOLDER] [--at FOLDER]');
+  if (values.node === undefined)
+    throw new Error('usage: snapshot.mjs --node NODE [--folder FOLDER] [--at FOLDER]');
   const folder = resolve(values.folder);
   console.log(snapshot(folder, { node: values.node, at: values.at ?? folder }));
 }

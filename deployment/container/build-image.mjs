@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findBuilder } from './local-root/builder.mjs';
-import { buildVolumes, localBaseImage, localBuildImage } from './local-root/local-root.mjs';
+import { buildVolumes, localBaseImage, localBuildImage, usualNode } from './local-root/local-root.mjs';
 import { payloadOf } from './payload.mjs';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -20,6 +20,7 @@ const usage = `usage: node deployment/container/build-image.mjs --tag NAME
   --base IMAGE         the base (default ${defaults.BASE_IMAGE})
   --build-image IMAGE  has node, npm and gcc (default ${defaults.BUILD_IMAGE})
   --local-root         makes both from this machine without asking a registry
+  --node FILE          the node in a base that is made so (default: test/deployment/tools/bin/node-24 where it is, else this one)
   --platform OS/ARCH   default: this machine's
   --if-changed         does nothing where the tag was made from the sources as they are
   --print-payload      lists what the image adds to its base, with sizes`;
@@ -36,6 +37,8 @@ const sources = [
   'packages',
   'apps',
   'scripts/bundle.mjs',
+  'scripts/snapshot.mjs',
+  'scripts/snapshot',
   'deployment/container',
 ];
 const isLeftOut = (name) => /^(?:node_modules|dist|test)$|\.test\.ts$|\.md$|\.tsbuildinfo$/.test(name);
@@ -50,9 +53,9 @@ function* filesBelow(path) {
   }
 }
 
-/** One checksum over everything the image is made from. */
-function sourcesDigest() {
-  const hash = createHash('sha256');
+/** One checksum over everything the image is made from, and what was asked for. */
+function sourcesDigest(...asked) {
+  const hash = createHash('sha256').update(`${JSON.stringify(asked)}\0`);
   for (const source of sources) {
     const files = /\.\w+$|^LICENSE$/.test(source) ? [source] : filesBelow(source);
     for (const file of files)
@@ -98,7 +101,7 @@ function choose(asked, fallback, makeLocal, { builder, isLocalRoot, platform }) 
     throw new Error(
       `without ${fallback} an image is made from this machine: for ${machinePlatform()}, not for ${platform}`,
     );
-  return { image: makeLocal(builder), isLocal: true };
+  return { image: makeLocal(), isLocal: true };
 }
 
 function told(what, { image, isLocal }) {
@@ -107,10 +110,10 @@ function told(what, { image, isLocal }) {
   );
 }
 
-function buildImage(builder, { tag, base, buildImage: build, isLocalRoot, platform, digest }) {
+function buildImage(builder, { tag, base, buildImage: build, isLocalRoot, node, platform, digest }) {
   const choice = { builder, isLocalRoot, platform };
-  const chosenBase = choose(base, defaults.BASE_IMAGE, localBaseImage, choice);
-  const chosenBuild = choose(build, defaults.BUILD_IMAGE, localBuildImage, choice);
+  const chosenBase = choose(base, defaults.BASE_IMAGE, () => localBaseImage(builder, node), choice);
+  const chosenBuild = choose(build, defaults.BUILD_IMAGE, () => localBuildImage(builder), choice);
   told('base image', chosenBase);
   told('build image', chosenBuild);
   const { version } = JSON.parse(readFileSync(join(root, 'apps/agent/package.json'), 'utf8'));
@@ -148,27 +151,29 @@ function main() {
       base: { type: 'string' },
       'build-image': { type: 'string' },
       'local-root': { type: 'boolean', default: false },
+      node: { type: 'string', default: usualNode() },
       platform: { type: 'string', default: machinePlatform() },
       'if-changed': { type: 'boolean', default: false },
       'print-payload': { type: 'boolean', default: false },
       help: { type: 'boolean' },
     },
   });
-  const { tag } = values;
+  const { tag, node, base, 'build-image': build, 'local-root': isLocalRoot, platform } = values;
   if (values.help || tag === undefined) {
     console.error(usage);
     return values.help ? 0 : 64;
   }
   const builder = findBuilder();
   if (builder === undefined) throw new Error('neither buildah nor podman is installed');
-  const digest = sourcesDigest();
+  const digest = sourcesDigest(isLocalRoot ? output(node, ['--version']) : undefined, base, build, platform);
   if (!values['if-changed'] || builder.label(tag, sourcesLabel) !== digest) {
     buildImage(builder, {
       tag,
-      base: values.base,
-      buildImage: values['build-image'],
-      isLocalRoot: values['local-root'],
-      platform: values.platform,
+      base,
+      buildImage: build,
+      isLocalRoot,
+      node,
+      platform,
       digest,
     });
   }

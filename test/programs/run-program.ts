@@ -2,17 +2,9 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
+import { type ProgramName, programCommand, programs } from './program-form.ts';
 
-const binOf = (path: string) => fileURLToPath(new URL(`../../apps/${path}`, import.meta.url));
-
-/** What users run. */
-export const programs = {
-  agent: binOf('agent/bin/k8s-gpu-mcp-server.js'),
-  gateway: binOf('gateway/bin/k8s-gpu-mcp-gateway.js'),
-  bridge: binOf('bridge/bin/k8s-gpu-mcp-bridge.js'),
-  'kubectl-mcp': binOf('bridge/bin/kubectl-mcp.js'),
-} as const;
+export { programs };
 
 const ignored = /^(?:NODE_EXTRA_CA_CERTS|NO_COLOR|FORCE_COLOR|KUBECONFIG|K8S_GPU_MCP_.*)$/;
 
@@ -42,11 +34,12 @@ export interface RunningProcess {
 }
 
 export function startProcess(
-  program: keyof typeof programs,
+  program: ProgramName,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): RunningProcess {
-  const child = spawn(process.execPath, [programs[program], ...args], { env: cleanEnvironment(env) });
+  const { command, args: all } = programCommand(program, args);
+  const child = spawn(command, all, { env: cleanEnvironment(env) });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => {

@@ -6,7 +6,7 @@ import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.j
 import { StdioClientTransport as LegacyStdioTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
-  bridgeBin,
+  bridgeCommand,
   cleanEnvironment,
   freePort,
   initialize,
@@ -22,8 +22,7 @@ import {
 
 const url = (port: number) => `http://127.0.0.1:${port}/mcp`;
 const commandFor = (port: number) => ({
-  command: process.execPath,
-  args: [bridgeBin, '--gateway-url', url(port), '--log-level', 'silent'],
+  ...bridgeCommand(['--gateway-url', url(port), '--log-level', 'silent']),
   env: cleanEnvironment(),
 });
 

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type FakeApiServer, startFakeApiServer } from './fake-api-server.ts';
 import type { FakeExec } from './fake-exec.ts';
 import {
-  agentBin,
+  agentCommand,
   cleanEnvironment,
   initialize,
   initialized,
@@ -26,15 +26,10 @@ const agentLabels = {
 };
 /** A real agent, found again in /proc by its node name. */
 const nodeName = `exec-test-${process.pid}`;
-const agent = (...more: readonly string[]): readonly string[] => [
-  process.execPath,
-  agentBin,
-  '--backend',
-  'mock',
-  '--node-name',
-  nodeName,
-  ...more,
-];
+const agent = (...more: readonly string[]): readonly string[] => {
+  const { command, args } = agentCommand(['--backend', 'mock', '--node-name', nodeName, ...more]);
+  return [command, ...args];
+};
 const agentPrograms = () => processesWith(nodeName);
 const program = (source: string): readonly string[] => [process.execPath, '-e', source];
 

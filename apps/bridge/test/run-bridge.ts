@@ -1,17 +1,17 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { programCommand } from '../../../test/programs/program-form.ts';
 import {
   cleanEnvironment,
   freePort,
-  programs,
   type RunningProcess,
   startProcess,
 } from '../../../test/programs/run-program.ts';
 
 export { cleanEnvironment, freePort };
 
-/** The programs as users run them. */
-export const bridgeBin = programs.bridge;
-export const agentBin = programs.agent;
+/** The programs as users run them, for those that start them themselves. */
+export const bridgeCommand = (args: readonly string[]) => programCommand('bridge', args);
+export const agentCommand = (args: readonly string[]) => programCommand('agent', args);
 
 export type Message = Readonly<Record<string, unknown>>;
 

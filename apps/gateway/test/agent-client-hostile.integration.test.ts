@@ -175,6 +175,26 @@ describe.each(lies)('an agent that answers with %s', (_, lie, expected) => {
     expect(failure.said ?? '').not.toMatch(/[\u0000-\u001f]/);
   });
 
+  test('costs its own call where a protocol client makes it, too', async () => {
+    const agent = await fakeAgent(lie);
+    const call = callTo(nodeAt(agent.url), { deadlineMilliseconds: 1_000, progress: () => {} });
+    expect(await failureOf(newClient().call(call))).toMatchObject(expected);
+  });
+
+  test('costs its own call when it answered well before', async () => {
+    let hasAnswered = false;
+    const agent = await fakeAgent((message, response, request) => {
+      if (hasAnswered) return lie(message, response);
+      hasAnswered = true;
+      json(response, answer(message.id));
+      request.resume();
+    });
+    const client = newClient();
+    await client.call(callTo(nodeAt(agent.url)));
+    const again = callTo(nodeAt(agent.url), { deadlineMilliseconds: 1_000 });
+    expect(await failureOf(client.call(again))).toMatchObject(expected);
+  });
+
   test('costs its own call at the handshake, too', async () => {
     const server = await fakeServer(async (request, response) => {
       lie(JSON.parse(await bodyOf(request)) as Message, response);
@@ -185,6 +205,92 @@ describe.each(lies)('an agent that answers with %s', (_, lie, expected) => {
     const handshakeOnly = ['refused', 'garbage', 'incompatible'];
     const { kind } = expected as { kind: string };
     expect(handshakeOnly.includes(kind) ? handshakeOnly : [kind]).toContain(failure.kind);
+  });
+});
+
+describe('an answer in another form', () => {
+  const inStream = (...messages: readonly ((id: unknown) => unknown)[]) =>
+    fakeAgent(({ id }, response) => {
+      response.writeHead(200, sse);
+      for (const message of messages) response.write(event(message(id)));
+      response.end();
+    });
+  const note = () => ({
+    jsonrpc: '2.0',
+    method: 'notifications/message',
+    params: { level: 'info', data: 'x' },
+  });
+
+  test('is read from a stream of events, after notes that nobody asked for', async () => {
+    const agent = await inStream(note, (id) => answer(id, { gpuCount: 8 }));
+    const client = newClient();
+    for (let call = 0; call < 3; call += 1)
+      expect(await client.call(callTo(nodeAt(agent.url)))).toMatchObject({
+        structuredContent: { gpuCount: 8 },
+      });
+    // A stream ends after its answer: the next call may begin meanwhile.
+    expect(agent.accepted()).toBeLessThanOrEqual(2);
+  });
+
+  test('is there before its stream ends, and nobody waits for the rest', async () => {
+    let isClosed = false;
+    const agent = await fakeAgent(({ id }, response) => {
+      response.writeHead(200, sse).write(event(answer(id)));
+      response.on('close', () => {
+        isClosed = true;
+      });
+    });
+    expect(await newClient().call(callTo(nodeAt(agent.url)))).toMatchObject({ isError: false });
+    await until(() => isClosed);
+  });
+
+  test.each([
+    ['a result of an unknown type', (id: unknown) => complete(id, { resultType: 'task', content: [] })],
+    [
+      'a result without its type',
+      (id: unknown) => ({ jsonrpc: '2.0', id, result: { content: [], structuredContent: {} } }),
+    ],
+    ['content that is no list', (id: unknown) => complete(id, { content: 'all', structuredContent: {} })],
+    ['neither result nor error', (id: unknown) => ({ jsonrpc: '2.0', id })],
+    ['an error without a code', (id: unknown) => ({ jsonrpc: '2.0', id, error: { message: 'no' } })],
+    ['another JSON-RPC', (id: unknown) => ({ ...answer(id), jsonrpc: '1.0' })],
+    ['a list of answers', (id: unknown) => [answer(id)]],
+  ])('%s is garbage, as JSON and as an event', async (_, message) => {
+    for (const agent of [await inStream(message), await fakeAgent(({ id }, r) => json(r, message(id)))])
+      expect(await failureOf(newClient().call(callTo(nodeAt(agent.url))))).toMatchObject({
+        kind: 'garbage',
+        message: expect.stringMatching(/not MCP|cut off/),
+      });
+  });
+
+  test('the tool of the agent that fails is quoted, made harmless', async () => {
+    const content = [
+      { type: 'text', text: 'GPU_NOT_FOUND: \u001b[31mno GPU 99' },
+      { type: 'image', data: '' },
+    ];
+    const agent = await fakeAgent(({ id }, response) =>
+      json(response, complete(id, { content, isError: true })),
+    );
+    expect(await newClient().call(callTo(nodeAt(agent.url)))).toMatchObject({
+      isError: true,
+      text: 'GPU_NOT_FOUND: no GPU 99',
+    });
+  });
+
+  test('an agent that asks, where nobody can be asked, is told so', async () => {
+    const bodies: Message[] = [];
+    const agent = await fakeAgent((message, response) => {
+      bodies.push(message);
+      const { inputResponses } = message.params ?? {};
+      if (inputResponses !== undefined) return json(response, answer(message.id, { told: inputResponses }));
+      const requestedSchema = { type: 'object', properties: { confirm: { type: 'boolean' } } };
+      const params = { mode: 'form', message: 'Reset?', requestedSchema };
+      const inputRequests = { confirm: { method: 'elicitation/create', params } };
+      json(response, complete(message.id, { resultType: 'input_required', inputRequests }));
+    });
+    expect(await newClient().call(callTo(nodeAt(agent.url)))).toMatchObject({
+      structuredContent: { told: { confirm: { action: 'decline' } } },
+    });
   });
 });
 

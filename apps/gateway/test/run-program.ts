@@ -1,9 +1,5 @@
-import {
-  freePort,
-  type programs,
-  type RunningProcess,
-  startProcess,
-} from '../../../test/programs/run-program.ts';
+import type { ProgramName } from '../../../test/programs/program-form.ts';
+import { freePort, type RunningProcess, startProcess } from '../../../test/programs/run-program.ts';
 
 export { freePort };
 
@@ -17,7 +13,7 @@ export interface RunningProgram {
 
 /** The program as users run it, on a port of its own; resolves once it listens. */
 export async function startProgram(
-  name: Extract<keyof typeof programs, 'agent' | 'gateway'>,
+  name: Extract<ProgramName, 'agent' | 'gateway'>,
   args: readonly string[],
   port?: number,
 ): Promise<RunningProgram> {

@@ -1,4 +1,5 @@
-// Puts together what the image adds to its base: `node assemble.mjs --arch amd64 FOLDER`. The launcher is in the folder already.
+// Puts together what the image adds to its base: `node assemble.mjs --arch amd64 --base /base FOLDER`. The launcher is in the folder already,
+// and /base has the files of the base image.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -7,6 +8,7 @@ import { bundle } from '../../../scripts/bundle.mjs';
 import { componentsOf } from './components.js';
 import { billOfMaterials, licences } from './documents.mjs';
 import { copyKoffi } from './koffi.js';
+import { addSnapshot } from './startup-snapshot.mjs';
 
 const root = resolve(import.meta.dirname, '../../..');
 
@@ -27,11 +29,12 @@ function cLibrary() {
   };
 }
 
-async function assemble(folder, architecture) {
+async function assemble(folder, { architecture, base }) {
   const programs = join(folder, 'app');
   // First what fails at once where the architecture is a wrong one.
   const koffi = copyKoffi(join(root, 'node_modules'), join(programs, 'node_modules'), architecture);
   const files = await bundle(programs);
+  await addSnapshot(programs, { base, at: '/app' });
   mkdirSync(join(programs, 'healthcheck'));
   copyFileSync(
     join(root, 'deployment/container/healthcheck/healthcheck.mjs'),
@@ -52,7 +55,11 @@ async function assemble(folder, architecture) {
   writeFileSync(join(documents, 'LICENSES.txt'), licences(components));
 }
 
-const { values, positionals } = parseArgs({ options: { arch: { type: 'string' } }, allowPositionals: true });
-if (!values.arch || positionals.length !== 1)
-  throw new Error('usage: assemble.mjs --arch amd64|arm64 FOLDER');
-await assemble(resolve(positionals[0]), values.arch);
+const { values, positionals } = parseArgs({
+  options: { arch: { type: 'string' }, base: { type: 'string' } },
+  allowPositionals: true,
+});
+const { arch: architecture, base } = values;
+if (!architecture || !base || positionals.length !== 1)
+  throw new Error('usage: assemble.mjs --arch amd64|arm64 --base FOLDER FOLDER');
+await assemble(resolve(positionals[0]), { architecture, base });

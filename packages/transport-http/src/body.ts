@@ -1,3 +1,6 @@
+// One for all: a decoder costs more to make than most bodies to decode, and without `stream` it keeps nothing.
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 export type BodyOutcome =
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'too-large' | 'not-utf8' | 'not-json' | 'broken-off' };
@@ -17,7 +20,7 @@ export async function readJsonBody(request: Request, maxBytes: number): Promise<
   }
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    text = utf8.decode(bytes);
   } catch {
     return { kind: 'not-utf8' };
   }

@@ -42,15 +42,21 @@ export async function withDeadline(
     finish();
     return late();
   }
-  if (outcome.body === null || !outcome.headers.get('content-type')?.startsWith('text/event-stream')) {
+  // The body is looked at last: to look at it makes a stream of what was a string.
+  const body = isEventStream(outcome.headers) ? outcome.body : null;
+  if (body === null) {
     finish();
     return outcome;
   }
-  const limited = endStreamOn(outcome.body, expiry, lateEvent, (wasLate) => {
+  const limited = endStreamOn(body, expiry, lateEvent, (wasLate) => {
     if (wasLate) abort.abort(new Error('deadline'));
     finish();
   });
   return new Response(limited, { status: outcome.status, headers: outcome.headers });
+}
+
+export function isEventStream(headers: Headers): boolean {
+  return headers.get('content-type')?.startsWith('text/event-stream') === true;
 }
 
 function endStreamOn(

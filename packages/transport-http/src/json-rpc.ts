@@ -1,4 +1,4 @@
-import type { RequestId } from '@modelcontextprotocol/server';
+import { PROTOCOL_VERSION_META_KEY, type RequestId } from '@modelcontextprotocol/server';
 
 /** JSON-RPC error codes this transport answers with by itself. */
 export const ErrorCode = {
@@ -63,4 +63,15 @@ export function cancelledIdsIn(body: unknown): RequestId[] {
     const { requestId } = message['params'];
     return typeof requestId === 'string' || typeof requestId === 'number' ? [requestId] : [];
   });
+}
+
+/**
+ * A request whose `_meta` names a protocol version is never one of a session. Where this says no, `isLegacyRequest` decides; where it says yes,
+ * the SDK's handler classifies the request again, and would refuse one that is not its own.
+ */
+export function claimsModern(body: unknown): boolean {
+  if (!isObject(body) || typeof body['method'] !== 'string' || body['method'] === 'initialize') return false;
+  if (!isObject(body['params']) || !('id' in body) || 'result' in body || 'error' in body) return false;
+  const { _meta: meta } = body['params'];
+  return isObject(meta) && PROTOCOL_VERSION_META_KEY in meta;
 }

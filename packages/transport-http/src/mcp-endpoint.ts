@@ -7,9 +7,10 @@ import {
 } from '@modelcontextprotocol/server';
 import { readJsonBody } from './body.ts';
 import { withDeadline } from './deadline.ts';
-import { ErrorCode, errorBody, errorResponse, requestsIn } from './json-rpc.ts';
+import { claimsModern, ErrorCode, errorBody, errorResponse, requestsIn } from './json-rpc.ts';
 import { ListenBus, listenedResources, MAX_LISTENED_RESOURCES } from './listen-bus.ts';
 import type { Logger, ResourceChanges, ServerFactory } from './options.ts';
+import { requestForHandlers } from './request-for-handlers.ts';
 import { Sessions } from './sessions.ts';
 
 const BODY_REFUSALS = {
@@ -86,8 +87,8 @@ export class McpEndpoint {
       if (typeof body !== 'object' || body === null)
         return errorResponse(400, ErrorCode.invalidRequest, 'Invalid request: not a JSON-RPC message');
     }
-    if (await isLegacyRequest(incoming, body))
-      return this.sessions.handle(withoutBody(incoming, incoming.signal), body, auth);
+    if (!claimsModern(body) && (await isLegacyRequest(incoming, body)))
+      return this.sessions.handle(requestForHandlers(incoming), body, auth);
     return this.#handleModern(incoming, body, auth);
   }
 
@@ -98,7 +99,7 @@ export class McpEndpoint {
   async #handleModern(incoming: Request, body: unknown, authInfo: AuthInfo): Promise<Response> {
     const [request] = requestsIn(body);
     const serve = (signal: AbortSignal) =>
-      this.#modern.fetch(withoutBody(incoming, signal), { parsedBody: body, authInfo });
+      this.#modern.fetch(requestForHandlers(incoming, signal), { parsedBody: body, authInfo });
     if (request === undefined) return serve(incoming.signal);
     if (request.method === 'subscriptions/listen') {
       const uris = listenedResources(body);
@@ -126,11 +127,4 @@ export class McpEndpoint {
       },
     );
   }
-}
-
-/** The request as handlers may see it: its body is parsed already, and the bearer token is nobody else's business. */
-function withoutBody(request: Request, signal: AbortSignal): Request {
-  const headers = new Headers(request.headers);
-  headers.delete('authorization');
-  return new Request(request.url, { method: request.method, headers, signal });
 }

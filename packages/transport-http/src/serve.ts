@@ -87,8 +87,9 @@ export async function serveHttp(
   // Before anything is built: unusable TLS files are the operator's to mend.
   if (options.tls !== undefined) loadTls(options.tls);
   const httpApp = createHttpApp(serverFactory, { ...options, boundAddress: address });
+  // Its own `Request` and `Response` take the place of the global ones (its default): an answer that is a string is written as it is, and
+  // not made a stream and read back first, which costs more than the rest of a cheap call.
   const listener = getRequestListener((request, env) => httpApp.app.fetch(request, env), {
-    overrideGlobalObjects: false,
     errorHandler: () => errorResponse(400, ErrorCode.refused, 'Bad request'),
   });
   const headersTimeout = options.headersTimeoutMilliseconds ?? 10_000;

@@ -9,6 +9,7 @@ import {
   type RequestId,
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server';
+import { isEventStream } from './deadline.ts';
 import { cancelledIdsIn, ErrorCode, errorBody, errorResponse, requestsIn } from './json-rpc.ts';
 import type { Logger, ServerFactory } from './options.ts';
 import { UpdateGate, watchStream } from './update-gate.ts';
@@ -220,8 +221,7 @@ export class Sessions {
     const ids = requestsIn(body).map(({ id }) => id);
     transport.track(ids, requestTimeoutMilliseconds);
     const response = await transport.handleRequest(request, { parsedBody: body, authInfo: auth });
-    if (!response.headers.get('content-type')?.startsWith('text/event-stream'))
-      for (const id of ids) transport.forget(id);
+    if (!isEventStream(response.headers)) for (const id of ids) transport.forget(id);
     for (const id of cancelledIdsIn(body)) await transport.cancelled(id);
     if (request.method === 'GET' && response.body !== null && response.status === 200)
       return this.#countStream(session, response, response.body);

@@ -60,7 +60,7 @@ describe('koffi', () => {
   it('the whole step ends so on this machine, before anything else is made', () => {
     const other = process.arch === 'arm64' ? 'amd64' : 'arm64';
     const script = join(repositoryRoot, 'deployment/container/build/assemble.mjs');
-    const { status, stderr } = spawnSync(process.execPath, [script, '--arch', other, root], {
+    const { status, stderr } = spawnSync(process.execPath, [script, '--arch', other, '--base', '/', root], {
       encoding: 'utf8',
     });
     expect(status).not.toBe(0);

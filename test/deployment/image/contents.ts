@@ -11,8 +11,8 @@ export interface Entry {
   readonly target?: string;
 }
 
-/** What the image may add to its base: 6.4 MB today, and room for what is to come. */
-export const payloadBudgetBytes = 8_000_000;
+/** What the image may add to its base: 6 MB and the startup snapshot's 9.7 MB today, and room for what is to come. */
+export const payloadBudgetBytes = 20_000_000;
 
 /** Every file that the image adds, by pattern; each pattern must be met by at least one. */
 const allowed: readonly RegExp[] = [
@@ -22,12 +22,16 @@ const allowed: readonly RegExp[] = [
   /^\/app\/(?:agent|gateway|bridge)\/package\.json$/,
   /^\/app\/(?:agent|gateway|bridge|kubectl-mcp)\/dist\/main\.js$/,
   /^\/app\/nvml\/helper\/helper\.js$/,
-  /^\/app\/shared\/parts\/[A-Z0-9]+\.js$/,
+  /^\/app\/agent\/dist\/snapshot\.js$/,
+  /^\/app\/shared\/(?:json-schema-validator|parts\/[\w-]+)\.js$/,
   /^\/app\/healthcheck\/healthcheck\.mjs$/,
   /^\/app\/node_modules\/koffi\/(?:package\.json|index\.js|src\/koffi\/index\.js|src\/koffi\/src\/static\.js)$/,
   /^\/app\/node_modules\/@koromix\/koffi-linux-(?:x64|arm64)\/(?:package\.json|index\.js|linux_(?:x64|arm64)\/koffi\.node)$/,
   /^\/usr\/share\/doc\/k8s-gpu-mcp-server\/(?:sbom\.cdx\.json|LICENSES\.txt)$/,
 ];
+
+/** Only where the node of the base is one that can have a startup snapshot; snapshot.deployment.test.ts says when it must be there. */
+const allowedSnapshot = /^\/app\/agent\/agent\.blob(?:\.made-for)?$/;
 
 /** Programs that run commands, install software or fetch files; nobody who breaks in shall find one. */
 const unwelcome =
@@ -48,7 +52,7 @@ export function contentProblems(all: readonly Entry[], payload: readonly Entry[]
   const native = all.filter(({ path }) => path.endsWith('.node'));
   return [
     ...payload
-      .filter(({ path }) => !allowed.some((pattern) => pattern.test(path)))
+      .filter(({ path }) => ![...allowed, allowedSnapshot].some((pattern) => pattern.test(path)))
       .map(({ path }) => `${path} is not on the list of what the image may hold`),
     ...allowed
       .filter((pattern) => !payload.some(({ path }) => pattern.test(path)))

@@ -106,7 +106,7 @@ describe.skipIf(noContainers !== undefined)(named('documents in the image', noCo
       'glibc',
     ])
       expect(names, name).toContain(name);
-    for (const name of ['esbuild', 'typescript', 'vitest', '@k8s-gpu-mcp/contract-tests'])
+    for (const name of ['rolldown', 'typescript', 'vitest', '@k8s-gpu-mcp/contract-tests'])
       expect(names, name).not.toContain(name);
   });
 

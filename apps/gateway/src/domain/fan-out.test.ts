@@ -659,12 +659,16 @@ describe('progress', () => {
 describe('a thousand nodes', () => {
   const names = Array.from({ length: 1_000 }, (_, index) => `n${index.toString().padStart(3, '0')}`);
 
-  test('at most as many at once as allowed', async () => {
-    const { ask, running, fanOut } = setUp(Object.fromEntries(names.map((name) => [name, answers] as const)));
+  test.each([
+    ['as many at once as allowed', { concurrency: 256 }, 256],
+    ['all at once, where nothing else is said', {}, 1_000],
+  ])('%s', async (_, options, most) => {
+    const behaviours = Object.fromEntries(names.map((name) => [name, answers] as const));
+    const { ask, running, fanOut } = setUp(behaviours, options);
     const { outcomes } = await ask();
     expect(outcomes.filter(({ status }) => status === 'ok')).toHaveLength(1_000);
     expect(outcomes.map(({ node }) => node)).toEqual(names);
-    expect(running.most).toBe(256);
+    expect(running.most).toBe(most);
     expect(fanOut.inFlight).toBe(0);
   });
 

@@ -1,7 +1,7 @@
 import type { AgentNode } from '../ports/node-directory.ts';
 import type { FanOutResult, NodeOutcome } from './node-outcome.ts';
 import type { FanOutOptions, FanOutParts, OperatorQuestion, Question } from './question.ts';
-import { QuestionRun } from './question-run.ts';
+import { defaultConcurrency, QuestionRun } from './question-run.ts';
 import { Slots } from './slots.ts';
 
 /**
@@ -16,7 +16,7 @@ export class FanOut {
   constructor(parts: FanOutParts, options: FanOutOptions = {}) {
     this.#parts = parts;
     this.#options = options;
-    this.#slots = new Slots(options.concurrency ?? 256);
+    this.#slots = new Slots(options.concurrency ?? defaultConcurrency);
   }
 
   /** Calls that count against the bound at this moment. */

@@ -39,6 +39,9 @@ interface Ask {
 /** A question, and what one that acts brings besides. */
 type AnyQuestion = Question & Pick<OperatorQuestion, 'confirm' | 'answeredQuestion' | 'isPlan'>;
 
+/** Agents take their time side by side: a bound below the number of nodes would only make them wait for each other. */
+export const defaultConcurrency = 1_024;
+
 /** At most so many agents are asked one after the other for the same node: a crash loop must not eat the whole deadline. */
 const maximumInstances = 3;
 
@@ -83,7 +86,7 @@ export class QuestionRun {
       lastFailure: undefined,
       cleanUp: [],
     }));
-    const turns = Math.ceil(this.#asks.length / (options.concurrency ?? 256));
+    const turns = Math.ceil(this.#asks.length / (options.concurrency ?? defaultConcurrency));
     this.#lendAfterMilliseconds = Math.min(
       options.lendAfterMilliseconds ?? 2_000,
       question.deadlineMilliseconds / (turns + 1),

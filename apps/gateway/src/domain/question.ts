@@ -52,7 +52,7 @@ export interface FanOutParts {
 }
 
 export interface FanOutOptions {
-  /** Calls at once, over all questions. Default 256. */
+  /** Calls at once, over all questions. Default 1,024. */
   readonly concurrency?: number;
   /** The most one node may take of the time of a question that only reads. Default: all of it. */
   readonly nodeDeadlineMilliseconds?: number;

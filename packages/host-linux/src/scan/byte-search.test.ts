@@ -1,7 +1,8 @@
 import { kernelLogNeedles } from '@k8s-gpu-mcp/core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createRandom } from '../../test/kernel-log-samples.ts';
-import { type ByteSearch, createByteSearch, createPlainSearch } from './byte-search.ts';
+import { createByteSearch, createPlainSearch } from './byte-search.ts';
+import type { ByteSearch } from './needles.ts';
 import { createSimdSearch, maximumSearchBytes } from './simd-search.ts';
 
 const buffersOf = (needles: readonly string[]) => needles.map((needle) => Buffer.from(needle));

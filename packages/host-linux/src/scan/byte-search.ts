@@ -1,19 +1,6 @@
-import { createNeedleSearch } from './needles.ts';
+import { type ByteSearch, createNeedleSearch } from './needles.ts';
 import { countNewlines } from './newlines.ts';
 import { createSimdSearch } from './simd-search.ts';
-
-/** Goes forward through a chunk, from one needle to the next, and counts the line feeds on the way. */
-export interface ByteSearch {
-  /** What is searched until the next call; at most `maximumSearchBytes`. Unchanged as long as `next` is asked. */
-  take(chunk: Buffer): void;
-  /**
-   * The first place at or after `from` where one of the needles stands; the chunk's length when there is none. Of a needle longer than
-   * eight bytes it may be the first eight.
-   */
-  next(from: number): number;
-  /** Line feeds from the last `from` to the place that `next` gave for it. */
-  readonly lineFeedCount: number;
-}
 
 /** Fewer bytes, as a followed log brings them, are searched in microseconds anyway; SIMD once used takes a megabyte of memory. */
 const simdFromBytes = 16 * 1024;

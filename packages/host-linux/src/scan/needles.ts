@@ -1,3 +1,16 @@
+/** Goes forward through a chunk, from one needle to the next, and counts the line feeds on the way. */
+export interface ByteSearch {
+  /** What is searched until the next call; at most `maximumSearchBytes`. Unchanged as long as `next` is asked. */
+  take(chunk: Buffer): void;
+  /**
+   * The first place at or after `from` where one of the needles stands; the chunk's length when there is none. Of a needle longer than
+   * eight bytes it may be the first eight.
+   */
+  next(from: number): number;
+  /** Line feeds from the last `from` to the place that `next` gave for it. */
+  readonly lineFeedCount: number;
+}
+
 /** Finds, going forward through one chunk, the next place where any of the needles stands. */
 export function createNeedleSearch(
   needles: readonly Buffer[],

@@ -1,4 +1,4 @@
-import type { ByteSearch } from './byte-search.ts';
+import type { ByteSearch } from './needles.ts';
 import { layout, simdSearchModule } from './simd-search-module.ts';
 
 /** The part of WebAssembly that is used here; node has it, its type definitions do not. */

@@ -13,6 +13,7 @@ const farewellMilliseconds = 1_000;
 const afterglowMilliseconds = 100;
 /** Deeper than any answer of a tool. Readers of what is nested without end run out of stack. */
 export const maximumNesting = 100;
+export const userAgent = 'k8s-gpu-mcp-gateway';
 
 export interface AgentFetchOptions {
   readonly pool: Pool;
@@ -71,7 +72,7 @@ export const requestHeaders = (
 ) => ({
   ...Object.fromEntries(new Headers(given)),
   'accept-encoding': 'identity',
-  'user-agent': 'k8s-gpu-mcp-gateway',
+  'user-agent': userAgent,
   ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
 });
 
@@ -84,8 +85,9 @@ export function unreadable(headers: IncomingHttpHeaders, maxResponseBytes: numbe
   return Number(headers['content-length']) > maxResponseBytes ? tooLarge(maxResponseBytes) : undefined;
 }
 
-const tooLarge = (bytes: number) =>
+export const tooLarge = (bytes: number) =>
   new AgentFailure('garbage', `the agent's answer is larger than ${bytes} bytes`);
+export const nestedTooDeep = () => new AgentFailure('garbage', "the agent's answer is nested too deep");
 
 /** Those that the protocol client looks at. */
 export const keptHeaders = (headers: IncomingHttpHeaders) =>
@@ -136,8 +138,7 @@ function answered(
           const bytes: Uint8Array = value;
           received += bytes.byteLength;
           if (received > maxResponseBytes) throw tooLarge(maxResponseBytes);
-          if (nesting.add(bytes) > maximumNesting)
-            throw new AgentFailure('garbage', "the agent's answer is nested too deep");
+          if (nesting.add(bytes) > maximumNesting) throw nestedTooDeep();
           controller.enqueue(new Uint8Array(bytes));
         } catch (error) {
           closed();

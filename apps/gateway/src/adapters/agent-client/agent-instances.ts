@@ -2,6 +2,7 @@ import { type Clock, type Logger, silentLogger, systemClock } from '@k8s-gpu-mcp
 import { AgentFailure } from '../../ports/agent-client.ts';
 import type { AgentNode } from '../../ports/node-directory.ts';
 import { AgentInstance, type InstanceOptions } from './agent-instance.ts';
+import { createCallWriter } from './call-message.ts';
 import { type TokenProvider, tokenFromFile, trustFromFile } from './credentials.ts';
 
 export interface McpAgentClientOptions {
@@ -41,6 +42,7 @@ export class AgentInstances {
       token:
         typeof token === 'object' ? tokenFromFile(token.file, logger) : (token ?? (async () => undefined)),
       trust: caFile === undefined ? async () => undefined : trustFromFile(caFile, logger),
+      writeCall: createCallWriter(options.version),
     };
   }
 

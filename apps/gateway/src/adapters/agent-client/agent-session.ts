@@ -27,6 +27,9 @@ export interface SessionOptions extends Omit<AgentFetchOptions, 'exchange'> {
   readonly stream?: FetchLike;
 }
 
+/** How this gateway names itself to agents. */
+export const clientInfo = (version: string) => ({ name: 'k8s-gpu-mcp-gateway', version });
+
 /** The SDK's own timer only ends a request that the exchange has forgotten. */
 const timeoutMarginMilliseconds = 5_000;
 export const requestOptions = (exchange: Exchange) => ({
@@ -84,14 +87,11 @@ export class AgentSession {
         maxRetries: 0,
       },
     });
-    this.client = new Client(
-      { name: 'k8s-gpu-mcp-gateway', version: options.version },
-      {
-        capabilities: options.canAsk ? { elicitation: {} } : {},
-        versionNegotiation: { mode: 'auto' },
-        jsonSchemaValidator: noValidation,
-      },
-    );
+    this.client = new Client(clientInfo(options.version), {
+      capabilities: options.canAsk ? { elicitation: {} } : {},
+      versionNegotiation: { mode: 'auto' },
+      jsonSchemaValidator: noValidation,
+    });
     // On both: the SDK looks at the protocol version before the client listens to the transport.
     this.#transport.onerror = (error) => this.#broken(error);
     this.client.onerror = (error) => this.#broken(error);
@@ -122,6 +122,11 @@ export class AgentSession {
 
   get isModern(): boolean {
     return this.client.getProtocolEra() === 'modern';
+  }
+
+  /** The revision without sessions that both speak; undefined where it is an older one. */
+  get modernRevision(): string | undefined {
+    return this.isModern ? this.client.getNegotiatedProtocolVersion() : undefined;
   }
 
   /** For the next session with the same agent. */

@@ -104,9 +104,15 @@ function passProgress({ call, signal }: Exchange) {
   };
 }
 
-function replyOf(result: CallToolResult): AgentReply {
+/** What is read of the result of a call. */
+type ToldResult = Pick<CallToolResult, 'isError' | 'structuredContent'> & {
+  readonly content: readonly { readonly type: string; readonly text?: unknown }[];
+};
+
+/** @throws AgentFailure for a result without data. */
+export function replyOf(result: ToldResult): AgentReply {
   if (result.isError === true) {
-    const texts = result.content.flatMap((part) => (part.type === 'text' ? [part.text] : []));
+    const texts = result.content.flatMap(({ type, text }) => (type === 'text' ? [text] : []));
     return { isError: true, text: quarantine(texts.join(' '), maximumErrorLength) };
   }
   const { structuredContent } = result;

@@ -1,33 +1,49 @@
-const openings: ReadonlySet<number> = new Set(Buffer.from('{['));
-const closings: ReadonlySet<number> = new Set(Buffer.from('}]'));
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
 const quote = 0x22;
 const backslash = 0x5c;
 const lineFeed = 0x0a;
 
 /** Measures how deep JSON is nested, as it comes in, before anything parses it. In a stream of events, each event begins anew. */
 export function nestingMeter(): { add(bytes: Uint8Array): number } {
-  let depth = 0;
-  let deepest = 0;
-  let isInString = false;
-  let isEscaped = false;
+  let depthBefore = 0;
+  let deepestBefore = 0;
+  let wasInString = false;
+  let wasEscaped = false;
   return {
     /** The deepest so far. */
     add(bytes) {
-      for (const byte of bytes) {
-        // No string goes over a line: what looks like one (a comment in a stream) must not hide what follows.
-        if (byte === lineFeed) isInString = false;
-        else if (isInString) {
-          if (isEscaped) isEscaped = false;
-          else if (byte === backslash) isEscaped = true;
-          else if (byte === quote) isInString = false;
+      // Every byte of every answer comes through here: variables of this function alone, and loops without calls.
+      let depth = depthBefore;
+      let deepest = deepestBefore;
+      let isInString = wasInString;
+      const { length } = bytes;
+      if (length === 0) return deepest;
+      let index = wasEscaped && bytes[0] !== lineFeed ? 1 : 0;
+      while (index < length) {
+        const byte = bytes[index];
+        index += 1;
+        if (isInString) {
+          if (byte === backslash) {
+            // Nothing escapes the end of a line.
+            if (bytes[index] !== lineFeed) index += 1;
+          } else if (byte === quote || byte === lineFeed) isInString = false;
         } else if (byte === quote) {
           isInString = true;
-          isEscaped = false;
-        } else if (openings.has(byte)) {
+        } else if (byte === openBrace || byte === openBracket) {
           depth += 1;
-          deepest = Math.max(deepest, depth);
-        } else if (closings.has(byte)) depth = Math.max(depth - 1, 0);
+          if (depth > deepest) deepest = depth;
+        } else if ((byte === closeBrace || byte === closeBracket) && depth > 0) {
+          depth -= 1;
+        }
       }
+      depthBefore = depth;
+      deepestBefore = deepest;
+      // No string goes over a line: what looks like one (a comment in a stream) must not hide what follows.
+      wasInString = isInString;
+      wasEscaped = index > length;
       return deepest;
     },
   };

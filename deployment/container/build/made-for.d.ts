@@ -1,0 +1,1 @@
+export function writeMadeFor(blob: string, node: string): void;
