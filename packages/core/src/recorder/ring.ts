@@ -1,7 +1,7 @@
 import { labelCount, OpenStep, storable } from './open-step.ts';
 import { coarseRowCount, fineRowCount, type RecorderOptions } from './options.ts';
 import { type RecordedSeries, type RecordedSeriesId, recordedSeries, seriesIndex } from './series.ts';
-import { copySlots, type SlotRuns, Slots, type Values } from './slots.ts';
+import { allocateColumns, type Column, copySlots, type SlotRuns, Slots, type Values } from './slots.ts';
 
 /**
  * The rows of one GPU, oldest first. A row is one reading, or for older times a step of the coarse tier, which holds several. Every list
@@ -32,17 +32,17 @@ const noFlags = 0xffff;
 const noByte = 0xff;
 const table: readonly RecordedSeries[] = recordedSeries;
 
-function fineColumn({ kind }: RecordedSeries, rows: number): Values {
-  if (kind === 'gauge') return new Float32Array(rows);
-  if (kind === 'counter') return new Float64Array(rows);
-  return kind === 'flags' ? new Uint16Array(rows) : new Uint8Array(rows);
+function fineColumn({ kind }: RecordedSeries, rows: number): Column {
+  if (kind === 'gauge') return { type: Float32Array, length: rows };
+  if (kind === 'counter') return { type: Float64Array, length: rows };
+  return { type: kind === 'flags' ? Uint16Array : Uint8Array, length: rows };
 }
 
 /** A gauge has three values in each row, a counter two, flags one for each label. */
-function coarseColumn(series: RecordedSeries, rows: number): Values {
-  if (series.kind === 'gauge') return new Float32Array(3 * rows);
-  if (series.kind === 'counter') return new Float64Array(2 * rows);
-  return new Uint8Array(series.kind === 'flags' ? rows * labelCount(series) : rows);
+function coarseColumn(series: RecordedSeries, rows: number): Column {
+  if (series.kind === 'gauge') return { type: Float32Array, length: 3 * rows };
+  if (series.kind === 'counter') return { type: Float64Array, length: 2 * rows };
+  return { type: Uint8Array, length: series.kind === 'flags' ? rows * labelCount(series) : rows };
 }
 
 /** Part of a step in percent. A single reading must not be rounded away, nor a single one that lacked it. */
@@ -59,12 +59,12 @@ function percentOf(part: number, whole: number): number {
 export class GpuRing {
   readonly #coarseIntervalMilliseconds: number;
   readonly #fine: Slots;
-  readonly #fineAt: Float64Array;
+  readonly #fineAt: Values;
   readonly #fineColumns: readonly Values[];
   readonly #coarse: Slots;
-  readonly #coarseFirstAt: Float64Array;
-  readonly #coarseSpan: Uint32Array;
-  readonly #coarseCount: Uint16Array;
+  readonly #coarseFirstAt: Values;
+  readonly #coarseSpan: Values;
+  readonly #coarseCount: Values;
   readonly #coarseColumns: readonly Values[];
   readonly #open = new OpenStep();
   #lastAt = Number.NEGATIVE_INFINITY;
@@ -73,22 +73,27 @@ export class GpuRing {
     const [fineRows, coarseRows] = [fineRowCount(options), coarseRowCount(options)];
     this.#coarseIntervalMilliseconds = options.coarseIntervalMilliseconds;
     this.#fine = new Slots(fineRows);
-    this.#fineAt = new Float64Array(fineRows);
-    this.#fineColumns = table.map((series) => fineColumn(series, fineRows));
     this.#coarse = new Slots(coarseRows);
-    this.#coarseFirstAt = new Float64Array(coarseRows);
-    this.#coarseSpan = new Uint32Array(coarseRows);
-    this.#coarseCount = new Uint16Array(coarseRows);
-    this.#coarseColumns = table.map((series) => coarseColumn(series, coarseRows));
+    const [fineAt, coarseFirstAt, coarseSpan, coarseCount, ...columns] = allocateColumns([
+      { type: Float64Array, length: fineRows },
+      { type: Float64Array, length: coarseRows },
+      { type: Uint32Array, length: coarseRows },
+      { type: Uint16Array, length: coarseRows },
+      ...table.map((series) => fineColumn(series, fineRows)),
+      ...table.map((series) => coarseColumn(series, coarseRows)),
+    ]);
+    if (!fineAt || !coarseFirstAt || !coarseSpan || !coarseCount) throw new RangeError('a column is missing');
+    this.#fineAt = fineAt;
+    this.#coarseFirstAt = coarseFirstAt;
+    this.#coarseSpan = coarseSpan;
+    this.#coarseCount = coarseCount;
+    this.#fineColumns = columns.slice(0, table.length);
+    this.#coarseColumns = columns.slice(table.length);
   }
 
-  /** Of the buffers that were really allocated. */
+  /** Of the memory that was really allocated: all columns share one piece. */
   get bytes(): number {
-    const own = [this.#fineAt, this.#coarseFirstAt, this.#coarseSpan, this.#coarseCount];
-    return [...own, ...this.#fineColumns, ...this.#coarseColumns].reduce(
-      (sum, { buffer }) => sum + buffer.byteLength,
-      this.#open.bytes,
-    );
+    return this.#fineAt.buffer.byteLength + this.#open.bytes;
   }
 
   /** Of the newest reading; -Infinity before the first. */

@@ -1,6 +1,37 @@
 /** A column of a ring. */
 export type Values = Float64Array | Float32Array | Uint32Array | Uint16Array | Uint8Array;
 
+export interface Column {
+  readonly type:
+    | Float64ArrayConstructor
+    | Float32ArrayConstructor
+    | Uint32ArrayConstructor
+    | Uint16ArrayConstructor
+    | Uint8ArrayConstructor;
+  /** Values, not bytes. */
+  readonly length: number;
+}
+
+/**
+ * Columns of zeros, all in one piece of memory: the system provides a large piece page by page as it is written to, but many small ones
+ * are resident from the beginning.
+ */
+export function allocateColumns(columns: readonly Column[]): readonly Values[] {
+  // The widest values first: then each begins at a multiple of its width, with no gaps.
+  const widestFirst = [...columns.entries()].sort(
+    ([, { type: one }], [, { type: other }]) => other.BYTES_PER_ELEMENT - one.BYTES_PER_ELEMENT,
+  );
+  const bytes = columns.reduce((sum, { type, length }) => sum + length * type.BYTES_PER_ELEMENT, 0);
+  const buffer = new ArrayBuffer(bytes);
+  const allocated: Values[] = [];
+  let offset = 0;
+  for (const [index, { type, length }] of widestFirst) {
+    allocated[index] = new type(buffer, offset, length);
+    offset += length * type.BYTES_PER_ELEMENT;
+  }
+  return allocated;
+}
+
 /** Which slot of the columns holds which row. */
 export class Slots {
   readonly capacity: number;
