@@ -78,7 +78,7 @@ function probe(node, folder, at) {
       if (status !== 0) throw new Error(stderr);
     }
     const main = join(place, 'agent/dist/main.js');
-    const flags = ['--max-semi-space-size=1', '--snapshot-blob', blobOf(place)];
+    const flags = ['--max-semi-space-size=1', '--optimize-for-size', '--snapshot-blob', blobOf(place)];
     if (!isDeepStrictEqual(answersOf(node, [...flags, main]), answersOf(node, [main])))
       throw new Error('the snapshot answers otherwise than the bundle');
   } finally {

@@ -13,7 +13,7 @@ const blob = join(folder, 'agent/agent.blob');
 /** Which Node and which bundle the snapshot was made of. */
 const blobOrigin = `${blob}.origin`;
 /** Those of the image's launcher. */
-const imageFlags = ['--max-semi-space-size=1'];
+const imageFlags = ['--max-semi-space-size=1', '--optimize-for-size'];
 
 const sourceFolders = ['apps', 'packages'].flatMap((kind) =>
   readdirSync(join(root, kind)).map((name) => join(root, kind, name, 'src')),

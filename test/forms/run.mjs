@@ -90,7 +90,12 @@ function main() {
     results.snapshot = [{ isWell: true, line: 'NOT RUN, no node 22 or newer is here' }];
   } else {
     must('the snapshot', join(root, 'scripts/snapshot.mjs'), '--folder', bundle, '--node', node);
-    const flags = ['--max-semi-space-size=1', '--snapshot-blob', join(bundle, 'agent/agent.blob')];
+    const flags = [
+      '--max-semi-space-size=1',
+      '--optimize-for-size',
+      '--snapshot-blob',
+      join(bundle, 'agent/agent.blob'),
+    ];
     results.snapshot = [conformance([node, ...flags, program]), endToEnd('snapshot', node, ['apps/agent'])];
   }
   for (const [form, parts] of Object.entries(results))

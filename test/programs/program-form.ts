@@ -62,7 +62,9 @@ export function programCommand(program: ProgramName, args: readonly string[] = [
   return {
     command: node,
     args: [
-      ...(blob === undefined ? [] : ['--max-semi-space-size=1', '--snapshot-blob', built(blob)]),
+      ...(blob === undefined
+        ? []
+        : ['--max-semi-space-size=1', '--optimize-for-size', '--snapshot-blob', built(blob)]),
       programForm === 'workspace' ? programs[program] : built(`out/bundle/${program}/dist/main.js`),
       ...args,
     ],

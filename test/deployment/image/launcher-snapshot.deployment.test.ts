@@ -101,7 +101,7 @@ describe.skipIf(missing !== undefined)(named('launcher and startup snapshot', mi
       pid,
       script: path('app/agent/dist/main.js'),
       args: ['--a', 'b c', ''],
-      flags: ['--max-semi-space-size=1', '--snapshot-blob', blob()],
+      flags: ['--max-semi-space-size=1', '--optimize-for-size', '--snapshot-blob', blob()],
     });
   });
 
@@ -143,7 +143,10 @@ describe.skipIf(missing !== undefined)(named('launcher and startup snapshot', mi
     damage();
     const { stdout, stderr, status } = run();
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(parsed(stdout)).toMatchObject({ isSnapshot: false, flags: ['--max-semi-space-size=1'] });
+    expect(parsed(stdout)).toMatchObject({
+      isSnapshot: false,
+      flags: ['--max-semi-space-size=1', '--optimize-for-size'],
+    });
     const { told } = await startedAsFirst();
     expect(told).toMatchObject({ isSnapshot: false });
   });

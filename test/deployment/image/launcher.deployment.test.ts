@@ -46,12 +46,17 @@ describe.skipIf(missing !== undefined)(named('launcher', missing), () => {
     return running;
   };
 
+  const flagsOf = (name: string) =>
+    name === 'gateway'
+      ? []
+      : ['--max-semi-space-size=1', ...(name === 'agent' ? ['--optimize-for-size'] : [])];
+
   it.each(programs)('%s: becomes node with its script, our flag and the arguments as they came', (name) => {
     const { stdout } = spawnSync(launcher(name), ['--a', 'b c', ''], { encoding: 'utf8', input: 'exit 0\n' });
     expect(JSON.parse(stdout.replace('started ', ''))).toMatchObject({
       script: join(folder, 'app', name, 'dist/main.js'),
       args: ['--a', 'b c', ''],
-      flags: name === 'gateway' ? [] : ['--max-semi-space-size=1'],
+      flags: flagsOf(name),
     });
   });
 
