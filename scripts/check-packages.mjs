@@ -1,9 +1,11 @@
-// What a user installs: packs every public package, lints the tarballs (publint, attw), installs them in an empty project, compiles a
-// strict consumer against their types and runs it.
+// What a user installs: packs every public package, lints the tarballs (publint, attw), installs the libraries in an empty project, compiles a
+// strict consumer against their types and runs it; installs each app alone and runs its programs.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { stageApps } from './release/app-packages.js';
+import { packPackages } from './release/npm-packages.js';
 
 const root = resolve(import.meta.dirname, '..');
 const run = (command, args, options = {}) =>
@@ -15,36 +17,30 @@ const run = (command, args, options = {}) =>
   });
 const bin = (name) => join(root, 'node_modules', '.bin', name);
 
-const packages = ['packages', 'apps'].flatMap((folder) =>
-  readdirSync(join(root, folder))
-    .map((name) => join(root, folder, name))
-    .filter((path) => existsSync(join(path, 'package.json')))
-    .map((path) => ({ path, manifest: JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) }))
-    .filter(({ manifest }) => !manifest.private),
-);
 const work = mkdtempSync(join(tmpdir(), 'consumer-'));
+const staged = join(work, 'staged');
+
+function install(folder, packages) {
+  writeFileSync(join(folder, 'package.json'), '{"type":"module","private":true}');
+  const tarballs = packages.map(({ file }) => join(work, file));
+  run('npm', ['install', '--no-audit', '--no-fund', '--silent', '--ignore-scripts', ...tarballs], {
+    cwd: folder,
+  });
+}
 
 try {
   run('npm', ['run', '--silent', 'build']);
-  const tarballs = packages.map(({ path, manifest }) => {
-    const [packed] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', work], { cwd: path }));
-    const tarball = join(work, packed.filename);
+  await stageApps(root, staged);
+  const packages = packPackages(root, staged, work);
+  for (const { name, file } of packages) {
+    const tarball = join(work, file);
     run(bin('publint'), ['--strict', tarball]);
     run(bin('attw'), ['--profile', 'esm-only', tarball]);
-    const unwanted = packed.files
-      .map((file) => file.path)
-      .filter((file) => /\.test\.|\.tsbuildinfo$|fixtures\//.test(file));
-    if (unwanted.length > 0) throw new Error(`${manifest.name} ships ${unwanted[0]}`);
-    console.log(
-      `${manifest.name}: ${packed.files.length} files, ${Math.round(packed.size / 1024)} KiB packed`,
-    );
-    return tarball;
-  });
+    console.log(`${name}: ${Math.round(statSync(tarball).size / 1024)} KiB packed`);
+  }
+  const isLibrary = ({ name }) => name.startsWith('@k8s-gpu-mcp/');
 
-  writeFileSync(join(work, 'package.json'), '{"type":"module","private":true}');
-  run('npm', ['install', '--no-audit', '--no-fund', '--silent', '--ignore-scripts', ...tarballs], {
-    cwd: work,
-  });
+  install(work, packages.filter(isLibrary));
   writeFileSync(join(work, 'consumer.ts'), readFileSync(join(import.meta.dirname, 'consumer.ts')));
   const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false'];
   const target = ['--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023,dom', '--types', 'node'];
@@ -52,8 +48,17 @@ try {
     cwd: work,
   });
   process.stdout.write(run(process.execPath, ['consumer.js'], { cwd: work }));
-  const agent = join(work, 'node_modules', '.bin', 'k8s-gpu-mcp-server');
-  process.stdout.write(run(agent, ['version'], { cwd: work }));
+
+  // Nothing of the libraries is beside them.
+  for (const app of packages.filter((each) => !isLibrary(each))) {
+    const folder = join(work, app.name);
+    mkdirSync(folder);
+    install(folder, [app]);
+    for (const program of readdirSync(join(folder, 'node_modules', '.bin')))
+      process.stdout.write(
+        run(join(folder, 'node_modules', '.bin', program), ['--version'], { cwd: folder }),
+      );
+  }
 } finally {
   rmSync(work, { recursive: true, force: true });
 }

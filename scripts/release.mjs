@@ -1,5 +1,6 @@
 // Makes and publishes a release; docs/releasing.md tells how. Everything up to publishing runs on any machine with --dry-run.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as archives from './release/archives.mjs';
@@ -95,8 +96,7 @@ async function dryRun(version) {
   const server = JSON.parse(readFileSync(join(root, 'server.json'), 'utf8'));
   const image = server.packages.find(({ registryType }) => registryType === 'oci').identifier;
 
-  const packages = archives.packPackages(root, out);
-  archives.tryPublishing(root, version, values['npm-registry']);
+  const packages = await packPackages(version);
   for (const { file, name } of packages)
     log(`npm: ${name}@${version} from ${file} to ${values['npm-registry']}`);
 
@@ -107,7 +107,6 @@ async function dryRun(version) {
   if (chart === undefined) log('chart: SKIPPED, there is no helm: node test/deployment/tools/install.mjs');
   else log(`chart: ${chart} to oci://${chartRegistry}`);
 
-  // The bundler is not loaded for what does not bundle.
   const { writeMcpb } = await import('./release/mcpb.mjs');
   const bundle = await writeMcpb(root, out, version);
   server.packages.push(bundle.entry);
@@ -121,6 +120,21 @@ async function dryRun(version) {
   writeFileSync(join(out, 'release.json'), `${JSON.stringify({ version, packages, chart }, null, 2)}\n`);
   archives.writeChecksums(out);
   log(`nothing was published; the files and their ${archives.checksumFile} are in ${out}`);
+}
+
+async function packPackages(version) {
+  // The bundler is not loaded for what does not bundle.
+  const { stageApps } = await import('./release/app-packages.js');
+  const npm = await import('./release/npm-packages.js');
+  const staged = mkdtempSync(join(tmpdir(), 'apps-'));
+  try {
+    await stageApps(root, staged);
+    const packages = npm.packPackages(root, staged, out);
+    npm.tryPublishing(root, staged, version, values['npm-registry']);
+    return packages;
+  } finally {
+    rmSync(staged, { recursive: true, force: true });
+  }
 }
 
 async function publishRelease() {

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { changelogSection, chartFolder, publishable } from './workspace.mjs';
+import { changelogSection, chartFolder } from './workspace.mjs';
 
 export const checksumFile = 'SHA256SUMS';
 const apps = ['apps/agent', 'apps/gateway', 'apps/bridge'].map((path) => ({ path }));
@@ -31,38 +31,14 @@ export function run(command, args, options = {}) {
 
 export const sha256 = (path) => createHash('sha256').update(readFileSync(path)).digest('hex');
 
-const selectionOf = (workspaces) => workspaces.flatMap(({ path }) => ['--workspace', path]);
-
-/** One tarball for each publishable package, in the order in which they are published. */
-export function packPackages(root, out) {
-  const packages = publishable(root);
-  const packed = JSON.parse(
-    run('npm', ['pack', '--json', '--pack-destination', out, ...selectionOf(packages)], { cwd: root }),
-  );
-  return packages.map(({ manifest }) => {
-    const { filename, files, integrity } = packed.find(({ name }) => name === manifest.name);
-    const paths = files.map(({ path }) => path);
-    const unwanted = paths.find((path) => /\.test\.|\.tsbuildinfo$|(^|\/)(test|fixtures)\//.test(path));
-    if (unwanted !== undefined) throw new Error(`${manifest.name} would ship ${unwanted}`);
-    for (const wanted of ['LICENSE', 'package.json', 'README.md'])
-      if (!paths.includes(wanted)) throw new Error(`${manifest.name} would ship no ${wanted}`);
-    if (!paths.some((path) => path.startsWith('dist/')))
-      throw new Error(`${manifest.name} is not built: npm run build`);
-    return { name: manifest.name, version: manifest.version, file: filename, integrity };
-  });
-}
+/** Names workspaces to npm. */
+export const selectionOf = (workspaces) => workspaces.flatMap(({ path }) => ['--workspace', path]);
 
 /** What `npm publish` is told of every package; a version that comes before a release is not what people get who name none. */
 export const publishFlags = (version, registry) => [
   ...['--access', 'public', '--registry', registry],
   ...(version.includes('-') ? ['--tag', 'next'] : []),
 ];
-
-/** `npm publish --dry-run` of the folders that were packed: one npm for all of them, because it takes longer to start than to look. */
-export function tryPublishing(root, version, registry) {
-  const flags = [...publishFlags(version, registry), '--dry-run', '--ignore-scripts'];
-  run('npm', ['publish', ...flags, ...selectionOf(publishable(root))], { cwd: root });
-}
 
 /** `helm package`; undefined where there is no helm. The agent's npm package would have the same file name, so the chart gets one of its own. */
 export function packageChart(root, out, helm, version) {

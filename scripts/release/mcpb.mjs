@@ -6,7 +6,7 @@ import { join, relative, sep } from 'node:path';
 import { zipSync } from 'fflate';
 import { componentsOf } from '../../deployment/container/build/components.js';
 import { licences } from '../../deployment/container/build/documents.mjs';
-import { bundle } from '../bundle.mjs';
+import { appPrograms, bundle } from '../bundle.mjs';
 import { run, sha256 } from './archives.mjs';
 
 const architectures = ['x64', 'arm64'];
@@ -22,7 +22,7 @@ export async function writeMcpb(root, out, version) {
   const work = mkdtempSync(join(tmpdir(), 'mcpb-'));
   try {
     const programs = join(work, 'server');
-    const inside = await bundle(programs);
+    const inside = await bundle(programs, appPrograms.agent);
     const components = componentsOf(root, [...inside, 'node_modules/koffi/package.json']);
     const modules = join(root, 'node_modules');
     const koffi = JSON.parse(readFileSync(join(modules, 'koffi', 'package.json'), 'utf8'));

@@ -21,7 +21,7 @@ const newline = 10;
  */
 export async function createAuditLog(
   file: string | undefined,
-  stderr: AuditSink = process.stderr,
+  stderr: AuditSink = standardError(),
 ): Promise<AuditLog> {
   if (file !== undefined) await checkAppendable(file);
   return {
@@ -37,6 +37,9 @@ export async function createAuditLog(
     },
   };
 }
+
+/** What nobody reads any more fails the record, not the program: without a listener it would be an uncaught exception. */
+const standardError = () => process.stderr.on('error', () => {});
 
 async function checkAppendable(file: string): Promise<void> {
   try {

@@ -52,7 +52,7 @@ describe.skipIf(isBundled)(
 
     it('initialize over stdio: no HTTP stack, nothing native', async () => {
       const loaded = await loadedBy(['--backend', 'auto'], initialize(1));
-      expect(loaded).toEqual(['@modelcontextprotocol/server', 'inversify', 'nvml', 'pino']);
+      expect(loaded).toEqual(['@modelcontextprotocol/server', 'pino']);
     });
   },
 );

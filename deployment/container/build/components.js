@@ -1,4 +1,4 @@
-// What is inside the image, beside its base: from what esbuild says it took and what was copied, never from what is merely installed.
+// What is inside the image, beside its base: from what the bundler says it took and what was copied, never from what is merely installed.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -84,7 +84,7 @@ export function serveStdio(serverFactory: McpServerFactory, options: ServeStdioO
   const stdout = options.stdout ?? process.stdout;
   const signals = options.signals ?? process;
   const drainMilliseconds = options.drainMilliseconds ?? 2_000;
-  const output = guardOutput(stdout, options.stderr ?? process.stderr);
+  const output = guardOutput(stdout, () => options.stderr ?? process.stderr);
   const transport = new LineTransport({
     output,
     maxMessageBytes: options.maxMessageBytes ?? 4 * 1024 * 1024,

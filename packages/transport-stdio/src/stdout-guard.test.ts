@@ -16,15 +16,30 @@ function streams() {
 describe('guardOutput', () => {
   it('lets only its owner write, and sends a console.log elsewhere', () => {
     const { stdout, stderr, read } = streams();
-    const guard = guardOutput(stdout, stderr);
+    const guard = guardOutput(stdout, () => stderr);
     new Console(stdout, stderr).log('stray line');
     guard.write('protocol\n');
     expect(read()).toEqual({ out: 'protocol\n', err: 'stray line\n' });
   });
 
+  it('opens the other stream for the first stray line only, and outlives its end', () => {
+    const { stdout, stderr } = streams();
+    let opened = 0;
+    const guard = guardOutput(stdout, () => {
+      opened += 1;
+      return stderr;
+    });
+    guard.write('protocol\n');
+    expect(opened).toBe(0);
+    stdout.write('stray\n');
+    stdout.write('another\n');
+    expect(opened).toBe(1);
+    stderr.emit('error', new Error('write EPIPE'));
+  });
+
   it('gives the stream back', () => {
     const { stdout, stderr, read } = streams();
-    const guard = guardOutput(stdout, stderr);
+    const guard = guardOutput(stdout, () => stderr);
     guard.restore();
     guard.restore();
     stdout.write('mine again\n');
@@ -40,8 +55,8 @@ describe('guardOutput', () => {
 
   it('leaves a later guard in place', () => {
     const { stdout, stderr, read } = streams();
-    const first = guardOutput(stdout, stderr);
-    const second = guardOutput(stdout, stderr);
+    const first = guardOutput(stdout, () => stderr);
+    const second = guardOutput(stdout, () => stderr);
     first.restore();
     stdout.write('still guarded\n');
     expect(read().err).toBe('still guarded\n');

@@ -10,13 +10,19 @@ export interface GuardedOutput {
 
 /**
  * Keeps `stream` for one writer: whatever anyone else writes to it (a library's `console.log`) goes to `divertTo`
- * instead. On stdio a single stray line on stdout breaks the protocol for the client.
+ * instead, which is opened by the first such line. On stdio a single stray line on stdout breaks the protocol for the client.
  * Native code that writes to file descriptor 1 by itself is out of reach.
  */
-export function guardOutput(stream: Writable, divertTo: Writable): GuardedOutput {
+export function guardOutput(stream: Writable, divertTo: () => Writable): GuardedOutput {
   const original = stream.write;
   const hadOwn = Object.hasOwn(stream, 'write');
-  const diverted = divertTo.write.bind(divertTo) as Writable['write'];
+  let sink: Writable | undefined;
+  const open = () => {
+    // A stray line that nobody reads must not end the program.
+    sink ??= divertTo().on('error', () => {});
+    return sink;
+  };
+  const diverted = ((...line: Parameters<Writable['write']>) => open().write(...line)) as Writable['write'];
   stream.write = diverted;
   return {
     write: (text, written = () => {}) => original.call(stream, text, 'utf8', written),

@@ -116,7 +116,7 @@ describe('a dry run', () => {
         expect.arrayContaining([
           'package/LICENSE',
           'package/README.md',
-          expect.stringMatching(/^package\/dist\/.+\.js$/),
+          expect.stringMatching(/^package\/(?:bundle\/.+\/)?dist\/.+\.js$/),
         ]),
       );
       expect(
