@@ -95,6 +95,13 @@ const validatorWhenNeeded = replaced(
     }`,
 );
 
+/** pino can hand lines to a thread of its own; ours are written where they are made, and node's threads need not be loaded. */
+const noLogThreads = replaced(
+  'no-log-threads',
+  /[\\/]pino[\\/]lib[\\/]transport\.js$/,
+  () => "module.exports = () => { throw new Error('no transports in a bundle'); };",
+);
+
 /** commander can start a subcommand as a program of its own; ours are none, and node's part for it need not be loaded. */
 const noSubcommandPrograms = {
   name: 'no-subcommand-programs',
@@ -137,7 +144,15 @@ export async function bundle(folder, programs = Object.keys(entryPoints)) {
     input: Object.fromEntries(programs.map((name) => [name, entryPoints[name]])),
     // Else modules that programs share may come into that of one of them, and the others would run it.
     preserveEntrySignatures: 'strict',
-    plugins: [offerMade, validatorWhenNeeded, noSubcommandPrograms, englishOnly, fetchOfNode, placesKept],
+    plugins: [
+      offerMade,
+      validatorWhenNeeded,
+      noSubcommandPrograms,
+      noLogThreads,
+      englishOnly,
+      fetchOfNode,
+      placesKept,
+    ],
     // Of modules that one program needs at once and another later; both get what they ask for.
     checks: { ineffectiveDynamicImport: false },
   });

@@ -4,7 +4,7 @@
 // when it runs, when that is not where it lies now. A snapshot belongs to exactly one build of node, from 22 on: an older one also refuses
 // it on another CPU model.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
@@ -30,11 +30,19 @@ export function snapshot(folder, { node, at = folder }) {
   return blob;
 }
 
-const build = (node, blob, folder, at) =>
-  spawnSync(node, ['--no-warnings', '--snapshot-blob', blob, '--build-snapshot', script, folder, at], {
-    encoding: 'utf8',
-    env: environment,
-  });
+/** Without the compiled form of all of node's own modules: half the size and 4 MB less resident, for a twentieth more of start. */
+const config = { builder: script, withoutCodeCache: true };
+
+function build(node, blob, folder, at) {
+  const configFile = `${blob}.json`;
+  writeFileSync(configFile, JSON.stringify(config));
+  try {
+    const flags = ['--no-warnings', '--snapshot-blob', blob, '--build-snapshot-config', configFile];
+    return spawnSync(node, [...flags, folder, at], { encoding: 'utf8', env: environment });
+  } finally {
+    rmSync(configFile);
+  }
+}
 
 /** The beginning of a session, and a call, which loads what is not in the snapshot. */
 const questions = [

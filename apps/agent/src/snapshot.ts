@@ -4,6 +4,7 @@
  */
 import { EventEmitter, once } from 'node:events';
 import { PassThrough } from 'node:stream';
+import { createLogger } from '@k8s-gpu-mcp/command-line/logging';
 import { serveStdio } from '@k8s-gpu-mcp/transport-stdio';
 import { listingFor } from './agent-on-demand.ts';
 import { parseCommandLine } from './cli/command-line.ts';
@@ -56,6 +57,7 @@ export async function warmUp(): Promise<void> {
       parts: () => Promise.reject(new Error(`a list needs no tool (${typeof serve})`)),
       version: '0',
     });
+    createLogger(config.logLevel, { write: () => {} }).info('starting', { version: '0' });
     const stdin = new PassThrough();
     const stdout = new PassThrough();
     const serving = serveStdio(factory, { stdin, stdout, stderr: sink, signals: new EventEmitter() });

@@ -91,9 +91,13 @@ export class GpuRing {
     this.#coarseColumns = columns.slice(table.length);
   }
 
-  /** Of the memory that was really allocated: all columns share one piece. */
+  /** Of the memory that was really allocated; columns share it. */
   get bytes(): number {
-    return this.#fineAt.buffer.byteLength + this.#open.bytes;
+    const own = [this.#fineAt, this.#coarseFirstAt, this.#coarseSpan, this.#coarseCount];
+    const pieces = new Set(
+      [...own, ...this.#fineColumns, ...this.#coarseColumns].map(({ buffer }) => buffer),
+    );
+    return [...pieces].reduce((sum, { byteLength }) => sum + byteLength, this.#open.bytes);
   }
 
   /** Of the newest reading; -Infinity before the first. */

@@ -12,8 +12,11 @@ export interface Column {
   readonly length: number;
 }
 
+/** Below the 2 MiB of a huge page, of which the system would provide all at the first write. */
+const maximumPieceBytes = 1024 * 1024;
+
 /**
- * Columns of zeros, all in one piece of memory: the system provides a large piece page by page as it is written to, but many small ones
+ * Columns of zeros in few large pieces of memory: the system provides such a piece page by page as it is written to, but many small ones
  * are resident from the beginning.
  */
 export function allocateColumns(columns: readonly Column[]): readonly Values[] {
@@ -21,16 +24,28 @@ export function allocateColumns(columns: readonly Column[]): readonly Values[] {
   const widestFirst = [...columns.entries()].sort(
     ([, { type: one }], [, { type: other }]) => other.BYTES_PER_ELEMENT - one.BYTES_PER_ELEMENT,
   );
-  const bytes = columns.reduce((sum, { type, length }) => sum + length * type.BYTES_PER_ELEMENT, 0);
-  const buffer = new ArrayBuffer(bytes);
   const allocated: Values[] = [];
-  let offset = 0;
-  for (const [index, { type, length }] of widestFirst) {
-    allocated[index] = new type(buffer, offset, length);
-    offset += length * type.BYTES_PER_ELEMENT;
+  while (widestFirst.length > 0) {
+    const piece: typeof widestFirst = [];
+    let bytes = 0;
+    for (let next = widestFirst[0]; next; next = widestFirst[0]) {
+      const ownBytes = bytesOf(next[1]);
+      if (piece.length > 0 && bytes + ownBytes > maximumPieceBytes) break;
+      piece.push(next);
+      widestFirst.shift();
+      bytes += ownBytes;
+    }
+    const buffer = new ArrayBuffer(bytes);
+    let offset = 0;
+    for (const [index, column] of piece) {
+      allocated[index] = new column.type(buffer, offset, column.length);
+      offset += bytesOf(column);
+    }
   }
   return allocated;
 }
+
+const bytesOf = ({ type, length }: Column) => type.BYTES_PER_ELEMENT * length;
 
 /** Which slot of the columns holds which row. */
 export class Slots {
