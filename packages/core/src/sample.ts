@@ -221,34 +221,39 @@ export function makeSample(
   const missing: Gap[] = [];
   const miss = (gap: Omit<Gap, 'gpu'>) => missing.push({ gpu: gpu.index, ...gap });
   const known = (field: string) => gaps.filter((gap) => gap.field === field);
-  const complete = sections.map((section) => {
+  const complete: Record<string, unknown> = {};
+  for (const section of sections) {
     const values = readings[section] as Readonly<Record<string, unknown>> | undefined;
-    const entries = gpuSectionLeaves[section].map((leaf) => {
-      const field = `${section}.${leaf}`;
+    const whole: Record<string, unknown> = {};
+    for (const leaf of gpuSectionLeaves[section]) {
       const value = values?.[leaf] ?? null;
-      if (value === null) miss(known(field).at(-1) ?? unsupported(field));
-      for (const member of nullMembers(value)) {
-        const reasons = new Map(known(`${field}.${member}`).map((gap) => [gap.reason, gap]));
-        const found = [...reasons.values()];
-        for (const gap of found.length > 0 ? found : [unsupported(`${field}.${member}`)]) miss(gap);
+      whole[leaf] = value;
+      if (value === null) {
+        const field = `${section}.${leaf}`;
+        miss(known(field).at(-1) ?? unsupported(field));
+      } else if (Array.isArray(value)) {
+        for (const member of nullMembers(value)) {
+          const field = `${section}.${leaf}.${member}`;
+          const reasons = new Map(known(field).map((gap) => [gap.reason, gap]));
+          if (reasons.size === 0) miss(unsupported(field));
+          for (const gap of reasons.values()) miss(gap);
+        }
       }
-      return [leaf, value] as const;
-    });
-    return [section, Object.fromEntries(entries)] as const;
-  });
-  return { ...(Object.fromEntries(complete) as GpuSectionReadings), gaps: missing };
+    }
+    complete[section] = whole;
+  }
+  return { ...(complete as GpuSectionReadings), gaps: missing };
 }
 
 /** The keys that are null in at least one member of a list. */
-function nullMembers(value: unknown): ReadonlySet<string> {
-  const members: readonly unknown[] = Array.isArray(value) ? value : [];
-  return new Set(
-    members
-      .filter((member) => typeof member === 'object' && member !== null)
-      .flatMap((member) => Object.entries(member))
-      .filter(([, item]) => item === null)
-      .map(([key]) => key),
-  );
+function nullMembers(members: readonly unknown[]): ReadonlySet<string> {
+  const keys = new Set<string>();
+  for (const member of members) {
+    if (typeof member !== 'object' || member === null) continue;
+    const items = member as Readonly<Record<string, unknown>>;
+    for (const key of Object.keys(items)) if (items[key] === null) keys.add(key);
+  }
+  return keys;
 }
 
 function unsupported(field: string): Omit<Gap, 'gpu'> {

@@ -81,11 +81,12 @@ function pciGpuOf(gpu: SimulatedGpu): PciGpu {
  */
 export function mockHostProcesses(options: SimulationOptions): HostProcesses {
   const node = simulateNode(options);
+  const simulated = processesOn(node);
   return {
     async describe(pids, signal) {
       refuseAborted(signal);
       return {
-        processes: processesOn(node)
+        processes: simulated
           .filter(({ pid }) => pids.includes(pid))
           .map((process) => hostProcessOf(node, process)),
         seesAllProcesses: true,

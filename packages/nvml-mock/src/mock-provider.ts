@@ -3,13 +3,14 @@ import {
   type GpuProvider,
   type GpuSample,
   type GpuSection,
+  type GpuSectionReadings,
   gpuSectionLeaves,
   gpuSections,
   makeSample,
   type NodeDescription,
 } from '@k8s-gpu-mcp/core';
 import { isProfiled } from './readings/activity.ts';
-import { readingsAt } from './readings/readings.ts';
+import { simulateReadings } from './readings/readings.ts';
 import {
   type SimulatedGpu,
   type SimulatedNode,
@@ -24,6 +25,7 @@ import {
 export function createMockProvider(options: SimulationOptions): GpuProvider {
   const node = simulateNode(options);
   const { clock } = options;
+  const readingsAt = simulateReadings(node);
   /** When each GPU's engines were asked for last, in milliseconds since 1970. */
   const profiledAt = new Map<number, number>();
   return {
@@ -45,9 +47,10 @@ export function createMockProvider(options: SimulationOptions): GpuProvider {
       if (!gpu) throw new GpuError('GPU_NOT_FOUND', `this node has no GPU ${ref.index}`);
       await failAsConditioned(gpu, signal);
       const now = clock.now();
-      const readings = readingsAt(node, gpu, now, profiledAt.get(gpu.index));
+      const asked = gpuSections.filter((section) => sections.includes(section));
+      const readings = readingsAt(gpu, asked, now, profiledAt.get(gpu.index));
       if (sections.includes('profiling')) profiledAt.set(gpu.index, now);
-      return complete(gpu, sections, readings);
+      return complete(gpu, asked, readings);
     },
     async close() {
       profiledAt.clear();
@@ -112,20 +115,20 @@ async function failAsConditioned(gpu: SimulatedGpu, signal: AbortSignal): Promis
 
 const notSupported = 'return code 3 (not supported)';
 
+const notYet = gpuSectionLeaves.profiling.map((leaf) => ({
+  field: `profiling.${leaf}`,
+  reason: 'not-observable' as const,
+  detail: 'no time has passed since an earlier reading',
+}));
+
 /** The first reading of what the engines do has nothing to compare with; all else that is missing is not supported. */
 function complete(
   gpu: SimulatedGpu,
   sections: readonly GpuSection[],
-  readings: ReturnType<typeof readingsAt>,
+  readings: GpuSectionReadings,
 ): GpuSample {
-  const notYet = gpuSectionLeaves.profiling.map((leaf) => ({
-    field: `profiling.${leaf}`,
-    reason: 'not-observable' as const,
-    detail: 'no time has passed since an earlier reading',
-  }));
-  const asked = gpuSections.filter((section) => sections.includes(section));
-  const waits = isProfiled(gpu) && readings.profiling.intervalMilliseconds === null;
-  const { gaps, ...values } = makeSample(gpu.ref, asked, readings, waits ? notYet : []);
+  const waits = isProfiled(gpu) && readings.profiling?.intervalMilliseconds === null;
+  const { gaps, ...values } = makeSample(gpu.ref, sections, readings, waits ? notYet : []);
   return {
     ...values,
     gaps: gaps.map((gap) => (gap.reason === 'unsupported' ? { ...gap, detail: notSupported } : gap)),

@@ -62,9 +62,7 @@ export async function checkLibraries(
     if (path.includes('/') && !existsSync(path)) continue;
     attempts.push({ path, result: await attempt(open(path), candidateMilliseconds) });
   }
-  const broken = attempts.find(
-    ({ result }) => result.code === 'INTERNAL' || result.code === 'ADAPTER_CRASHED',
-  );
+  const broken = attempts.find(isUntried);
   const native = broken
     ? fail(
         'koffi',
@@ -72,8 +70,10 @@ export async function checkLibraries(
         'koffi needs glibc or musl on x64 or arm64; reinstall without --omit=optional.',
       )
     : ok('koffi', 'native code loads, in a helper process');
-  const tried = attempts.map(({ path, result }) => {
+  const tried = attempts.map((each) => {
+    const { path, result } = each;
     const isUnusable = result.code === 'LIBRARY_NOT_FOUND' || result.code === 'LIBRARY_INVALID';
+    if (isUntried(each)) return { isUsable: false, text: `${path} could not be tried` };
     return {
       isUsable: !isUnusable,
       text: `${path} ${isUnusable ? `cannot be used (${result.message})` : 'loads'}`,
@@ -84,7 +84,10 @@ export async function checkLibraries(
     ...tried.map(({ text }) => text),
     ...(absent > 0 ? [`${absent} other place${absent === 1 ? ' has' : 's have'} none`] : []),
   ].join('; ');
-  const library = tried.some(({ isUsable }) => isUsable)
+  const isUsable = tried.some((each) => each.isUsable);
+  if (broken && !isUsable)
+    return [native, warn('nvml library', detail, 'Mend koffi first: nothing is known of the library.')];
+  const library = isUsable
     ? ok('nvml library', detail)
     : fail(
         'nvml library',
@@ -93,6 +96,10 @@ export async function checkLibraries(
       );
   return [native, library];
 }
+
+/** The helper process failed, so the library was never asked. */
+const isUntried = ({ result }: { readonly result: Attempt }) =>
+  result.code === 'INTERNAL' || result.code === 'ADAPTER_CRASHED';
 
 /** Each source by itself. One readable source is enough. */
 export async function checkKernelLogs(

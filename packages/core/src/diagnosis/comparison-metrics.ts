@@ -56,8 +56,14 @@ const linkErrors = [
 
 /** Null when no link tells any of them: none told is not none happened. */
 function linkErrorSum({ nvlink }: GpuReading): number | null {
-  const told = (nvlink?.links ?? []).flatMap((link) => linkErrors.flatMap((counter) => link[counter] ?? []));
-  return told.length > 0 ? told.reduce((sum, each) => sum + each, 0) : null;
+  let sum: number | null = null;
+  for (const link of nvlink?.links ?? []) {
+    for (const counter of linkErrors) {
+      const count = link[counter];
+      if (typeof count === 'number') sum = (sum ?? 0) + count;
+    }
+  }
+  return sum;
 }
 
 /** Null when the state of a link is not known. */

@@ -1,7 +1,7 @@
 import type { GpuReading } from '../domain/gpu.ts';
 import type { GpuFabric } from '../domain/readings/nvlink.ts';
 import type { Finding } from '../domain/verdict.ts';
-import { refusedAccess, sharedLinkCount, summariseLinks } from './interconnect.ts';
+import { linkedGpu, refusedAccess, sharedLinkCount, summariseLinks } from './interconnect.ts';
 
 const siblings = 'comparison with the GPUs of the same product on this node';
 const fabricSource = 'NVML, nvmlGpuFabricInfo: CUDA starts on the GPU once registration has completed';
@@ -118,14 +118,19 @@ interface RefusedPair {
 /** Refused pairs, told of the GPU that most of them have in common, so that one broken GPU is one finding and not seven. */
 function peerAccessFindings(readings: readonly GpuReading[]): Finding[] {
   // Without a completed fabric every access is refused, and that is told already.
-  const usable = readings.filter(
-    (reading) =>
-      isWhole(reading) && reading.fabric?.state !== 'not-started' && reading.fabric?.state !== 'in-progress',
-  );
+  const usable = readings
+    .filter(
+      (reading) =>
+        isWhole(reading) &&
+        reading.fabric?.state !== 'not-started' &&
+        reading.fabric?.state !== 'in-progress',
+    )
+    .map(linkedGpu);
   let pairs: RefusedPair[] = usable.flatMap((one, position) =>
     usable.slice(position + 1).flatMap((other) => {
-      const statuses = sharedLinkCount(one, other) > 0 ? refusedAccess(one, other) : [];
-      return statuses.length > 0 ? [{ ends: [one.gpu.index, other.gpu.index] as const, statuses }] : [];
+      const statuses = sharedLinkCount(one, other) > 0 ? refusedAccess(one.reading, other.reading) : [];
+      const ends = [one.reading.gpu.index, other.reading.gpu.index] as const;
+      return statuses.length > 0 ? [{ ends, statuses }] : [];
     }),
   );
   const findings: Finding[] = [];

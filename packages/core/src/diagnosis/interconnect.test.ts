@@ -6,6 +6,7 @@ import type { CommonAncestor, GpuPeer } from '../domain/readings/topology.ts';
 import {
   type Connection,
   connectionBetween,
+  linkedGpu,
   pciePathBetween,
   sharedLinkCount,
   summariseLinks,
@@ -49,8 +50,10 @@ const bridged = `
 GPU0  X  NV2
 GPU1 NV2  X `;
 
+const connectionOf = (one: GpuReading, other: GpuReading) =>
+  connectionBetween(linkedGpu(one), linkedGpu(other));
 const matrixOf = (readings: readonly GpuReading[]) =>
-  readings.map((one) => readings.map((other) => connectionBetween(one, other)));
+  readings.map((one) => readings.map((other) => connectionOf(one, other)));
 
 /** Links from one GPU straight to another. */
 const straight = (to: number, count: number, changes: Partial<NvLink> = {}) =>
@@ -87,8 +90,8 @@ describe('the matrix', () => {
       nvlink: { links: h100Links(index === 3 ? { 4: { active: false } } : {}) },
     }));
     expect(matrixOf(changed)).not.toEqual(parseTopo(hgx));
-    expect(connectionBetween(at(changed, 3), at(changed, 0))).toBe('NV17');
-    expect(connectionBetween(at(changed, 1), at(changed, 0))).toBe('NV18');
+    expect(connectionOf(at(changed, 3), at(changed, 0))).toBe('NV17');
+    expect(connectionOf(at(changed, 1), at(changed, 0))).toBe('NV18');
   });
 });
 
@@ -107,7 +110,7 @@ describe('links through a switch', () => {
       2,
     );
   const connect = ([one, other]: readonly GpuReading[]) =>
-    connectionBetween(one ?? expect.fail(), other ?? expect.fail());
+    connectionOf(one ?? expect.fail(), other ?? expect.fail());
 
   test.each([
     ['the driver lets them be used', 'completed', 'ok', 'NV18'],
@@ -135,7 +138,7 @@ describe('links through a switch', () => {
 
   test('count as shared also where the driver refuses them', () => {
     const [one, other] = pair('completed', 'disabled-by-regkey');
-    expect(sharedLinkCount(one ?? expect.fail(), other ?? expect.fail())).toBe(18);
+    expect(sharedLinkCount(linkedGpu(one ?? expect.fail()), linkedGpu(other ?? expect.fail()))).toBe(18);
   });
 });
 
@@ -153,7 +156,7 @@ describe('the way over PCIe', () => {
       (index) => ({ nvlink: { links: [] }, topology: topology([peer(1 - index, { commonAncestor })]) }),
       2,
     );
-    expect(connectionBetween(one ?? expect.fail(), other ?? expect.fail())).toBe(connection);
+    expect(connectionOf(one ?? expect.fail(), other ?? expect.fail())).toBe(connection);
   });
 
   test('is known under the NVLinks, and from either side', () => {
@@ -165,8 +168,8 @@ describe('the way over PCIe', () => {
   test('to a GPU that did not answer, which nobody lists, is not known', () => {
     const lost: GpuReading = { gpu: h100Ref(1), state: 'lost', observedAt: '', gaps: [] };
     const one = h100Reading({ topology: topology([]) });
-    expect(connectionBetween(one, lost)).toBeNull();
-    expect(connectionBetween(lost, one)).toBeNull();
+    expect(connectionOf(one, lost)).toBeNull();
+    expect(connectionOf(lost, one)).toBeNull();
   });
 });
 
@@ -181,7 +184,7 @@ test('a direct link counts when both ends work', () => {
     }),
     2,
   );
-  expect(connectionBetween(at(readings, 0), at(readings, 1))).toBe('NV3');
+  expect(connectionOf(at(readings, 0), at(readings, 1))).toBe('NV3');
 });
 
 describe('summariseLinks', () => {

@@ -19,11 +19,50 @@ const paths: Readonly<Record<CommonAncestor, PciePath>> = {
   system: 'SYS',
 };
 
+/** A link as another reading of the same GPU has it: mostly in the same place of its list. */
+export function sameLink(links: readonly NvLink[], { link }: NvLink, position: number): NvLink | undefined {
+  const there = links[position];
+  return there?.link === link ? there : links.find((each) => each.link === link);
+}
+
 const peerOf = (from: GpuReading, to: GpuReading): GpuPeer | undefined =>
   from.topology?.peers?.find((peer) => peer.index === to.gpu.index);
 
-const activeLinks = ({ nvlink }: GpuReading): readonly NvLink[] | undefined =>
-  nvlink?.links?.filter((link) => link.active === true);
+/** A GPU and where its active NVLinks lead: taken from its reading once, as every pair of GPUs turns on it. */
+export interface LinkedGpu {
+  readonly reading: GpuReading;
+  /** Its own place on the bus. */
+  readonly device: string | undefined;
+  /** Active links by the device at their other end; undefined when the links could not be read. */
+  readonly countByDevice: ReadonlyMap<string, number> | undefined;
+  /** Active links that lead to a switch, and to which, as far as they tell. */
+  readonly switchLinkCount: number | undefined;
+  readonly switches: ReadonlySet<string>;
+}
+
+export function linkedGpu(reading: GpuReading): LinkedGpu {
+  const device = pciDeviceKey(reading.gpu.pciAddress);
+  const links = reading.nvlink?.links;
+  const countByDevice = new Map<string, number>();
+  const switches = new Set<string>();
+  let switchLinkCount = 0;
+  for (const { active, remotePciAddress, remoteDeviceType } of links ?? []) {
+    if (active !== true) continue;
+    const remote = pciDeviceKey(remotePciAddress);
+    if (remote !== undefined) countByDevice.set(remote, (countByDevice.get(remote) ?? 0) + 1);
+    if (remoteDeviceType !== 'switch') continue;
+    switchLinkCount += 1;
+    if (remote !== undefined) switches.add(remote);
+  }
+  const isRead = links !== undefined && links !== null;
+  return {
+    reading,
+    device,
+    countByDevice: isRead ? countByDevice : undefined,
+    switchLinkCount: isRead ? switchLinkCount : undefined,
+    switches,
+  };
+}
 
 /** The lowest count of those sides that could be read: a link works when both ends do. */
 const lowest = (counts: readonly (number | undefined)[]): number => {
@@ -31,29 +70,18 @@ const lowest = (counts: readonly (number | undefined)[]): number => {
   return known.length > 0 ? Math.min(...known) : 0;
 };
 
-function directLinkCount(one: GpuReading, other: GpuReading): number {
-  const towards = (from: GpuReading, to: GpuReading) => {
-    const key = pciDeviceKey(to.gpu.pciAddress);
-    if (key === undefined) return undefined;
-    return activeLinks(from)?.filter((link) => pciDeviceKey(link.remotePciAddress) === key).length;
-  };
+function directLinkCount(one: LinkedGpu, other: LinkedGpu): number {
+  const towards = ({ countByDevice }: LinkedGpu, { device }: LinkedGpu) =>
+    device === undefined || countByDevice === undefined ? undefined : (countByDevice.get(device) ?? 0);
   return lowest([towards(one, other), towards(other, one)]);
 }
 
 /** Links by which both reach a switch. Where both tell which switches, one must be the same. */
-function switchLinkCount(one: GpuReading, other: GpuReading): number {
-  const [near, far] = [one, other].map((reading) =>
-    activeLinks(reading)?.filter((link) => link.remoteDeviceType === 'switch'),
-  );
-  const nearSwitches = switchesOf(near);
-  const farSwitches = switchesOf(far);
-  const shared = [...nearSwitches].some((address) => farSwitches.has(address));
-  if (nearSwitches.size > 0 && farSwitches.size > 0 && !shared) return 0;
-  return lowest([near?.length, far?.length]);
+function switchedLinkCount(one: LinkedGpu, other: LinkedGpu): number {
+  const shared = [...one.switches].some((device) => other.switches.has(device));
+  if (one.switches.size > 0 && other.switches.size > 0 && !shared) return 0;
+  return lowest([one.switchLinkCount, other.switchLinkCount]);
 }
-
-const switchesOf = (links: readonly NvLink[] = []) =>
-  new Set(links.flatMap((link) => pciDeviceKey(link.remotePciAddress) ?? []));
 
 /** What the driver says of this pair, from whichever side; without what it does not know. */
 function accessStatuses(
@@ -74,18 +102,18 @@ function isSwitchedPathOpen(one: GpuReading, other: GpuReading): boolean {
 }
 
 /** The NVLinks between two GPUs, whether or not the driver lets them be used. */
-export function sharedLinkCount(one: GpuReading, other: GpuReading): number {
-  return directLinkCount(one, other) || switchLinkCount(one, other);
+export function sharedLinkCount(one: LinkedGpu, other: LinkedGpu): number {
+  return directLinkCount(one, other) || switchedLinkCount(one, other);
 }
 
 /** How two GPUs of a node are connected, as `nvidia-smi topo -m` would say it. */
-export function connectionBetween(one: GpuReading, other: GpuReading): Connection {
-  if (one.gpu.index === other.gpu.index) return 'X';
+export function connectionBetween(one: LinkedGpu, other: LinkedGpu): Connection {
+  if (one.reading.gpu.index === other.reading.gpu.index) return 'X';
   const direct = directLinkCount(one, other);
   if (direct > 0) return `NV${direct}`;
-  const switched = switchLinkCount(one, other);
-  if (switched > 0 && isSwitchedPathOpen(one, other)) return `NV${switched}`;
-  return pciePathBetween(one, other);
+  const switched = switchedLinkCount(one, other);
+  if (switched > 0 && isSwitchedPathOpen(one.reading, other.reading)) return `NV${switched}`;
+  return pciePathBetween(one.reading, other.reading);
 }
 
 /** The way over PCIe, which NVLink hides in the matrix. */
@@ -100,22 +128,24 @@ export function refusedAccess(one: GpuReading, other: GpuReading): readonly Peer
   return [...new Set(refused)];
 }
 
-const countersOfLink = [
-  'replayErrorCount',
-  'recoveryErrorCount',
-  'crcFlitErrorCount',
-  'crcDataErrorCount',
-  'eccDataErrorCount',
-  'receiveErrorCount',
-  'malformedPacketErrorCount',
-  'bufferOverrunErrorCount',
-  'linkIntegrityErrorCount',
-  'linkRecoverySuccessCount',
-  'linkRecoveryFailureCount',
-  'effectiveErrorCount',
-  'symbolErrorCount',
-] as const satisfies readonly (keyof NvLink)[];
-export type NvLinkCounter = (typeof countersOfLink)[number];
+export type NvLinkCounter = Extract<keyof NvLink, `${string}Count`>;
+
+/** Every counter of a link: leaving one out does not compile. */
+export const nvlinkCounters = Object.keys({
+  replayErrorCount: true,
+  recoveryErrorCount: true,
+  crcFlitErrorCount: true,
+  crcDataErrorCount: true,
+  eccDataErrorCount: true,
+  receiveErrorCount: true,
+  malformedPacketErrorCount: true,
+  bufferOverrunErrorCount: true,
+  linkIntegrityErrorCount: true,
+  linkRecoverySuccessCount: true,
+  linkRecoveryFailureCount: true,
+  effectiveErrorCount: true,
+  symbolErrorCount: true,
+} satisfies Record<NvLinkCounter, true>) as readonly NvLinkCounter[];
 
 export interface NvLinkSummary {
   readonly linkCount: number;
@@ -146,7 +176,7 @@ export function summariseLinks({ nvlink }: GpuReading): NvLinkSummary | undefine
     const kind = remoteDeviceType ?? 'unknown';
     remotes[kind] = (remotes[kind] ?? 0) + 1;
   }
-  const sums = countersOfLink.map(
+  const sums = nvlinkCounters.map(
     (counter) => [counter, links.reduce((sum, link) => sum + (link[counter] ?? 0), 0)] as const,
   );
   return {

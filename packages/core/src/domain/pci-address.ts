@@ -37,9 +37,14 @@ export function formatPciAddress(address: PciAddress): string {
   return `${formatPciDevice(address)}.${address.function ?? 0}`;
 }
 
+/** As sysfs and the driver's log spell it, which is how most addresses come: they begin with their own key. */
+const beginsWithKey = /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}(?:\.[0-7])?$/;
+const keyLength = '0000:00:00'.length;
+
 /** The join key of any spelling, or `undefined` for something that is not a PCI address. */
 export function pciDeviceKey(text: string | null | undefined): string | undefined {
   if (!text) return undefined;
+  if (beginsWithKey.test(text)) return text.slice(0, keyLength);
   const address = parsePciAddress(text);
   return address && formatPciDevice(address);
 }

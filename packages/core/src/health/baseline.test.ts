@@ -42,6 +42,21 @@ describe('the earlier reading of a GPU', () => {
     expect(history.baselineOf(after(26))).toBe(next);
   });
 
+  test.each([
+    ['the same', [0, 1], false],
+    ['another', [1, 0], false],
+    ['another, of which one began again', [1, 0], true],
+  ])('compares each link with itself, in %s order', (_, order, beganAgain) => {
+    const linksOf = (numbers: readonly number[], lowest: number) => ({
+      nvlink: {
+        links: numbers.map((link) => h100Link(link, { replayErrorCount: link === 0 ? lowest : 90 })),
+      },
+    });
+    const history = remembering(after(0, linksOf([0, 1], 4)));
+    const baseline = history.baselineOf(after(1, linksOf(order, beganAgain ? 3 : 4)));
+    expect(baseline === undefined).toBe(beganAgain);
+  });
+
   test.each<[string, Changes, Changes]>([
     ['energy', { power: { energyJoules: 900 } }, { power: { energyJoules: 5 } }],
     ['an ECC count', { ecc: { correctableVolatileCount: 8 } }, { ecc: { correctableVolatileCount: 0 } }],

@@ -1,3 +1,4 @@
+import { nvlinkCounters, sameLink } from '../diagnosis/interconnect.ts';
 import { leafKind } from '../diagnosis/window.ts';
 import { type GpuReading, type GpuSection, gpuSections } from '../domain/gpu.ts';
 import { gpuSectionLeaves } from '../sample.ts';
@@ -8,11 +9,13 @@ const maximumAgeMilliseconds = 24 * 3_600_000;
 type Values = Readonly<Record<string, unknown>>;
 
 /** The leaves that only ever grow, until the driver is loaded anew or the GPU is reset. */
-const counters: readonly (readonly [section: GpuSection, leaf: string])[] = gpuSections.flatMap((section) =>
-  gpuSectionLeaves[section]
-    .filter((leaf) => ['counter', 'duty-cycle'].includes(leafKind(section, leaf)))
-    .map((leaf) => [section, leaf] as const),
-);
+const counters: readonly (readonly [section: GpuSection, leaves: readonly string[]])[] = gpuSections
+  .map((section) => [section, gpuSectionLeaves[section].filter((leaf) => counts(section, leaf))] as const)
+  .filter(([, leaves]) => leaves.length > 0);
+
+function counts(section: GpuSection, leaf: string): boolean {
+  return ['counter', 'duty-cycle'].includes(leafKind(section, leaf));
+}
 
 function hasGoneBack(before: unknown, now: unknown): boolean {
   return typeof before === 'number' && typeof now === 'number' && now < before;
@@ -20,15 +23,15 @@ function hasGoneBack(before: unknown, now: unknown): boolean {
 
 /** Whether counters began again between two readings of a GPU. */
 export function countersWentBack(before: GpuReading, now: GpuReading): boolean {
-  const leaf = (reading: GpuReading, section: GpuSection, name: string) =>
-    (reading[section] as Values | undefined)?.[name];
-  if (counters.some(([section, name]) => hasGoneBack(leaf(before, section, name), leaf(now, section, name))))
-    return true;
-  return (before.nvlink?.links ?? []).some((earlier) => {
-    const later = now.nvlink?.links?.find(({ link }) => link === earlier.link) as Values | undefined;
-    return Object.entries(earlier).some(
-      ([name, value]) => name.endsWith('Count') && hasGoneBack(value, later?.[name]),
-    );
+  for (const [section, leaves] of counters) {
+    const earlier = before[section] as Values | undefined;
+    const later = now[section] as Values | undefined;
+    if (leaves.some((leaf) => hasGoneBack(earlier?.[leaf], later?.[leaf]))) return true;
+  }
+  const links = now.nvlink?.links ?? [];
+  return (before.nvlink?.links ?? []).some((earlier, position) => {
+    const later = sameLink(links, earlier, position);
+    return later && nvlinkCounters.some((counter) => hasGoneBack(earlier[counter], later[counter]));
   });
 }
 
@@ -73,8 +76,8 @@ function compares({ first, newest }: Entry, reading: GpuReading): boolean {
   return (
     at >= Date.parse(newest.observedAt) &&
     at - Date.parse(first.observedAt) <= maximumAgeMilliseconds &&
-    !countersWentBack(first, reading) &&
-    !countersWentBack(newest, reading)
+    !countersWentBack(newest, reading) &&
+    (first === newest || !countersWentBack(first, reading))
   );
 }
 

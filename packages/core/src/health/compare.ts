@@ -1,3 +1,4 @@
+import { sameLink } from '../diagnosis/interconnect.ts';
 import { medianOf } from '../diagnosis/statistics.ts';
 import type { GpuReading } from '../domain/gpu.ts';
 import type { NvLink } from '../domain/readings/nvlink.ts';
@@ -30,11 +31,11 @@ export function growthOf(
   baseline: GpuReading | undefined,
   path: ReadingPath,
 ): Growth | undefined {
-  const seconds = secondsSince(reading, baseline);
-  if (seconds === undefined || !baseline) return undefined;
-  const [before, now] = [readingOf(baseline, path), readingOf(reading, path)];
+  const before = baseline && readingOf(baseline, path);
+  const now = readingOf(reading, path);
   if (typeof before !== 'number' || typeof now !== 'number' || now < before) return undefined;
-  return { increase: now - before, seconds };
+  const seconds = secondsSince(reading, baseline);
+  return seconds === undefined ? undefined : { increase: now - before, seconds };
 }
 
 /** A rule on what a counter grew by; the first reading of a GPU has nothing to compare with. */
@@ -70,8 +71,8 @@ export function whenLinksGrown(
     const seconds = secondsSince(reading, context.baseline);
     const before = context.baseline?.nvlink?.links;
     if (seconds === undefined || !before) return 'not-judged';
-    const grown = links.flatMap((link) => {
-      const earlier = before.find((each) => each.link === link.link);
+    const grown = links.flatMap((link, position) => {
+      const earlier = sameLink(before, link, position);
       const increase = counters.reduce(
         (sum, counter) =>
           sum + Math.max(0, (link[counter] ?? 0) - (earlier?.[counter] ?? link[counter] ?? 0)),

@@ -71,12 +71,13 @@ function evaluateSiblingLinks(reading: GpuReading, context: RuleContext): RuleOu
   const active = activeOf(reading).length;
   const most = Math.max(...peers.map((peer) => activeOf(peer).length));
   const unread = links.filter((link) => link.active === null).length;
+  const isToldAlone = active > 0 && links.some((link) => link.active === false);
+  if (isToldAlone || active + unread >= most) return 'pass';
   // With bridges between pairs of cards, one without a bridge has no link and nothing is wrong with it.
   const isSwitched = peers.some(
     (peer) => activeOf(peer).length > 0 && (isOnSwitch(peer) || isOnBaseboard(peer)),
   );
-  const isToldAlone = active > 0 && links.some((link) => link.active === false);
-  if (isToldAlone || active + unread >= most || (active === 0 && !isSwitched)) return 'pass';
+  if (active === 0 && !isSwitched) return 'pass';
   return finding({
     verdict: isSwitched ? 'critical' : 'warning',
     what: `${counted(active, 'NVLink')} active, where a sibling has ${most}.`,
@@ -98,9 +99,11 @@ function evaluateSpeed(reading: GpuReading, context: RuleContext): RuleOutcome {
     return activeOf(reading).length === 0
       ? 'not-applicable'
       : missingOfLinks(reading, links, ['speedMegabytesPerSecond']);
-  const speedsOf = (each: GpuReading) =>
-    activeOf(each).flatMap(({ speedMegabytesPerSecond }) => speedMegabytesPerSecond ?? []);
-  const usual = medianOf([reading, ...peersOf(reading, context)].flatMap(speedsOf)) ?? 0;
+  const speeds: number[] = [];
+  for (const each of [reading, ...peersOf(reading, context)])
+    for (const { active, speedMegabytesPerSecond: speed } of readingOf(each, 'nvlink.links') ?? [])
+      if (active === true && typeof speed === 'number') speeds.push(speed);
+  const usual = medianOf(speeds) ?? 0;
   const slow = timed.filter(({ speed }) => speed < usual);
   if (slow.length === 0) return 'pass';
   const slowest = Math.min(...slow.map(({ speed }) => speed));

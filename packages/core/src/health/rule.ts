@@ -1,6 +1,7 @@
 import type { GapReason } from '../domain/gap.ts';
-import type { GpuReading, GpuSection, GpuSectionReadings } from '../domain/gpu.ts';
+import { type GpuReading, type GpuSection, type GpuSectionReadings, gpuSections } from '../domain/gpu.ts';
 import type { Action, Confidence, Evidence, Verdict } from '../domain/verdict.ts';
+import { gpuSectionLeaves } from '../sample.ts';
 import type { ProductFacts } from './applicability.ts';
 
 /** Dotted path of a leaf reading, checked by the compiler. */
@@ -115,11 +116,20 @@ type Leaf<P extends ReadingPath> = P extends `${infer S extends GpuSection}.${in
     : never
   : never;
 
+/** Section and leaf of every path: rules ask for some hundred readings of each GPU, and taking paths apart would cost more than they do. */
+const places: ReadonlyMap<string, readonly [section: GpuSection, leaf: string]> = new Map(
+  gpuSections.flatMap((section) =>
+    gpuSectionLeaves[section].map((leaf) => [`${section}.${leaf}`, [section, leaf]]),
+  ),
+);
+
 /** The value of a reading, or `undefined` when it is missing. */
 export function readingOf<P extends ReadingPath>(reading: GpuReading, path: P): Leaf<P> | undefined {
-  const [section, key] = path.split('.') as [GpuSection, string];
+  const place = places.get(path);
+  if (!place) return undefined;
+  const [section, leaf] = place;
   const values = reading[section] as Readonly<Record<string, unknown>> | undefined;
-  return (values?.[key] ?? undefined) as Leaf<P> | undefined;
+  return (values?.[leaf] ?? undefined) as Leaf<P> | undefined;
 }
 
 /** Row remapping cannot be asked for while MIG instances exist. Source: NVIDIA GPU memory error management. */
@@ -133,7 +143,7 @@ const hiddenByMig: ReadonlySet<ReadingPath> = new Set([
 
 /** What a rule answers when its reading is missing: not applicable where the product has none, else unknown. */
 export function missing(reading: GpuReading, path: ReadingPath): RuleOutcome {
-  const section = path.split('.')[0];
+  const section = places.get(path)?.[0];
   const gap =
     reading.gaps.find((each) => each.field === path) ?? reading.gaps.find((each) => each.field === section);
   if (gap?.reason === 'unsupported' && reading.mig?.enabled === true && hiddenByMig.has(path))

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import {
   type Connection,
   connectionBetween,
+  type LinkedGpu,
+  linkedGpu,
   pciePathBetween,
   summariseLinks,
 } from '../diagnosis/interconnect.ts';
@@ -64,12 +66,14 @@ export function getGpuTopology(toolkit: Toolkit) {
         .filter((finding) => isShown(finding.gpu))
         .sort(byUrgency);
       const listed = detail === 'full' ? findings : findings.slice(0, maximumFindings);
+      const all = readings.map(linkedGpu);
+      const asked = all.filter(({ reading }) => shown.includes(reading));
       const verdict = worstVerdict([...shown.map(verdictOf), ...findings.map((finding) => finding.verdict)]);
       return makeAnswer(toolkit, detail, {
         verdict,
-        summary: summarise(shown, readings, findings),
+        summary: summarise(asked, all, findings),
         payload: {
-          matrix: shown.map((reading) => ({ gpu: reading.gpu.index, to: rowOf(reading, readings) })),
+          matrix: asked.map((one) => ({ gpu: one.reading.gpu.index, to: rowOf(one, all) })),
           gpus: shown.map((reading) => present(reading, readings, bus, detail)),
         },
         findings: listed,
@@ -101,29 +105,30 @@ function verdictOf(reading: GpuReading): Verdict {
   return known.length === 0 || unread || unsure ? 'unknown' : 'ok';
 }
 
-const rowOf = (reading: GpuReading, all: readonly GpuReading[]): Readonly<Record<string, Connection>> =>
-  Object.fromEntries(all.map((other) => [String(other.gpu.index), connectionBetween(reading, other)]));
+const rowOf = (one: LinkedGpu, all: readonly LinkedGpu[]): Readonly<Record<string, Connection>> =>
+  Object.fromEntries(all.map((other) => [String(other.reading.gpu.index), connectionBetween(one, other)]));
 
 function summarise(
-  shown: readonly GpuReading[],
-  all: readonly GpuReading[],
+  shown: readonly LinkedGpu[],
+  all: readonly LinkedGpu[],
   findings: readonly Finding[],
 ): string {
   if (shown.length === 0) return 'The driver counts no GPUs on this node.';
   const counts = new Map<string, number>();
-  for (const reading of shown) {
+  for (const one of shown) {
     for (const other of all) {
       // Each pair once, also when both ends are shown.
       const isShown = shown.includes(other);
-      if (other === reading || (isShown && other.gpu.index < reading.gpu.index)) continue;
-      const connection = connectionBetween(reading, other) ?? 'unknown';
+      if (other === one || (isShown && other.reading.gpu.index < one.reading.gpu.index)) continue;
+      const connection = connectionBetween(one, other) ?? 'unknown';
       counts.set(connection, (counts.get(connection) ?? 0) + 1);
     }
   }
   const pairs = [...counts].map(([connection, count]) => `${connection} x ${count}`).join(', ');
-  const total = shown.length === 1 ? `GPU ${shown[0]?.gpu.index}` : `${shown.length} GPUs`;
+  const total = shown.length === 1 ? `GPU ${shown[0]?.reading.gpu.index}` : `${shown.length} GPUs`;
   const parts = [pairs ? `${total}, ways between pairs: ${pairs}.` : `${total}, no other GPU to reach.`];
-  for (const { gpu, state } of shown) if (state !== 'ok') parts.push(`GPU ${gpu.index} is ${state}.`);
+  for (const { reading } of shown)
+    if (reading.state !== 'ok') parts.push(`GPU ${reading.gpu.index} is ${reading.state}.`);
   const [first] = findings;
   if (first) {
     const more = findings.length > 1 ? ` And ${findings.length - 1} more.` : '';

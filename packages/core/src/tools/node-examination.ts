@@ -23,12 +23,15 @@ const ruleSections: readonly GpuSection[] = gpuSections.filter((section) =>
 const judgedSections: ReadonlySet<GpuSection> = new Set(
   ruleSections.filter((section) => section !== 'identity' && section !== 'topology'),
 );
-const holderOnly = new Set<GpuSection>(holderSections.filter((section) => !ruleSections.includes(section)));
+const holderOnly = holderSections.filter((section) => !ruleSections.includes(section));
+/** Whether a gap is of a section as a whole or of something in it. */
+const isWithin = (section: GpuSection, { field }: Gap) =>
+  field.startsWith(section) && (field.length === section.length || field[section.length] === '.');
 /** Of the identity only the minor number, which is compared with the bus; who holds a GPU has gaps of its own. */
-const isMissed = ({ field }: Gap) => {
-  const section = field.split('.')[0] as GpuSection;
-  return section === 'identity' ? field === 'identity.minorNumber' : !holderOnly.has(section);
-};
+const isMissed = (gap: Gap) =>
+  isWithin('identity', gap)
+    ? gap.field === 'identity.minorNumber'
+    : !holderOnly.some((section) => isWithin(section, gap));
 
 export interface ExaminationRequest {
   /** Selector of one GPU; all when left out. */

@@ -89,7 +89,7 @@ export function migOf({ model, condition, migDevices }: SimulatedGpu): GpuMig {
           multiprocessorCount: profile.multiprocessorCount,
           maxInstanceCount: profile.maxInstanceCount,
           // The driver counts what is left only while MIG is enabled.
-          remainingInstanceCount: only(isEnabled, remaining(profile, migDevices)),
+          remainingInstanceCount: isEnabled ? remaining(profile, migDevices) : null,
           placementStarts: [...profile.placementStarts],
         }),
       ),

@@ -31,10 +31,7 @@ function linkOf(node: SimulatedNode, gpu: SimulatedGpu, facts: NvLinkFacts, link
     speedMegabytesPerSecond: only(active, facts.speedMegabytesPerSecond),
     remoteDeviceType: only(active, 'switch'),
     // Switches of NVLink 5 are not on the PCI bus of the host.
-    remotePciAddress: only(
-      active && !facts.countsBitErrors,
-      `0000:${(5 + (link % facts.switchCount)).toString(16).padStart(2, '0')}:00.0`,
-    ),
+    remotePciAddress: active && !facts.countsBitErrors ? switchAddress(link % facts.switchCount) : null,
     remoteLink: only(active, gpu.index * linksPerGpu + onSwitch),
     replayErrorCount: older === null ? null : active ? 0 : 3,
     recoveryErrorCount: older === null ? null : active ? 0 : 1,
@@ -51,12 +48,13 @@ function linkOf(node: SimulatedNode, gpu: SimulatedGpu, facts: NvLinkFacts, link
     effectiveBitErrorRate: newer,
     symbolErrorCount: newer,
     // Before error correction no link is free of errors: a few in 10^16.
-    symbolBitErrorRate: only(
-      facts.countsBitErrors,
-      Math.ceil(unitNoise(node.seed, gpu.index, link, 'ber') * 9) * 1e-16,
-    ),
+    symbolBitErrorRate: facts.countsBitErrors
+      ? Math.ceil(unitNoise(node.seed, gpu.index, link, 'ber') * 9) * 1e-16
+      : null,
   };
 }
+
+const switchAddress = (index: number) => `0000:${(5 + index).toString(16).padStart(2, '0')}:00.0`;
 
 export function fabricOf({ model }: SimulatedGpu): GpuFabric {
   const { fabric } = model;

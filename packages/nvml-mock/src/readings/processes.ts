@@ -5,7 +5,7 @@ import type {
   GpuProcesses,
   GpuUtilization,
 } from '@k8s-gpu-mcp/core';
-import { processesOn } from '../simulated-job.ts';
+import type { SimulatedProcess } from '../simulated-job.ts';
 import type { SimulatedGpu, SimulatedNode } from '../simulated-node.ts';
 import { mebibyte, round } from './workload.ts';
 
@@ -13,12 +13,13 @@ import { mebibyte, round } from './workload.ts';
 const driverOverheadBytes = 20 * mebibyte;
 
 export function processesOf(
-  node: SimulatedNode,
+  { bootedAt }: SimulatedNode,
+  processes: readonly SimulatedProcess[],
   gpu: SimulatedGpu,
   memory: GpuMemory,
   utilization: GpuUtilization,
 ): GpuProcesses {
-  const holders = processesOn(node).filter(({ gpuIndex }) => gpuIndex === gpu.index);
+  const holders = processes.filter(({ gpuIndex }) => gpuIndex === gpu.index);
   const usedBytes = (gpuInstanceId: number | null) =>
     gpuInstanceId === null
       ? memory.usedBytes
@@ -41,7 +42,7 @@ export function processesOf(
   const { accountingEnabled } = gpu.model;
   const startedAt = (pid: number) => {
     const uptimeSeconds = holders.find((holder) => holder.pid === pid)?.startedUptimeSeconds ?? 0;
-    return new Date(node.bootedAt + round(uptimeSeconds * 1000)).toISOString();
+    return new Date(bootedAt + round(uptimeSeconds * 1000)).toISOString();
   };
   const accounted = running.map(
     ({ pid, smPercent, memoryPercent, memoryUsedBytes }): AccountedProcess => ({

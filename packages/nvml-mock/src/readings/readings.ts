@@ -1,4 +1,5 @@
-import type { GpuSectionReadings } from '@k8s-gpu-mcp/core';
+import type { GpuSection, GpuSectionReadings } from '@k8s-gpu-mcp/core';
+import { processesOn, type SimulatedProcess } from '../simulated-job.ts';
 import type { SimulatedGpu, SimulatedNode } from '../simulated-node.ts';
 import {
   clocksOf,
@@ -14,42 +15,63 @@ import { eventsOf, identityOf, memoryOf, migOf, recoveryOf } from './board.ts';
 import { fabricOf, nvlinksOf, topologyOf } from './links.ts';
 import { processesOf } from './processes.ts';
 import { eccOf, rowRemapOf } from './reliability.ts';
-import { workload } from './workload.ts';
+import { type Workload, workload } from './workload.ts';
+
+/** One GPU at one time. */
+interface Moment {
+  readonly node: SimulatedNode;
+  readonly processes: readonly SimulatedProcess[];
+  readonly gpu: SimulatedGpu;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly seconds: number;
+  readonly load: Workload;
+  /** How hard the GPU works at this time. */
+  readonly share: number;
+  readonly profiledAt: number | undefined;
+}
+
+const readers: { readonly [S in GpuSection]: (moment: Moment) => Required<GpuSectionReadings>[S] } = {
+  identity: ({ gpu }) => identityOf(gpu),
+  memory: ({ gpu, share }) => memoryOf(gpu, share),
+  thermal: ({ node, gpu, share, seconds }) => thermalAt(node, gpu, share, seconds),
+  power: ({ node, gpu, load, seconds }) => powerAt(node, gpu, load, seconds),
+  clocks: ({ gpu }) => clocksOf(gpu),
+  violations: ({ node, gpu, now }) => violationsAt(node, gpu, now),
+  utilization: ({ gpu, share }) => utilizationOf(gpu, share),
+  profiling: ({ gpu, load, profiledAt, now }) => profilingBetween(gpu, load, profiledAt, now),
+  ecc: ({ gpu }) => eccOf(gpu),
+  rowRemap: ({ gpu }) => rowRemapOf(gpu),
+  pcie: ({ node, gpu }) => pcieOf(node, gpu),
+  pcieTraffic: ({ share }) => pcieTrafficOf(share),
+  nvlink: ({ node, gpu }) => nvlinksOf(node, gpu),
+  fabric: ({ gpu }) => fabricOf(gpu),
+  topology: ({ node, gpu }) => topologyOf(node, gpu),
+  processes: ({ node, processes, gpu, share }) =>
+    processesOf(node, processes, gpu, memoryOf(gpu, share), utilizationOf(gpu, share)),
+  mig: ({ gpu }) => migOf(gpu),
+  recovery: ({ gpu }) => recoveryOf(gpu),
+  events: ({ gpu }) => eventsOf(gpu),
+};
 
 /**
- * All sections of one GPU at one time. A null is something that such a board with such a driver does not tell. `profiledAt` is when the
- * engines were asked for before, as their activity is that between two readings.
+ * Sections of one GPU at a time in milliseconds since 1970. A null is something that such a board with such a driver does not tell.
+ * `profiledAt` is when the engines were asked for before, as their activity is that between two readings.
  */
-export function readingsAt(
-  node: SimulatedNode,
+export type ReadingsAt = (
   gpu: SimulatedGpu,
+  sections: readonly GpuSection[],
   now: number,
   profiledAt?: number,
-): Required<GpuSectionReadings> {
-  const seconds = now / 1000;
-  const load = workload(node, gpu);
-  const share = load.at(seconds);
-  const memory = memoryOf(gpu, share);
-  const utilization = utilizationOf(gpu, share);
-  return {
-    identity: identityOf(gpu),
-    memory,
-    thermal: thermalAt(node, gpu, share, seconds),
-    power: powerAt(node, gpu, load, seconds),
-    clocks: clocksOf(gpu),
-    violations: violationsAt(node, gpu, now),
-    utilization,
-    profiling: profilingBetween(gpu, load, profiledAt, now),
-    ecc: eccOf(gpu),
-    rowRemap: rowRemapOf(gpu),
-    pcie: pcieOf(node, gpu),
-    pcieTraffic: pcieTrafficOf(share),
-    nvlink: nvlinksOf(node, gpu),
-    fabric: fabricOf(gpu),
-    topology: topologyOf(node, gpu),
-    processes: processesOf(node, gpu, memory, utilization),
-    mig: migOf(gpu),
-    recovery: recoveryOf(gpu),
-    events: eventsOf(gpu),
+) => GpuSectionReadings;
+
+export function simulateReadings(node: SimulatedNode): ReadingsAt {
+  const processes = processesOn(node);
+  return (gpu, sections, now, profiledAt) => {
+    const seconds = now / 1000;
+    const load = workload(node, gpu);
+    const share = load.at(seconds);
+    const moment: Moment = { node, processes, gpu, now, seconds, load, share, profiledAt };
+    return Object.fromEntries(sections.map((section) => [section, readers[section](moment)]));
   };
 }

@@ -67,6 +67,10 @@ export function isTelling({ before, after }: CounterRow): boolean {
 export const hasChanged = ({ before, after }: CounterRow): boolean => before !== null && before !== after;
 
 function sumOf({ nvlink }: GpuReading, leaf: (typeof linkCounters)[number]): number | null {
-  const counts = nvlink?.links?.flatMap((link) => link[leaf] ?? []) ?? [];
-  return counts.length === 0 ? null : counts.reduce((sum, count) => sum + count, 0);
+  let sum: number | null = null;
+  for (const link of nvlink?.links ?? []) {
+    const count = link[leaf];
+    if (typeof count === 'number') sum = (sum ?? 0) + count;
+  }
+  return sum;
 }
