@@ -27,11 +27,15 @@ export default defineConfig({
     // No core is left over for the runner, which has little to do.
     maxWorkers: '100%',
     projects: [
-      layer('unit', ['{packages,apps}/*/src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/harness/*.test.ts'], {
-        ...shared,
-        // The limit only ends a test that hangs: many run beside each other on few cores.
-        testTimeout: 60_000,
-      }),
+      layer(
+        'unit',
+        ['{packages,apps}/*/src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/harness/*.test.ts'],
+        {
+          ...shared,
+          // The limit only ends a test that hangs: many run beside each other on few cores.
+          testTimeout: 60_000,
+        },
+      ),
       layer('contract', ['packages/*/test/**/*.contract.test.ts'], { ...shared, testTimeout: 30_000 }),
       layer('integration', ['{packages,apps,test}/**/*.integration.test.ts'], {
         ...shared,
