@@ -14,6 +14,7 @@ const blob = join(folder, 'agent/agent.blob');
 const blobOrigin = `${blob}.origin`;
 /** Those of the image's launcher. */
 const imageFlags = ['--max-semi-space-size=1', '--optimize-for-size'];
+const imageVariables = ['MALLOC_MMAP_THRESHOLD_=131072', 'MALLOC_ARENA_MAX=1'];
 
 const sourceFolders = ['apps', 'packages'].flatMap((kind) =>
   readdirSync(join(root, kind)).map((name) => join(root, kind, name, 'src')),
@@ -62,5 +63,5 @@ export function imageForm(node24) {
     if (failure !== undefined) return { reason: `no snapshot, the image would run the bundle: ${failure}` };
     writeFileSync(blobOrigin, origin);
   }
-  return { command: [node24, ...imageFlags, '--snapshot-blob', blob, program] };
+  return { command: [...imageVariables, node24, ...imageFlags, '--snapshot-blob', blob, program] };
 }

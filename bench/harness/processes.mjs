@@ -31,12 +31,17 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** `command`: the program and its arguments. `environment` comes on top of the cleaned one. */
-export function spawnProgram(
-  [program, ...args],
-  { environment = {}, stdio = ['pipe', 'pipe', 'pipe'] } = {},
-) {
-  const child = spawn(program, args, { stdio, env: { ...measuredEnvironment, ...environment } });
+/**
+ * `command`: the program and its arguments, variables before them as env(1) takes them. `environment` comes on top of the cleaned one.
+ */
+export function spawnProgram(command, { environment = {}, stdio = ['pipe', 'pipe', 'pipe'] } = {}) {
+  const at = command.findIndex((word) => !/^[A-Z_]+=/.test(word));
+  const variables = Object.fromEntries(command.slice(0, at).map((word) => word.split('=', 2)));
+  const [program, ...args] = command.slice(at);
+  const child = spawn(program, args, {
+    stdio,
+    env: { ...measuredEnvironment, ...variables, ...environment },
+  });
   running.add(child);
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text) => {

@@ -38,8 +38,8 @@ export function defaultHelperPath(): string {
   return existsSync(beside) ? beside : fileURLToPath(new URL('../../dist/helper/helper.js', import.meta.url));
 }
 
-/** Small heaps: the helper moves a few kilobytes. */
-const nodeOptions = ['--max-old-space-size=32', '--max-semi-space-size=1', '--v8-pool-size=1'];
+/** Small heaps, and no threads of V8's own: the helper moves a few kilobytes. */
+const nodeOptions = ['--max-old-space-size=32', '--max-semi-space-size=1', '--single-threaded'];
 /** A thread that waits for a debugger, which newer versions of node can do without. */
 const withoutDebugger = '--disable-sigusr1';
 if (process.allowedNodeEnvironmentFlags.has(withoutDebugger)) nodeOptions.push(withoutDebugger);
