@@ -39,7 +39,7 @@ export async function* scanKernelLog(
   const { parsers = coreParsers, signal, bootedAt } = options;
   const name = 'path' in source ? source.path : source.name;
   throwIfAborted(signal, what);
-  const bytes = readBytes(source, options.chunkBytes ?? 512 * 1024);
+  const bytes = readBytes(source, options.chunkBytes ?? 1024 * 1024);
   const text = plainText(signal ? untilAborted(bytes, signal) : bytes, {
     name,
     maximumInflatedBytes: options.maximumInflatedBytes ?? 16 * 1024 ** 3,
