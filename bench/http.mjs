@@ -18,8 +18,8 @@ const harness = (name) => join(import.meta.dirname, 'harness', name);
 
 const connections = 16;
 const rounds = isShort ? 5 : 15;
-const requestsPerRound = isShort ? 400 : 2_000;
-const warmUpRequests = 2_000;
+const requestsPerRound = isShort ? 800 : 2_000;
+const warmUpRequests = 4_000;
 const isLong = process.argv.includes('--long');
 const isPlanted = process.argv.includes('--planted');
 const heapRequests = isLong ? 100_000 : isShort ? 2_000 : 10_000;
@@ -111,9 +111,11 @@ async function startServer(commandOf, tool, era, { ipc = false } = {}) {
   };
 }
 
+/** All of ours on the Node of the image, where it can be had. */
+const { node24 = process.execPath } = peers();
 const node =
   (commandOf, flags = []) =>
-  (port) => [process.execPath, ...flags, ...commandOf(port)];
+  (port) => [node24, ...flags, ...commandOf(port)];
 
 async function rates() {
   const { reason, go } = peers();

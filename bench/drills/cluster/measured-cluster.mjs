@@ -1,6 +1,7 @@
 // So many simulated agents, a real gateway that asks them, and raw sockets to the same agents.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { peers } from '../../harness/peers.mjs';
 import { cpuMilliseconds } from '../../harness/processes.mjs';
 import { connectToGateway } from './ask-gateway.mjs';
 import { freePort, gatewayProgram, startProgram } from './programs.mjs';
@@ -24,6 +25,10 @@ const ownCpuMilliseconds = () => {
 };
 
 /** `recording`: of `recordAgent`; `folder`: for its files; `latencyMilliseconds`: the median of what an agent takes. */
+/** The gateway runs on the Node of the image, where that can be had. */
+const { node24 = process.execPath } = peers();
+const onImageNode = ([, ...args]) => [node24, ...args];
+
 export async function startMeasuredCluster({
   agents,
   latencyMilliseconds,
@@ -52,7 +57,7 @@ export async function startMeasuredCluster({
         // The longest there is: a machine that is held up makes a fan-out slow here, and not partial.
         ...['--port', String(port), '--agents-file', agentsFile, '--deadline', '50s'],
       ],
-      { ipc: true },
+      { ipc: true, place: onImageNode },
     );
     closing.push(() => program.stop('SIGKILL'));
     const gateway = await connectToGateway(`http://127.0.0.1:${port}`);
