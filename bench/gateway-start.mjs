@@ -62,7 +62,7 @@ export async function run() {
         figure({
           name: 'bundled gateway: spawn to first answer / bare node over HTTP',
           pairs: pairs('startMilliseconds'),
-          ...{ must: 4, guard: 7 },
+          ...{ must: 4, guard: 12 },
           detail: `${middle('ours', 'startMilliseconds', 1)} / ${middle('bare', 'startMilliseconds', 1)} ms`,
         }),
         figure({

@@ -1,4 +1,4 @@
-import { type GpuTool, listingOf, silentLogger } from '@k8s-gpu-mcp/core';
+import { type GpuTool, silentLogger } from '@k8s-gpu-mcp/core';
 import { Client } from '@modelcontextprotocol/client';
 import { InMemoryTransport } from '@modelcontextprotocol/server';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -17,8 +17,7 @@ const operator: GatewayConfig = {
 
 /** A client of the server object that this caller gets. */
 async function clientOf(clientId: string | undefined, gateway: Gateway): Promise<Client> {
-  const served = { listing: listingOf(gateway), parts: () => gateway, version: '0' };
-  const server = await createServerFactory(served)({
+  const server = await createServerFactory({ ...gateway, version: '0' })({
     era: 'legacy',
     ...(clientId === undefined ? {} : { authInfo: { token: '', clientId, scopes: [] } }),
   });

@@ -7,7 +7,6 @@ import {
   watchForShutdown,
 } from '@k8s-gpu-mcp/command-line';
 import { createLogger } from '@k8s-gpu-mcp/command-line/logging';
-import { listingOf } from '@k8s-gpu-mcp/core';
 import { HttpConfigurationError, serveHttp } from '@k8s-gpu-mcp/transport-http';
 import { composeGateway } from '../composition/compose-gateway.ts';
 import type { GatewayConfig } from '../config.ts';
@@ -24,6 +23,9 @@ const operatorTimes = {
   drainMilliseconds: operatorCallMilliseconds,
 };
 
+/** Long enough for a probe that tries again and again, too short for a person. */
+const loadAfterMilliseconds = 100;
+
 /** Serves until a signal. Agents are asked when a question needs them; only the directory is kept current meanwhile. */
 export async function serve(config: GatewayConfig, environment: Environment): Promise<number> {
   const logger = createLogger(config.logLevel);
@@ -39,8 +41,7 @@ export async function serve(config: GatewayConfig, environment: Environment): Pr
   const shutdown = watchForShutdown(gateway, undefined);
   try {
     const { tlsCertificateFile: certFile, tlsKeyFile: keyFile } = config;
-    const served = { listing: listingOf(gateway), parts: () => gateway, version };
-    const serving = await serveHttp(createServerFactory(served), {
+    const serving = await serveHttp(createServerFactory({ ...gateway, version }), {
       logger,
       resourceChanges: gateway.resourceChanges,
       port: config.port,
@@ -62,12 +63,18 @@ export async function serve(config: GatewayConfig, environment: Environment): Pr
         );
       throw listenError(error, config);
     });
-    await gateway.load();
+    // Who waited for the port is answered first.
+    const loading = setTimeout(() => {
+      gateway.load().catch((error: unknown) => {
+        logger.error('what asks agents cannot be loaded', { error: String(error) });
+      });
+    }, loadAfterMilliseconds);
     const closedOnSignal = shutdown.isAsked.then((signal) => {
       logger.info('shutting down', { signal });
       return serving.close();
     });
     await Promise.race([serving.closed, closedOnSignal, shutdown.isUrgent]);
+    clearTimeout(loading);
     return exitCodes.success;
   } finally {
     shutdown.unwatch();
