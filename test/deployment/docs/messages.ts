@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { codeSpansOf, root, tablesOf } from './markdown.ts';
 
 /** Who can be named as saying a message that is ours. */
-const ours: ReadonlySet<string> = new Set(['agent', 'gateway', 'bridge', 'doctor', 'chart']);
+const ours: ReadonlySet<string> = new Set(['agent', 'gateway', 'bridge', 'doctor', 'chart', 'launcher']);
 
 /** Everything that our programs and the chart can say: their sources without tests. */
 export function sourceTexts(): readonly string[] {
-  return ['apps', 'packages', 'deployment/helm'].flatMap((folder) =>
+  const launcher = readFileSync(join(root, 'deployment/container/launcher/launcher.c'), 'utf8');
+  const texts = ['apps', 'packages', 'deployment/helm'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter(
         (file) => /(?:\/src\/.*\.ts|\/templates\/.*)$/.test(file) && !/\.test\.ts$|node_modules/.test(file),
@@ -15,6 +16,7 @@ export function sourceTexts(): readonly string[] {
       .filter((file) => /\.(?:ts|tpl|yaml|txt)$/.test(file))
       .map((file) => readFileSync(join(root, folder, file), 'utf8')),
   );
+  return [...texts, launcher];
 }
 
 /** Whether somebody says it: `...` stands for what differs, and all that stands beside it is in one and the same source. */
