@@ -1,5 +1,5 @@
 // koffi comes with its sources and, per platform, a native file for glibc and one for musl. Its glibc file and the JavaScript that
-// loads it are all that runs.
+// loads it are all that runs; both forms of that, since a bundle asks for it with `require` and with `import`.
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -16,11 +16,13 @@ export function nativePackage(architecture) {
   return { name: `@koromix/koffi-linux-${cpu}`, file: `linux_${cpu}/koffi.node` };
 }
 
+const bothForms = (...names) => names.flatMap((name) => [`${name}.js`, `${name}.cjs`]);
+
 /** Copies what is needed from one node_modules to another. @returns the packages of which something was taken */
 export function copyKoffi(from, to, architecture) {
   const native = nativePackage(architecture);
   const files = {
-    koffi: ['package.json', 'index.js', 'src/koffi/index.js', 'src/koffi/src/static.js'],
+    koffi: ['package.json', ...bothForms('index', 'src/koffi/index', 'src/koffi/src/static')],
     [native.name]: ['package.json', 'index.js', native.file],
   };
   for (const [name, paths] of Object.entries(files)) {

@@ -24,8 +24,11 @@ describe('koffi', () => {
     for (const file of [
       'package.json',
       'index.js',
+      'index.cjs',
       'src/koffi/index.js',
+      'src/koffi/index.cjs',
       'src/koffi/src/static.js',
+      'src/koffi/src/static.cjs',
       'src/koffi/src/call.cc',
     ])
       write(`from/koffi/${file}`);

@@ -25,7 +25,7 @@ const allowed: readonly RegExp[] = [
   /^\/app\/agent\/dist\/snapshot\.js$/,
   /^\/app\/shared\/(?:json-schema-validator|parts\/[\w-]+)\.js$/,
   /^\/app\/healthcheck\/healthcheck\.mjs$/,
-  /^\/app\/node_modules\/koffi\/(?:package\.json|index\.js|src\/koffi\/index\.js|src\/koffi\/src\/static\.js)$/,
+  /^\/app\/node_modules\/koffi\/(?:package\.json|(?:index|src\/koffi\/index|src\/koffi\/src\/static)\.c?js)$/,
   /^\/app\/node_modules\/@koromix\/koffi-linux-(?:x64|arm64)\/(?:package\.json|index\.js|linux_(?:x64|arm64)\/koffi\.node)$/,
   /^\/usr\/share\/doc\/k8s-gpu-mcp-server\/(?:sbom\.cdx\.json|LICENSES\.txt)$/,
 ];
