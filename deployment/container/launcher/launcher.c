@@ -46,8 +46,8 @@ struct program {
 };
 
 /*
- * A young generation of 1 MB, and a heap that is collected before it grows: the agent is on every node of a cluster and seldom asked. After
- * a thousand calls it has 65 MB less resident; a call takes a half more processor time (npm run bench -- memory).
+ * A young generation of 1 MB, and a heap that is collected before it grows: the agent is on every node of a cluster and seldom asked, so
+ * memory counts for more than the processor time of a call. `npm run bench -- memory` measures it with these flags.
  */
 #define SMALL_YOUNG_GENERATION "--max-semi-space-size=1"
 #define SMALL_HEAP SMALL_YOUNG_GENERATION, "--optimize-for-size"
