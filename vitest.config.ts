@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /**
@@ -24,6 +24,7 @@ const layer = (name: string, include: string[], more = {}) => ({
 
 export default defineConfig({
   test: {
+    globalSetup: ['test/temporary-folder.ts'],
     // No core is left over for the runner, which has little to do.
     maxWorkers: '100%',
     projects: [
@@ -51,6 +52,8 @@ export default defineConfig({
       // Needs tools that npm does not bring (helm, podman): a layer of its own, not part of `npm test`.
       layer('deployment', ['test/deployment/**/*.deployment.test.ts'], {
         ...waiting,
+        // Not the folder of the run: podman and buildah put whole images where TMPDIR says, and /tmp may be memory.
+        env: { TMPDIR: tmpdir() },
         testTimeout: 180_000,
         // The first one may have to build the image.
         hookTimeout: 400_000,

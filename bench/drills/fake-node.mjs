@@ -1,28 +1,29 @@
 // A node of simulated GPUs behind a real libnvidia-ml.so.1: the C fake of packages/nvml, compiled here. Needs cc.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 const sources = resolve(import.meta.dirname, '../../packages/nvml/test/fake');
+const temporary = mkdtempSync(join(tmpdir(), 'fake-node-'));
+process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
 
 /** What the tests' H100 answers. Node 20 cannot load TypeScript, so its types are taken off first. */
 async function loadReadings() {
   const { transformFileSync } = await import('@swc/core');
-  const folder = mkdtempSync(join(tmpdir(), 'fake-readings-'));
   for (const name of ['h100', 'h100-links']) {
     const { code } = transformFileSync(join(sources, `${name}.ts`), {
       jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
     });
-    writeFileSync(join(folder, `${name}.mjs`), code.replaceAll(/(from '\.\/[\w-]+)\.ts'/g, "$1.mjs'"));
+    writeFileSync(join(temporary, `${name}.mjs`), code.replaceAll(/(from '\.\/[\w-]+)\.ts'/g, "$1.mjs'"));
   }
-  return (await import(join(folder, 'h100.mjs'))).h100;
+  return (await import(join(temporary, 'h100.mjs'))).h100;
 }
 const readingsOf = await loadReadings();
 
 /** Compiles the library and writes its configuration. `configure` changes the faults and readings of a running node. */
 export function createFakeNode(gpuCount, lines = []) {
-  const folder = mkdtempSync(join(tmpdir(), 'fake-node-'));
+  const folder = mkdtempSync(join(temporary, 'node-'));
   const library = join(folder, 'libnvidia-ml.so.1');
   const parts = readdirSync(sources).filter((name) => /^fake_.*\.c$/.test(name));
   execFileSync('cc', [

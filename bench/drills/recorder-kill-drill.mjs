@@ -27,6 +27,7 @@ const { createRecorderStore } = await import(
 const { recordedSeriesIds } = await import(join(packages, 'core/dist/recorder/series.js'));
 
 const directory = mkdtempSync(join(tmpdir(), 'recorder-kill-drill-'));
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 const startLimitMilliseconds = 30_000;
 
 /** Starts a recorder, kills it some time after its first interval, and returns the intervals that it acknowledged. */
@@ -117,7 +118,6 @@ for (let round = 1; round <= rounds; round += 1) {
   previous = intervals.filter(isKept);
   lostBefore = lostSampleCount;
 }
-rmSync(directory, { recursive: true });
 console.log(
   `recorder kill drill: survived ${survived}/${rounds} (${intervalCount} intervals acknowledged, ${sampleCount} samples read at the end)`,
 );

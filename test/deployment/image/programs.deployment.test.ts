@@ -3,7 +3,7 @@
 import { chmodSync, copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compileFakeLibrary, configText } from '../../../packages/nvml/test/fake/rig.ts';
+import { compileFakeLibrary, configText, removeCompiled } from '../../../packages/nvml/test/fake/rig.ts';
 import { named, tellMissing } from '../missing.ts';
 import { noContainers, runOnce, temporaryFolder } from './built-image.ts';
 
@@ -21,6 +21,7 @@ describe.skipIf(noContainers !== undefined)(named('programs of the image', noCon
     library = temporaryFolder();
     copyFileSync(compileFakeLibrary(), join(library, 'libnvidia-ml.so.1'));
     writeFileSync(join(library, 'config'), configText({ gpus: [{}, {}, {}] }, '/dev/null'));
+    removeCompiled();
     for (const path of ['', 'libnvidia-ml.so.1', 'config']) chmodSync(join(library, path), 0o755);
   });
   afterAll(() => rmSync(library, { recursive: true }));

@@ -1,7 +1,12 @@
 import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compileFakeLibrary, configText, ensureBuilt } from '../../../packages/nvml/test/fake/rig.ts';
+import {
+  compileFakeLibrary,
+  configText,
+  ensureBuilt,
+  removeCompiled,
+} from '../../../packages/nvml/test/fake/rig.ts';
 
 export { noCompiler } from '../../../packages/nvml/test/fake/rig.ts';
 
@@ -15,6 +20,7 @@ export function createDriver() {
   writeFileSync(path('config'), configText({}, path('calls')));
   writeFileSync(path('kernel-log'), '');
   copyFileSync(compileFakeLibrary(), path('libnvidia-ml.so.1'));
+  removeCompiled();
   // Also for the user of a container.
   chmodSync(folder, 0o755);
   return {

@@ -66,34 +66,46 @@ function newestSource(): number {
   return Math.max(...sources.map((file) => statSync(join(packageRoot, 'src', file)).mtimeMs));
 }
 
-/** Compiles a C file (named from this folder) into a temporary one; the same arguments are compiled once per process. */
+/** What was compiled, by what it was made of: in one folder per process, where the same is compiled once. */
 const compiled = new Map<string, string>();
-export function compile(source: string, flags: readonly string[]): string {
-  const key = [source, ...flags].join(' ');
+let folderOfCompiled: string | undefined;
+
+function compiledOnce(key: string, name: string, make: (output: string) => void): string {
   const known = compiled.get(key);
   if (known !== undefined) return known;
-  const output = join(mkdtempSync(join(tmpdir(), 'fake-nvml-')), basename(source).replace(/\.c$/, '.out'));
-  const input = resolve(here, source);
-  execFileSync('cc', ['-std=gnu11', '-O1', `-I${here}`, ...flags, '-o', output, input, '-lpthread']);
+  folderOfCompiled ??= mkdtempSync(join(tmpdir(), 'fake-nvml-'));
+  const output = join(folderOfCompiled, `${compiled.size}-${name}`);
+  make(output);
   compiled.set(key, output);
   return output;
 }
 
+/** For tests whose temporary folder outlives them; the others leave it to the end of the run. */
+export function removeCompiled(): void {
+  if (folderOfCompiled !== undefined) rmSync(folderOfCompiled, { recursive: true });
+  folderOfCompiled = undefined;
+  compiled.clear();
+}
+
+/** Compiles a C file (named from this folder) into a temporary one. */
+export function compile(source: string, flags: readonly string[]): string {
+  return compiledOnce([source, ...flags].join(' '), basename(source).replace(/\.c$/, '.out'), (output) => {
+    const input = resolve(here, source);
+    execFileSync('cc', ['-std=gnu11', '-O1', `-I${here}`, ...flags, '-o', output, input, '-lpthread']);
+  });
+}
+
 /** The fake library with the exported symbols of a driver branch, less those in `without`. */
 export function compileFakeLibrary(generation: Generation = 580, without: readonly string[] = []): string {
-  const script = join(mkdtempSync(join(tmpdir(), 'fake-nvml-')), 'exports.map');
   const text = versionScript(generation, without);
-  const known = linked.get(text);
-  if (known !== undefined) return known;
-  writeFileSync(script, text);
   const parts = readdirSync(here).filter((name) => /^fake_.*\.c$/.test(name));
-  const output = join(dirname(script), `libnvidia-ml-${generation}.so`);
   const objects = parts.map((part) => compile(part, ['-c', '-fPIC', '-Wall', '-Werror']));
-  execFileSync('cc', ['-shared', `-Wl,--version-script=${script}`, '-o', output, ...objects, '-lpthread']);
-  linked.set(text, output);
-  return output;
+  return compiledOnce(text, `libnvidia-ml-${generation}.so`, (output) => {
+    const script = `${output}.map`;
+    writeFileSync(script, text);
+    execFileSync('cc', ['-shared', `-Wl,--version-script=${script}`, '-o', output, ...objects, '-lpthread']);
+  });
 }
-const linked = new Map<string, string>();
 
 export interface NodeConfig {
   readonly sys?: Values;
