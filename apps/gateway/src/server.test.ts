@@ -4,7 +4,8 @@ import { InMemoryTransport } from '@modelcontextprotocol/server';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { composeGateway, type Gateway } from './composition/compose-gateway.ts';
 import { type GatewayConfig, resolveConfig } from './config.ts';
-import { createServerFactory, principals } from './server.ts';
+import { principals } from './principals.ts';
+import { createServerFactory } from './server.ts';
 
 const acting = ['kill_gpu_process', 'reset_gpu'];
 const readOnly: GatewayConfig = resolveConfig('serve', { agents: ['node-a=http://127.0.0.1:9'] }, {});

@@ -2,10 +2,8 @@ import { type GpuServerParts, listingOf, type ServerListing, serveGpuParts } fro
 import type { Readiness } from '@k8s-gpu-mcp/transport-http';
 import { type McpServerFactory, ResourceNotFoundError, Server } from '@modelcontextprotocol/server';
 import type { NodeDirectory } from './ports/node-directory.ts';
+import { principals } from './principals.ts';
 import { programName } from './version.ts';
-
-/** Who can call: whose token it was. */
-export const principals = { reader: 'reader', operator: 'operator' } as const;
 
 /** How the tools work together; each tool describes itself. */
 const instructions = [

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   checkedTokenFiles,
   type Environment,
@@ -7,11 +8,12 @@ import {
   watchForShutdown,
 } from '@k8s-gpu-mcp/command-line';
 import { createLogger } from '@k8s-gpu-mcp/command-line/logging';
+import type { Logger } from '@k8s-gpu-mcp/core';
 import { HttpConfigurationError, serveHttp } from '@k8s-gpu-mcp/transport-http';
-import { composeGateway } from '../composition/compose-gateway.ts';
 import type { GatewayConfig } from '../config.ts';
-import { createReadiness, createServerFactory, principals } from '../server.ts';
-import { operatorCallMilliseconds } from '../tools/create-operator-tools.ts';
+import { type GatewayOnDemand, gatewayOnDemand, type ServedGateway } from '../gateway-on-demand.ts';
+import { operatorCallMilliseconds } from '../operator-call.ts';
+import { principals } from '../principals.ts';
 import { gatewayVersion, programName } from '../version.ts';
 
 /** Longer than any deadline of a question, so that the transport does not cut an answer off. */
@@ -23,17 +25,17 @@ const operatorTimes = {
   drainMilliseconds: operatorCallMilliseconds,
 };
 
-/** Long enough for a probe that tries again and again, too short for a person. */
-const loadAfterMilliseconds = 100;
+/** Loading keeps the process busy for some ten milliseconds. A probe that waited for the port is answered before, and between two such. */
+const answerMilliseconds = 25;
 
 /** Serves until a signal. Agents are asked when a question needs them; only the directory is kept current meanwhile. */
 export async function serve(config: GatewayConfig, environment: Environment): Promise<number> {
   const logger = createLogger(config.logLevel);
   const version = gatewayVersion();
   const tokenFiles = tokenFilesOf(config);
-  const gateway = await composeGateway(config, environment, logger);
-  const { mode } = config;
-  logger.info('starting', { version, mode, directory: gateway.directory.kind, pid: process.pid });
+  const gateway = gatewayOnDemand(() => compose(config, environment, logger, version));
+  const { mode, directory } = config;
+  logger.info('starting', { version, mode, directory, pid: process.pid });
   if (sendsTokensInClear(config))
     logger.warn(
       'tokens go to the agents over the network unencrypted: use --agent-tls, or https in the list',
@@ -41,7 +43,7 @@ export async function serve(config: GatewayConfig, environment: Environment): Pr
   const shutdown = watchForShutdown(gateway, undefined);
   try {
     const { tlsCertificateFile: certFile, tlsKeyFile: keyFile } = config;
-    const serving = await serveHttp(createServerFactory({ ...gateway, version }), {
+    const serving = await serveHttp(gateway.serverFactory, {
       logger,
       resourceChanges: gateway.resourceChanges,
       port: config.port,
@@ -52,7 +54,7 @@ export async function serve(config: GatewayConfig, environment: Environment): Pr
       tokenFiles,
       requestTimeoutMilliseconds,
       ...(config.mode === 'operator' ? operatorTimes : {}),
-      readiness: createReadiness(gateway.directory),
+      readiness: gateway.readiness,
       version: { name: programName, version, node: process.versions.node },
       collectMetrics: gateway.collectMetrics,
       ...(certFile === undefined || keyFile === undefined ? {} : { tls: { certFile, keyFile } }),
@@ -63,23 +65,50 @@ export async function serve(config: GatewayConfig, environment: Environment): Pr
         );
       throw listenError(error, config);
     });
-    // Who waited for the port is answered first.
-    const loading = setTimeout(() => {
-      gateway.load().catch((error: unknown) => {
-        logger.error('what asks agents cannot be loaded', { error: String(error) });
-      });
-    }, loadAfterMilliseconds);
     const closedOnSignal = shutdown.isAsked.then((signal) => {
       logger.info('shutting down', { signal });
       return serving.close();
     });
-    await Promise.race([serving.closed, closedOnSignal, shutdown.isUrgent]);
-    clearTimeout(loading);
+    const ended = Promise.race([serving.closed, closedOnSignal, shutdown.isUrgent]);
+    await Promise.race([prepare(gateway, logger), ended]).catch(async (error: unknown) => {
+      await serving.close();
+      throw error;
+    });
+    await ended;
     return exitCodes.success;
   } finally {
     shutdown.unwatch();
     await gateway.close();
   }
+}
+
+/** Puts the gateway together and loads what asks agents, so that the first question waits for neither; one that came before does both at once. */
+async function prepare(gateway: GatewayOnDemand, logger: Logger): Promise<void> {
+  await pause(answerMilliseconds);
+  const { load } = await gateway.get();
+  await pause(answerMilliseconds);
+  await load().catch((error: unknown) => {
+    logger.error('what asks agents cannot be loaded', { error: String(error) });
+  });
+}
+
+/** @throws UsageError */
+async function compose(
+  config: GatewayConfig,
+  environment: Environment,
+  logger: Logger,
+  version: string,
+): Promise<ServedGateway> {
+  const [{ composeGateway }, { createReadiness, createServerFactory }] = await Promise.all([
+    import('../composition/compose-gateway.ts'),
+    import('../server.ts'),
+  ]);
+  const gateway = await composeGateway(config, environment, logger);
+  return {
+    ...gateway,
+    serverFactory: createServerFactory({ ...gateway, version }),
+    readiness: createReadiness(gateway.directory),
+  };
 }
 
 /**

@@ -27,12 +27,21 @@ const emptyCluster: Cluster = {
   claims: noList,
 };
 
-function rig(reply: (call: AgentCall) => Promise<AgentReply>) {
+function rig(reply: (call: AgentCall) => Promise<AgentReply>, firstRead = Promise.resolve()) {
+  let isRead = false;
+  const read = firstRead.then(() => {
+    isRead = true;
+  });
   const nodes = [node('a'), node('b'), node('waiting', 'the pod is not ready')];
   const directory: NodeDirectory = {
     kind: 'static',
-    snapshot: () => ({ nodes, readAt: '2026-01-01T00:00:00.000Z', staleSince: null, problem: null }),
-    settled: async () => {},
+    snapshot: () => ({
+      nodes: isRead ? nodes : [],
+      readAt: isRead ? '2026-01-01T00:00:00.000Z' : null,
+      staleSince: null,
+      problem: null,
+    }),
+    settled: () => read,
     onChange: () => () => {},
     close: async () => {},
   };
@@ -82,6 +91,22 @@ test('the agent of that node is asked, and no other', async () => {
       correlationId: '0123456789abcdef',
     },
   ]);
+});
+
+test('before the directory was read it is waited for: nothing is known of any node yet', async () => {
+  let read = () => {};
+  const { ask, calls } = rig(
+    tells,
+    new Promise<void>((resolve) => {
+      read = resolve;
+    }),
+  );
+  const [well, nowhere] = [ask('b'), ask('nowhere')];
+  await Promise.resolve();
+  expect(calls).toEqual([]);
+  read();
+  expect(await well).toEqual({ content: told });
+  expect(await nowhere).toMatchObject({ content: null, reason: 'not-observable' });
 });
 
 test('the id and the trace of the caller go along; without one, all asks of a question share one', async () => {

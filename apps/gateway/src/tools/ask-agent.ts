@@ -15,6 +15,8 @@ export interface AskAgentParts {
 export function createAskAgent(parts: AskAgentParts): AskAgent {
   const { directory, fanOut, deadlineMilliseconds, newCorrelationId } = parts;
   return async (name, tool, input, signal, trace) => {
+    // What has not been read yet says of no node that it has no agent.
+    await directory.settled(signal);
     const node = directory.snapshot().nodes.find((each) => each.name === name);
     if (!node) return { content: null, reason: 'not-observable', detail: 'no agent runs on this node' };
     const { outcomes } = await fanOut.askNodes([node], {

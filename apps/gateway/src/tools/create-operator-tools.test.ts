@@ -3,6 +3,7 @@ import { fixedClock } from '@k8s-gpu-mcp/core/testing';
 import { describe, expect, test } from 'vitest';
 import { Circuits } from '../domain/circuit.ts';
 import { FanOut } from '../domain/fan-out.ts';
+import { operatorCallMilliseconds } from '../operator-call.ts';
 import {
   type AgentCall,
   AgentFailure,
@@ -10,11 +11,7 @@ import {
   type AgentReply,
 } from '../ports/agent-client.ts';
 import type { AgentNode, NodeDirectorySnapshot } from '../ports/node-directory.ts';
-import {
-  createOperatorTools,
-  type OperatorRecord,
-  operatorCallMilliseconds,
-} from './create-operator-tools.ts';
+import { createOperatorTools, type OperatorRecord } from './create-operator-tools.ts';
 
 const nodeOf = (name: string, changed: Partial<AgentNode> = {}): AgentNode => ({
   name,

@@ -13,6 +13,7 @@ import {
 import { z } from 'zod';
 import type { FanOut } from '../domain/fan-out.ts';
 import { nearNames } from '../domain/near-names.ts';
+import { operatorCallMilliseconds } from '../operator-call.ts';
 import type { AgentNode, NodeDirectory, NodeDirectorySnapshot } from '../ports/node-directory.ts';
 import { AskedQuestions, carryConfirmation } from './carried-confirmation.ts';
 import { type Ending, endingOf, thrownEnding } from './operator-ending.ts';
@@ -49,8 +50,6 @@ export interface OperatorToolParts {
   readonly stopping: AbortSignal;
 }
 
-/** A little more than the 330 s after which an agent's own transport gives up, so that no reset is cut short here. */
-export const operatorCallMilliseconds = 335_000;
 /** A plan only looks: an agent takes at most 10 s. */
 const planMilliseconds = 30_000;
 
@@ -121,6 +120,7 @@ async function operate(call: Call, asked: AskedQuestions, parts: OperatorToolPar
   try {
     if (parts.stopping.aborted)
       throw new GpuError('UNAVAILABLE', 'the gateway is shutting down. Nothing was done.');
+    await parts.directory.settled(context.signal ?? new AbortController().signal);
     const target = operableNode(parts.directory.snapshot(), call.name);
     const scope = {
       caller: context.caller ?? '',
