@@ -65,6 +65,18 @@ export function postOf(message, { path = '/mcp', headers = {} } = {}) {
   return Buffer.from(`POST ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body}`);
 }
 
+const modernVersion = '2026-07-28';
+const modernMeta = {
+  'io.modelcontextprotocol/protocolVersion': modernVersion,
+  'io.modelcontextprotocol/clientCapabilities': {},
+};
+/** The bytes of a `tools/call` of the revision without sessions: a request of its own, with nothing before it. */
+export function modernCallOf(id, name, args = {}) {
+  const message = messages.toolCall(id, name, args);
+  const headers = { 'mcp-protocol-version': modernVersion, 'mcp-method': 'tools/call', 'mcp-name': name };
+  return postOf({ ...message, params: { ...message.params, _meta: modernMeta } }, { headers });
+}
+
 /** Headers of all further requests, by the answer to `initialize`: the session, where the server keeps one. */
 export function sessionHeaders({ head }) {
   const session = /\r\nmcp-session-id: *(\S+)/i.exec(head)?.[1];
@@ -75,12 +87,15 @@ export function sessionHeaders({ head }) {
 }
 
 function checked(answer) {
-  if (answer.status !== 200 || !answer.body.includes('"result"'))
-    throw new Error(`HTTP ${answer.status}: ${answer.body.toString('utf8', 0, 500)}`);
+  const { status, body } = answer;
+  // In a string within the answer its quotes would be escaped.
+  if (status !== 200 || !body.includes('"result"') || body.includes('"isError":true'))
+    throw new Error(`HTTP ${status}: ${body.toString('utf8', 0, 500)}`);
   return answer;
 }
 
-async function connectionTo(port, program, deadline) {
+/** To a program that was started just now; it may not listen yet. */
+export async function connectionTo(port, program, deadline = deadlineOf(process.hrtime.bigint())) {
   for (;;) {
     try {
       return await openConnection(port);
@@ -133,7 +148,10 @@ export async function startHttp(commandOf, { environmentOf = () => ({}) } = {}) 
   }
 }
 
-/** `requests` POSTs of the same bytes over `connections` connections: requests a second. Any answer without a result ends it with an error. */
+/**
+ * `requests` POSTs of the same bytes over `connections` connections: requests a second. Any answer without a result, or of a tool that
+ * failed, ends it with an error.
+ */
 export async function httpLoad({ port, request, connections, requests }) {
   const open = await Promise.all(Array.from({ length: connections }, () => openConnection(port)));
   let left = requests;

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { httpLoad, postOf, sessionHeaders, wholeAnswer } from './http.mjs';
+import { httpLoad, modernCallOf, postOf, sessionHeaders, wholeAnswer } from './http.mjs';
 
 const answer = (...parts: string[]) => wholeAnswer(Buffer.from(parts.join('\r\n')));
 
@@ -59,10 +59,20 @@ describe('httpLoad', () => {
     expect(requestsPerSecond).toBeGreaterThan(0);
   });
 
-  it('planted fault: an answer without a result counts for nothing', async () => {
-    const { port } = await serve('{"error":{}}');
+  it.each([
+    ['without a result', '{"error":{}}'],
+    ['of a tool that failed', '{"result":{"content":[],"isError":true}}'],
+  ])('planted fault: an answer %s counts for nothing', async (_, body) => {
+    const { port } = await serve(body);
     await expect(httpLoad({ port, request: postOf({}), connections: 2, requests: 10 })).rejects.toThrow(
       'HTTP 200',
     );
+  });
+
+  it('takes an answer that tells of a failure in its text', async () => {
+    const body = JSON.stringify({ result: { content: [{ type: 'text', text: '{"isError":true}' }] } });
+    const { port, seen } = await serve(body);
+    await httpLoad({ port, request: modernCallOf(1, 'echo'), connections: 1, requests: 3 });
+    expect(seen()).toBe(3);
   });
 });
