@@ -1,5 +1,6 @@
 import type { ServerNotifier } from '@modelcontextprotocol/server';
 import { Hono } from 'hono';
+import { endOfTurn } from './end-of-turn.ts';
 import { createReadinessCheck } from './health.ts';
 import { ErrorCode, errorResponse } from './json-rpc.ts';
 import { McpEndpoint } from './mcp-endpoint.ts';
@@ -127,12 +128,14 @@ export function createHttpApp(serverFactory: ServerFactory, options: HttpAppOpti
     c.body(await metrics.render(), 200, { 'content-type': metrics.contentType }),
   );
 
-  app.on(['GET', 'POST', 'DELETE'], '/mcp', (c) => {
+  app.on(['GET', 'POST', 'DELETE'], '/mcp', async (c) => {
     if (draining)
       return errorResponse(503, ErrorCode.refused, 'Shutting down', {
         headers: { connection: 'close', 'retry-after': '5' },
       });
-    return endpoint.handle(c.req.raw, c.get('principal') ?? '');
+    const response = await endpoint.handle(c.req.raw, c.get('principal') ?? '');
+    await endOfTurn();
+    return response;
   });
 
   app.notFound((c) => {

@@ -5,19 +5,15 @@
 export function requestForHandlers(request: Request, signal?: AbortSignal): Request {
   const { method, url } = request;
   const headers = withoutToken(request.headers);
-  const cheap = {
-    method,
-    url,
-    headers,
-    get signal() {
-      return signal ?? request.signal;
-    },
-  };
+  // No accessor among them: V8 would keep it, and the request with it, until the whole heap is collected.
+  const cheap = { method, url, headers };
+  const signalOf = () => signal ?? request.signal;
   let whole: Request | undefined;
   return new Proxy(request, {
     get(_target, name) {
+      if (name === 'signal') return signalOf();
       if (Object.hasOwn(cheap, name)) return Reflect.get(cheap, name);
-      whole ??= new Request(url, cheap);
+      whole ??= new Request(url, { ...cheap, signal: signalOf() });
       const value: unknown = Reflect.get(whole, name, whole);
       return typeof value === 'function' ? value.bind(whole) : value;
     },
