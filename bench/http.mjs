@@ -2,18 +2,16 @@
 // server built of Hono can be faster than. Then what a request leaves on the heap, in both protocol eras.
 //
 // `--long`: 100,000 requests for the heap. `--planted`: the heap of a server that keeps a piece of every call; it must fail.
-import { join, resolve } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
+import { join } from 'node:path';
 import { printAlone } from './harness/alone.mjs';
 import { isShort } from './harness/environment.mjs';
 import { exactFigure, figure, median, notMeasured } from './harness/figure.mjs';
-import { openConnection, postOf, sessionHeaders } from './harness/http.mjs';
+import { bundleForm } from './harness/forms.mjs';
+import { connectionTo, modernCallOf, openConnection, postOf, sessionHeaders } from './harness/http.mjs';
 import { peers } from './harness/peers.mjs';
 import { cpuMilliseconds, freePort, messages, spawnProgram } from './harness/processes.mjs';
 
-const root = resolve(import.meta.dirname, '..');
 const probe = join(import.meta.dirname, 'drills/cluster/memory-probe.mjs');
-const agentMain = join(root, 'apps/agent/dist/main.js');
 const harness = (name) => join(import.meta.dirname, 'harness', name);
 
 const connections = 16;
@@ -27,8 +25,9 @@ const heapSamples = 10;
 /** What one request may leave behind. A leak of the smallest object is about this. */
 const bytesPerRequest = 50;
 
+/** The bundle, as image and npm have it. */
 const agentCommand = (port) => [
-  agentMain,
+  ...bundleForm().slice(1),
   '--backend',
   'mock',
   '--log-level',
@@ -41,27 +40,11 @@ const echoCommand = (port) => [harness('echo-mcp.mjs'), String(port), ...(isPlan
 const agentTool = ['analyze_xid_errors', {}];
 const echoTool = ['echo', { text: 'hello' }];
 
-const modernMeta = {
-  'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-  'io.modelcontextprotocol/clientCapabilities': {},
-};
 /** A call as a request of its own (2026-07-28), or one of a session. */
 function callOf({ era, headers }, id, [name, args]) {
-  const message = messages.toolCall(id, name, args);
-  if (era === 'session') return postOf(message, { headers });
-  const modern = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': name };
-  return postOf({ ...message, params: { ...message.params, _meta: modernMeta } }, { headers: modern });
-}
-
-async function untilListening(port, program) {
-  for (;;) {
-    try {
-      return (await openConnection(port)).close();
-    } catch (error) {
-      if (program.child.exitCode !== null) throw new Error(`${error.message}\n${await program.ended}`);
-      await pause(20);
-    }
-  }
+  return era === 'session'
+    ? postOf(messages.toolCall(id, name, args), { headers })
+    : modernCallOf(id, name, args);
 }
 
 /** A server that has answered `initialize`; `call(requests)` loads it with one tool. */
@@ -69,8 +52,7 @@ async function startServer(commandOf, tool, era, { ipc = false } = {}) {
   const port = await freePort();
   const stdio = ['ignore', 'ignore', 'pipe', ...(ipc ? ['ipc'] : [])];
   const program = spawnProgram(commandOf(port), { stdio });
-  await untilListening(port, program);
-  const first = await openConnection(port);
+  const first = await connectionTo(port, program);
   let headers = {};
   if (era === 'session') {
     headers = sessionHeaders(await first.exchange(postOf(messages.initialize)));
