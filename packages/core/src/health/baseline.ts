@@ -59,13 +59,18 @@ export class ReadingHistory {
     if (reading.state !== 'ok' || Number.isNaN(Date.parse(reading.observedAt))) return;
     const key = keyOf(reading);
     const entry = this.#entries.get(key);
-    this.#entries.delete(key);
+    // Not deleted first to keep the newest last: a map that is written so makes itself anew again and again, and V8 keeps what was in the
+    // earlier ones until the whole heap is collected.
     this.#entries.set(key, {
       first: entry && compares(entry, reading) && !tellsMore(reading, entry.first) ? entry.first : reading,
       newest: reading,
     });
-    const [oldest] = this.#entries.keys();
-    if (this.#entries.size > maximumGpus && oldest !== undefined) this.#entries.delete(oldest);
+    if (this.#entries.size > maximumGpus) this.#entries.delete(this.#leastRecent());
+  }
+
+  #leastRecent(): string {
+    const times = [...this.#entries].map(([key, { newest }]) => [Date.parse(newest.observedAt), key] as const);
+    return times.reduce((a, b) => (b[0] < a[0] ? b : a))[1];
   }
 }
 
