@@ -32,21 +32,26 @@ const fails = (kind: AgentFailureKind) => async (): Promise<AgentReply> => {
 function setUp(
   agent: (call: AgentCall) => Promise<AgentReply>,
   snapshot: Partial<NodeDirectorySnapshot> = {},
+  firstRead?: Promise<void>,
 ) {
   const clock = fixedClock();
   const calls: AgentCall[] = [];
   const records: OperatorRecord[] = [];
   const stopping = new AbortController();
+  let isRead = firstRead === undefined;
+  const reading = firstRead?.then(() => {
+    isRead = true;
+  });
   const directory = {
     kind: 'memory',
     snapshot: () => ({
-      nodes: [nodeOf('node-a'), nodeOf('node-b')],
+      nodes: isRead ? [nodeOf('node-a'), nodeOf('node-b')] : [],
       readAt: '2026-01-01T00:00:00.000Z',
       staleSince: null,
       problem: null,
       ...snapshot,
     }),
-    async settled() {},
+    settled: () => reading ?? Promise.resolve(),
     onChange: () => () => {},
     async close() {},
   };
@@ -142,6 +147,23 @@ test.each<[string, Partial<NodeDirectorySnapshot>, string]>([
   expect(textOf(result)).toContain('Nothing was done');
   expect(calls).toEqual([]);
   expect(records).toMatchObject([{ outcome: 'refused', node: 'node-a' }]);
+});
+
+test('before the directory was read nothing is known of the node, so it is waited for; not when the gateway is stopped meanwhile', async () => {
+  for (const isStopped of [false, true]) {
+    let read = () => {};
+    const firstRead = new Promise<void>((resolve) => {
+      read = resolve;
+    });
+    const { call, calls, stopping } = setUp(async () => said('done'), {}, firstRead);
+    const acted = call(act);
+    await Promise.resolve();
+    expect(calls).toEqual([]);
+    if (isStopped) stopping.abort();
+    read();
+    expect((await acted).isError).toBe(isStopped);
+    expect(calls).toHaveLength(isStopped ? 0 : 1);
+  }
 });
 
 describe('times', () => {

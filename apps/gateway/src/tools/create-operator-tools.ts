@@ -118,9 +118,9 @@ async function operate(call: Call, asked: AskedQuestions, parts: OperatorToolPar
   let isWaiting = false;
   const stopBeat = beat(parts.clock, context.progress, () => isWaiting);
   try {
+    await parts.directory.settled(context.signal ?? new AbortController().signal);
     if (parts.stopping.aborted)
       throw new GpuError('UNAVAILABLE', 'the gateway is shutting down. Nothing was done.');
-    await parts.directory.settled(context.signal ?? new AbortController().signal);
     const target = operableNode(parts.directory.snapshot(), call.name);
     const scope = {
       caller: context.caller ?? '',
