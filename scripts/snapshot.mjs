@@ -8,6 +8,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { agentFlags } from './agent-flags.mjs';
 
 const script = join(import.meta.dirname, 'snapshot/script.cjs');
 const oldestNode = 22;
@@ -86,7 +87,7 @@ function probe(node, folder, at) {
       if (status !== 0) throw new Error(stderr);
     }
     const main = join(place, 'agent/dist/main.js');
-    const flags = ['--max-semi-space-size=1', '--optimize-for-size', '--snapshot-blob', blobOf(place)];
+    const flags = [...agentFlags, '--snapshot-blob', blobOf(place)];
     if (!isDeepStrictEqual(answersOf(node, [...flags, main]), answersOf(node, [main])))
       throw new Error('the snapshot answers otherwise than the bundle');
   } finally {

@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { agentFlags } from '../../scripts/agent-flags.mjs';
 import { originalEnvironment } from './environment.mjs';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -13,7 +14,6 @@ const blob = join(folder, 'agent/agent.blob');
 /** Which Node and which bundle the snapshot was made of. */
 const blobOrigin = `${blob}.origin`;
 /** Those of the image's launcher. */
-const imageFlags = ['--max-semi-space-size=1', '--optimize-for-size'];
 const imageVariables = ['MALLOC_MMAP_THRESHOLD_=131072', 'MALLOC_ARENA_MAX=1'];
 
 const sourceFolders = ['apps', 'packages'].flatMap((kind) =>
@@ -63,5 +63,5 @@ export function imageForm(node24) {
     if (failure !== undefined) return { reason: `no snapshot, the image would run the bundle: ${failure}` };
     writeFileSync(blobOrigin, origin);
   }
-  return { command: [...imageVariables, node24, ...imageFlags, '--snapshot-blob', blob, program] };
+  return { command: [...imageVariables, node24, ...agentFlags, '--snapshot-blob', blob, program] };
 }

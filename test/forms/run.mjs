@@ -9,6 +9,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { agentFlags } from '../../scripts/agent-flags.mjs';
 
 const root = resolve(import.meta.dirname, '../..');
 const bundle = join(root, 'out/bundle');
@@ -90,12 +91,7 @@ function main() {
     results.snapshot = [{ isWell: true, line: 'NOT RUN, no node 22 or newer is here' }];
   } else {
     must('the snapshot', join(root, 'scripts/snapshot.mjs'), '--folder', bundle, '--node', node);
-    const flags = [
-      '--max-semi-space-size=1',
-      '--optimize-for-size',
-      '--snapshot-blob',
-      join(bundle, 'agent/agent.blob'),
-    ];
+    const flags = [...agentFlags, '--snapshot-blob', join(bundle, 'agent/agent.blob')];
     results.snapshot = [conformance([node, ...flags, program]), endToEnd('snapshot', node, ['apps/agent'])];
   }
   for (const [form, parts] of Object.entries(results))

@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { agentFlags } from '../../scripts/agent-flags.mjs';
 
 const forms = ['workspace', 'bundle', 'snapshot'] as const;
 export type ProgramForm = (typeof forms)[number];
@@ -62,9 +63,7 @@ export function programCommand(program: ProgramName, args: readonly string[] = [
   return {
     command: node,
     args: [
-      ...(blob === undefined
-        ? []
-        : ['--max-semi-space-size=1', '--optimize-for-size', '--snapshot-blob', built(blob)]),
+      ...(blob === undefined ? [] : [...agentFlags, '--snapshot-blob', built(blob)]),
       programForm === 'workspace' ? programs[program] : built(`out/bundle/${program}/dist/main.js`),
       ...args,
     ],

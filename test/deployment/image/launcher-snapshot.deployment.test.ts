@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { writeMadeFor } from '../../../deployment/container/build/made-for.js';
+import { agentFlags } from '../../../scripts/agent-flags.mjs';
 import { named, tellMissing } from '../missing.ts';
 import { tool } from '../tools/tools.ts';
 import { repositoryRoot, temporaryFolder } from './built-image.ts';
@@ -101,7 +102,7 @@ describe.skipIf(missing !== undefined)(named('launcher and startup snapshot', mi
       pid,
       script: path('app/agent/dist/main.js'),
       args: ['--a', 'b c', ''],
-      flags: ['--max-semi-space-size=1', '--optimize-for-size', '--snapshot-blob', blob()],
+      flags: [...agentFlags, '--snapshot-blob', blob()],
     });
   });
 
@@ -145,7 +146,7 @@ describe.skipIf(missing !== undefined)(named('launcher and startup snapshot', mi
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(parsed(stdout)).toMatchObject({
       isSnapshot: false,
-      flags: ['--max-semi-space-size=1', '--optimize-for-size'],
+      flags: agentFlags,
     });
     const { told } = await startedAsFirst();
     expect(told).toMatchObject({ isSnapshot: false });

@@ -4,6 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { agentFlags } from '../../../scripts/agent-flags.mjs';
 import { named, tellMissing } from '../missing.ts';
 import { repositoryRoot, temporaryFolder } from './built-image.ts';
 import { endAll, type InNamespace, program, startInNamespace } from './namespaced-program.ts';
@@ -46,10 +47,7 @@ describe.skipIf(missing !== undefined)(named('launcher', missing), () => {
     return running;
   };
 
-  const flagsOf = (name: string) =>
-    name === 'gateway'
-      ? []
-      : ['--max-semi-space-size=1', ...(name === 'agent' ? ['--optimize-for-size'] : [])];
+  const flagsOf = (name: string) => ({ agent: agentFlags, gateway: [] })[name] ?? ['--max-semi-space-size=1'];
 
   it.each(programs)('%s: becomes node with its script, our flag and the arguments as they came', (name) => {
     const { stdout } = spawnSync(launcher(name), ['--a', 'b c', ''], { encoding: 'utf8', input: 'exit 0\n' });

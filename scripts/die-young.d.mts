@@ -1,0 +1,2 @@
+export declare function withoutAssignedFunctions(source: string): string;
+export declare function withSharedAccessors(source: string): string;
