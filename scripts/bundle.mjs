@@ -7,7 +7,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
-import { dieYoung } from './die-young.mjs';
+import { dieYoung } from './die-young.js';
 
 const root = resolve(import.meta.dirname, '..');
 const bundleFolder = join(root, 'out', 'bundle');

@@ -7,7 +7,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { ZodType } from 'zod';
-import { withoutAssignedFunctions, withSharedAccessors } from './die-young.mjs';
+import { withoutAssignedFunctions, withSharedAccessors } from './die-young.js';
 
 const resolve = createRequire(import.meta.url).resolve;
 const zodFile = join(resolve('zod'), '../v4/core/parse.js');

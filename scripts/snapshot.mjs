@@ -8,7 +8,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
-import { agentFlags } from './agent-flags.mjs';
+import { agentFlags } from './agent-flags.js';
 
 const script = join(import.meta.dirname, 'snapshot/script.cjs');
 const oldestNode = 22;

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { agentFlags } from '../../scripts/agent-flags.mjs';
+import { agentFlags } from '../../scripts/agent-flags.js';
 import { originalEnvironment } from './environment.mjs';
 
 const root = resolve(import.meta.dirname, '../..');

@@ -9,7 +9,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { agentFlags } from '../../scripts/agent-flags.mjs';
+import { agentFlags } from '../../scripts/agent-flags.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const bundle = join(root, 'out/bundle');

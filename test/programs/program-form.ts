@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { agentFlags } from '../../scripts/agent-flags.mjs';
+import { agentFlags } from '../../scripts/agent-flags.js';
 
 const forms = ['workspace', 'bundle', 'snapshot'] as const;
 export type ProgramForm = (typeof forms)[number];

@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { writeMadeFor } from '../../../deployment/container/build/made-for.js';
-import { agentFlags } from '../../../scripts/agent-flags.mjs';
+import { agentFlags } from '../../../scripts/agent-flags.js';
 import { named, tellMissing } from '../missing.ts';
 import { tool } from '../tools/tools.ts';
 import { repositoryRoot, temporaryFolder } from './built-image.ts';

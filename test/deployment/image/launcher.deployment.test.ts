@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { agentFlags } from '../../../scripts/agent-flags.mjs';
+import { agentFlags } from '../../../scripts/agent-flags.js';
 import { named, tellMissing } from '../missing.ts';
 import { repositoryRoot, temporaryFolder } from './built-image.ts';
 import { endAll, type InNamespace, program, startInNamespace } from './namespaced-program.ts';

@@ -69,7 +69,9 @@ export class ReadingHistory {
   }
 
   #leastRecent(): string {
-    const times = [...this.#entries].map(([key, { newest }]) => [Date.parse(newest.observedAt), key] as const);
+    const times = [...this.#entries].map(
+      ([key, { newest }]) => [Date.parse(newest.observedAt), key] as const,
+    );
     return times.reduce((a, b) => (b[0] < a[0] ? b : a))[1];
   }
 }

@@ -5,7 +5,7 @@
 // - so does the pair of accessors of `{ get name() {} }`. zod's failed result has one, and the SDK tells the kinds of messages apart by
 //   parsing them until one fits.
 //
-// Written otherwise, the same lives for as long as it is used. `npm run bench -- http` tells what requests leave to that collection.
+// Written otherwise, the same lives for as long as it is used: scripts/die-young.test.ts shows both.
 
 /** A statement `this.name = () => ...;`, on a line of its own or until the end of its block. */
 const assignedFunction =
@@ -57,7 +57,7 @@ const rewritten = (name, id, rewrite) => ({
     filter: { id },
     handler(source, path) {
       const code = rewrite(source);
-      if (code === source) this.error(`${path} has nothing to rewrite (${name}): see scripts/die-young.mjs`);
+      if (code === source) this.error(`${path} has nothing to rewrite (${name}): see scripts/die-young.js`);
       return code;
     },
   },
